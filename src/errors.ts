@@ -1,0 +1,155 @@
+/**
+ * Every error code with its remedy. Codes are stable within a major version; messages are not.
+ * `docs/errors.md` lists the same table and a test compares the two.
+ */
+const remedies = {
+  // anywhere
+  HM_ABORTED: 'The wait was given up by its caller; what had been made durable stays. Ask again if the wish still holds.',
+  HM_CLOSED: 'The object was closed. Open a new one.',
+  HM_NOT_SUPPORTED: 'This build or device cannot do that. The message names what it can do.',
+  HM_INTERNAL: 'An assumption of the code does not hold. Stop the node, keep its state folder and report the message.',
+
+  // transport
+  HM_ADDRESS: 'The address cannot be used. Write it as the message shows.',
+  HM_ADDRESS_IN_USE: 'Another process listens there. Stop it or choose another address.',
+  HM_UNAUTHENTICATED_BIND: 'Nothing listens beyond loopback without a shared key. Configure `auth.keyFile`.',
+  HM_CONNECT_FAILED: 'The peer could not be reached. It is tried again; check that it runs and that the address is right.',
+  HM_CONNECTION_LOST: 'The connection broke or fell silent. It is dialled again.',
+  HM_HANDSHAKE_TIMEOUT: 'The other end accepted and then did not finish the handshake. Check what listens there.',
+  HM_WRONG_KEY: 'The two nodes do not hold the same key. Copy the key file from the home primary.',
+  HM_WRONG_PEER: 'Something else of this pair answered at that address. Check the addresses of the links.',
+  HM_BAD_MAGIC: 'What connected does not speak this protocol. Check what runs at that address.',
+  HM_VERSION: 'The two nodes run versions that have no protocol in common. Update the older one.',
+  HM_FRAME_TOO_LONG: 'A frame above the agreed limit arrived and the connection was closed. Both nodes need the same limits.',
+  HM_BAD_CHECKSUM: 'A frame arrived damaged and the connection was closed; it is dialled again. If it repeats, test the network.',
+  HM_OUT_OF_SEQUENCE: 'A frame was lost, repeated or replayed; the connection was closed and is dialled again.',
+  HM_PROTOCOL: 'The peer sent a message that makes no sense here; the connection was closed. If both versions are equal, report it.',
+  HM_SEND_WINDOW: 'More was sent than the connection may hold. Wait for `drain`.',
+
+  // device
+  HM_DEVICE_NOT_FOUND: 'No such file or device. Create it first; hotmirror never creates an element.',
+  HM_DEVICE_IN_USE: 'Another process holds this element. Stop it: two owners of one disk destroy it.',
+  HM_DEVICE_ACCESS: 'The file or device cannot be opened for reading and writing. Check its owner and mode.',
+  HM_OUT_OF_RANGE: 'The request reaches beyond the end of the device.',
+  HM_UNALIGNED: 'Offset and length must be multiples of the block size.',
+  HM_IO_READ: 'The device failed to read. Replace it; the mirror serves from the other element.',
+  HM_IO_WRITE: 'The device failed to write. Replace it; the mirror serves from the other element.',
+  HM_IO_FLUSH: 'The device failed to make data durable. Replace it; what it holds cannot be trusted.',
+  HM_NO_SPACE: 'The file system under the element is full. Free space; the data already there is intact.',
+
+  // durable state
+  HM_METADATA_MISSING: 'This element has no metadata. Run `hotmirror init`.',
+  HM_METADATA_EXISTS: 'This element already has metadata. `init --force` replaces it and forgets what it knows of the data.',
+  HM_METADATA_CORRUPT: 'Both copies are damaged. Run `init --force` as a blank element and let it be filled from the other node.',
+  HM_METADATA_VERSION: 'The file was written by a newer version. Update this node.',
+  HM_STATE_UNWRITABLE: 'The state folder cannot be written. Check its owner, mode and free space.',
+
+  // mirror
+  HM_NOT_SERVING: 'This node does not serve the mirror. Ask the serving node.',
+  HM_STALE_EPOCH: 'The other node has taken over with a higher epoch. Nothing of this request was acknowledged.',
+  HM_SPLIT_BRAIN: 'Both elements were written alone. Nothing is copied until an operator names the survivor.',
+  HM_UNRELATED: 'The two elements belong to different mirrors. Check the configuration; `init --force` makes one of them blank.',
+  HM_BOTH_BLANK: 'Neither element holds data. Run `init` on the home primary.',
+  HM_ELEMENT_TOO_SMALL: 'An element is smaller than the mirror. Use a device at least as large.',
+  HM_NO_DIRECTION: 'Both elements may hold the newer data. An operator must name the survivor.',
+  HM_BUSY: 'Too many requests wait. Send fewer at a time.',
+
+  // heartbeat
+  HM_PEER_UNREACHABLE: 'No monitor link to the peer is up.',
+  HM_REQUEST_TIMEOUT: 'The peer did not answer in time. Whether it acted is unknown; ask for its status.',
+
+  // failover
+  HM_REFUSED: 'A rule forbids it; the message names the rule and what it saw.',
+  HM_STEP_FAILED: 'A step failed for good and the sequence stopped there. Mend what its message says and run the command again.',
+  HM_STEP_TIMEOUT: 'A step did not finish in time. Whether it took effect is probed before it is run again.',
+
+  // node and command
+  HM_USAGE: 'See `hotmirror --help`.',
+  HM_CONFIG: 'The configuration is not valid; the message names the path.',
+  HM_KEY_MISSING: 'Copy the key file from the home primary, or run `init` there first.',
+  HM_KEY_INVALID: 'The key file must hold 32 bytes and be readable by its owner only.',
+  HM_NODE_RUNNING: 'This node already runs on this machine.',
+  HM_NO_NODE: 'No node answers on the control socket. Start it with `hotmirror run`.',
+  HM_THREAD_DIED: 'The thread of a mirror ended unexpectedly; the node stops serving. Look at its log and start it again.',
+} as const;
+
+/** A stable name for what went wrong. */
+export type ErrorCode = keyof typeof remedies;
+
+/** All codes with their remedies, for documentation and for tools that list them. */
+export const errorRemedies: Readonly<Record<ErrorCode, string>> = remedies;
+
+/** What may accompany an error. */
+export interface HotMirrorErrorOptions {
+  /** The error behind this one. */
+  readonly cause?: unknown;
+  /** The rule that refused, for `HM_REFUSED` and its like. */
+  readonly rule?: string;
+  /** Plain, serialisable facts for programs. */
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/** The plain form of an error, for messages between threads and nodes. */
+export interface SerializedError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly rule?: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+const brand: unique symbol = Symbol.for('hotmirror.error') as never;
+
+/**
+ * The one error class of hotmirror. Match on {@link HotMirrorError.code}; `instanceof` works across copies of the package.
+ */
+export class HotMirrorError extends Error {
+  override readonly name: string = 'HotMirrorError';
+  /** The stable code. */
+  readonly code: ErrorCode;
+  /** What a person can do about it. */
+  readonly remedy: string;
+  /** The rule that refused, where one did. */
+  readonly rule?: string;
+  /** Plain facts, where there are any. */
+  readonly details?: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string, options: HotMirrorErrorOptions = {}) {
+    super(message, options.cause === undefined ? {} : { cause: options.cause });
+    this.code = code;
+    this.remedy = remedies[code];
+    if (options.rule !== undefined) this.rule = options.rule;
+    if (options.details !== undefined) this.details = options.details;
+    Object.defineProperty(this, brand, { value: true });
+  }
+
+  /** The plain form, to be sent to another thread or node. */
+  toJSON(): SerializedError {
+    return {
+      code: this.code,
+      message: this.message,
+      ...(this.rule === undefined ? {} : { rule: this.rule }),
+      ...(this.details === undefined ? {} : { details: this.details }),
+    };
+  }
+
+  /** Makes an error of what `toJSON` gave, or of anything else that a peer sent in its place. */
+  static fromJSON(value: unknown): HotMirrorError {
+    const plain = (typeof value === 'object' && value !== null ? value : {}) as Partial<SerializedError>;
+    const known = typeof plain.code === 'string' && Object.hasOwn(remedies, plain.code);
+    return new HotMirrorError(known ? plain.code : 'HM_INTERNAL', String(plain.message ?? 'unknown error'), {
+      ...(typeof plain.rule === 'string' ? { rule: plain.rule } : {}),
+      ...(typeof plain.details === 'object' ? { details: plain.details } : {}),
+    });
+  }
+
+  /** Gives back a `HotMirrorError` as it is and wraps anything else. */
+  static from(cause: unknown, code: ErrorCode, what: string): HotMirrorError {
+    if (cause instanceof HotMirrorError) return cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return new HotMirrorError(code, `${what}: ${reason}`, { cause });
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && brand in value;
+  }
+}
