@@ -11,7 +11,6 @@ export type BootRecord = Pick<PairRecord, 'epoch' | 'homes' | 'released' | 'inte
 export interface BootEvidence {
   readonly node: string;
   readonly peerNode: string;
-  readonly homes: Homes;
   /** This node's record; null when it has none. */
   readonly own: BootRecord | null;
   /** The highest epoch in this node's elements. */

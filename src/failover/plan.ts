@@ -6,6 +6,14 @@ export const startSteps: readonly PlatformStep[] = ['attach', 'fsck', 'mount', '
 /** What takes it down: its users first, then logins, then the file system, then the device (semantics 8). */
 export const stopSteps: readonly PlatformStep[] = ['stopServices', 'disableLogins', 'unmount', 'detach'];
 
+/** What each step of {@link stopSteps} undoes. */
+export const undoes: Readonly<Partial<Record<PlatformStep, readonly PlatformStep[]>>> = {
+  stopServices: ['startServices'],
+  disableLogins: ['enableLogins'],
+  unmount: ['mount', 'fsck'],
+  detach: ['attach'],
+};
+
 /** One step of a plan, as it is shown to an operator. */
 export interface PlannedStep {
   readonly node: string;
