@@ -183,8 +183,8 @@ async function takeBack(node: PairNode, offered: Epoch, because: string): Promis
   await node.keeper.change('handover taken back', (record) =>
     record.released && compareEpochs(record.released, offered) === 'equal' ? withEpoch(record, next) : record,
   );
-  await node.orderAll('raising the epoch', (mirror) => mirror.raiseEpoch(node.record.epoch));
   finished(node, offered, 'refused', because);
+  await node.orderAll('raising the epoch', (mirror) => mirror.raiseEpoch(node.record.epoch));
 }
 
 /** Until the taker's service is up: nothing more can be done here, but the operator wants to know. */

@@ -128,6 +128,7 @@ async function sealAndCommit(node: PairNode, wish: TakeoverWish, run: TakeoverRu
         () => false,
       );
       asked.fence = fenced ? 'granted' : 'refused';
+      requireUndisturbed(node, wish, run);
     }
     requireAllowed(node, wish, judgeTakeover(node, wish, views, asked));
     await node.keeper.change('takeover commit', (record) => {
