@@ -78,7 +78,13 @@ function showProgress(node: PairNode, shown: number): number {
   const totalBytes = running.reduce((sum, resync) => sum + resync.totalBytes, 0);
   const remaining = running.map((resync) => resync.remainingMs);
   const remainingMs = remaining.includes(null) ? null : Math.max(...remaining.map(Number));
-  node.emit('recover:progressed', { class: 0, doneBytes, totalBytes, remainingMs, text: `regenerated ${String(doneBytes)} of ${String(totalBytes)} bytes` });
+  node.emit('recover:progressed', {
+    class: 0,
+    doneBytes,
+    totalBytes,
+    remainingMs,
+    text: `regenerated ${String(doneBytes)} of ${String(totalBytes)} bytes`,
+  });
   return doneBytes;
 }
 

@@ -17,16 +17,14 @@ interface Scenario {
 const quietly = (promise: Promise<unknown>): void => void promise.catch(() => undefined);
 
 const scenarios: readonly Scenario[] = [
-  ...[false, true].map(
-    (arbiter): Scenario => ({
-      title: `a hand-over ${arbiter ? 'with' : 'without'} an arbiter`,
-      arbiter,
-      disturb: async (world) => {
-        quietly(world.alpha.orchestrator.fallback());
-        await world.run(1_500);
-      },
-    }),
-  ),
+  ...[false, true].map((arbiter): Scenario => ({
+    title: `a hand-over ${arbiter ? 'with' : 'without'} an arbiter`,
+    arbiter,
+    disturb: async (world) => {
+      quietly(world.alpha.orchestrator.fallback());
+      await world.run(1_500);
+    },
+  })),
   {
     title: 'there and back again',
     arbiter: false,
@@ -67,7 +65,9 @@ const scenarios: readonly Scenario[] = [
     disturb: async (world) => {
       world.network.loseAnswers.push('handover');
       quietly(world.alpha.orchestrator.fallback());
-      await world.until(() => !world.alpha.alive || world.alpha.orchestrator.snapshot().record.released !== null, 2_000, 'the release').catch(() => undefined);
+      await world
+        .until(() => !world.alpha.alive || world.alpha.orchestrator.snapshot().record.released !== null, 2_000, 'the release')
+        .catch(() => undefined);
       world.partition();
       await world.run(3_000);
     },

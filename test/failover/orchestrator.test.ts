@@ -249,7 +249,9 @@ describe('FailoverOrchestrator', () => {
       await world.run(3_000);
       const error = await world.outcome(world.beta.orchestrator.fallback());
       expect(refused(error)).to.equal('HM_REFUSED takeover.dead');
-      expect((error as HotMirrorError).details).to.have.property('blockedBy').with.length(2);
+      expect((error as HotMirrorError).details)
+        .to.have.property('blockedBy')
+        .with.length(2);
       expect(await world.outcome(world.beta.orchestrator.fallback({ force: true, reason: 'alpha burnt down' }))).to.equal(null);
       expect(world.beta.completes()).to.equal(true);
     });
@@ -288,7 +290,11 @@ describe('FailoverOrchestrator', () => {
       expect(world.events('step:failed', 'beta')[0]).to.include({ step: 'mount', class: 3, attempt: 3 });
       expect(world.beta.platform.steps).to.deep.equal(['notify', 'attach', 'fsck', 'mount', 'mount', 'mount', 'notify']);
       expect(world.beta.orchestrator.status()).to.include({ serving: true, service: 'failed' });
-      expect(world.beta.orchestrator.snapshot().record.journal).to.deep.include({ state: 'failed', running: 'mount', done: ['notify', 'attach', 'fsck'] });
+      expect(world.beta.orchestrator.snapshot().record.journal).to.deep.include({
+        state: 'failed',
+        running: 'mount',
+        done: ['notify', 'attach', 'fsck'],
+      });
       expect(await world.outcome(world.beta.orchestrator.fallback())).to.equal(null);
       expect(world.beta.platform.steps.slice(7)).to.deep.equal(['mount', 'startServices', 'enableLogins', 'notify']);
     });
@@ -725,7 +731,9 @@ describe('FailoverOrchestrator', () => {
       for (const machine of world.machines) for (const mirror of machine.mirrors) mirror.crash();
       world.alpha.monitor.crash();
       await world.run(2_000);
-      expect(world.seen.filter(({ node }) => node === 'alpha').length).to.equal(world.seen.slice(0, after).filter(({ node }) => node === 'alpha').length);
+      expect(world.seen.filter(({ node }) => node === 'alpha').length).to.equal(
+        world.seen.slice(0, after).filter(({ node }) => node === 'alpha').length,
+      );
       expect(world.clock.pendingTimers).to.equal(0);
     });
 

@@ -87,7 +87,19 @@ class NodeClock implements Clock {
 /** What of a snapshot helps to understand a failure. */
 function brief(snapshot: FailoverSnapshot): object {
   const { node, serving, booting, service, blockedBy, record, peer, heard, moving, takingOver, pendingHandBack } = snapshot;
-  return { node, serving, booting, service, blockedBy, record, peer: peer && { ...peer, record: peer.record?.epoch }, heard, moving, takingOver, pendingHandBack };
+  return {
+    node,
+    serving,
+    booting,
+    service,
+    blockedBy,
+    record,
+    peer: peer && { ...peer, record: peer.record?.epoch },
+    heard,
+    moving,
+    takingOver,
+    pendingHandBack,
+  };
 }
 
 /** Where a record write is interfered with. */
@@ -307,7 +319,9 @@ export class World {
 
   /** Events of one kind, of one node or both. */
   events<E extends keyof FailoverEvents>(event: E, node?: Name): Parameters<FailoverEvents[E]>[0][] {
-    return this.seen.filter((one) => one.event === event && (node === undefined || one.node === node)).map((one) => one.payload as Parameters<FailoverEvents[E]>[0]);
+    return this.seen
+      .filter((one) => one.event === event && (node === undefined || one.node === node))
+      .map((one) => one.payload as Parameters<FailoverEvents[E]>[0]);
   }
 
   #store(machine: Machine): PairRecordStore {
