@@ -3,7 +3,7 @@ import Mocha from 'mocha';
 
 const { EVENT_TEST_PENDING } = Mocha.Runner.constants;
 const skipReason = Symbol.for('hotmirror.skipReason');
-const lingerMs = 30_000;
+const lingerMs = 20_000;
 
 /** The one line that tells how a run went. */
 export function tally({ passes, failures, pending }) {
@@ -21,7 +21,9 @@ function reasonOf(test) {
 function refuseToLinger() {
   const lingering = setTimeout(() => {
     console.error(`The tests are over, but these keep the process alive: ${process.getActiveResourcesInfo().join(', ')}`);
-    process.exit(1);
+    // Mocha sets the exit code in a listener of its own, before this one.
+    process.on('exit', () => (process.exitCode = 1));
+    process.exit();
   }, lingerMs);
   lingering.unref();
 }
