@@ -98,7 +98,7 @@ export class FrameDecoder {
 
   /** Copies what is left of the piece, because its memory is needed again before the next call of `next`. */
   keep(): void {
-    this.#chunk = this.takeRest();
+    if (this.#at < this.#chunk.length) this.#chunk = this.takeRest();
   }
 
   /** Gives out what no frame was made of yet, copied, and forgets it. To be called between frames. */
