@@ -33,7 +33,6 @@ export interface FrameRejected extends EventBase {
 }
 
 /** Events of a {@link HeartbeatMonitor}. */
-// eslint-disable-next-line @typescript-eslint/consistent-type-definitions -- typed-emitter takes a type, not an interface
 export type HeartbeatEvents = {
   'link:changed': (event: LinkChanged) => void;
   'peer:changed': (event: PeerChanged) => void;

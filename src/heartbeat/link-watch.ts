@@ -134,7 +134,15 @@ export class LinkWatch extends LifeWatch {
   /** All state, for simulators. */
   snapshot(): { readonly [key: string]: number | string | null } {
     const { lastSeenMs, countedFromMs, rttMs, attemptedMs } = this;
-    return { lastSeenMs, countedFromMs, rttMs, attemptedMs, sequence: this.#sequence, outstanding: this.#outstanding.size, peerSequence: this.#peerSequence };
+    return {
+      lastSeenMs,
+      countedFromMs,
+      rttMs,
+      attemptedMs,
+      sequence: this.#sequence,
+      outstanding: this.#outstanding.size,
+      peerSequence: this.#peerSequence,
+    };
   }
 }
 

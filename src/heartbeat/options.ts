@@ -56,7 +56,8 @@ export function watchTimes(options: { readonly intervalMs?: number; readonly dea
   for (const [name, value] of Object.entries({ intervalMs, deadlineMs, lateProbeMinMs })) {
     if (!(Number.isFinite(value) && value > 0)) throw new RangeError(`${name} must be above 0, not ${String(value)}`);
   }
-  if (deadlineMs < intervalsPerDeadline * intervalMs) throw new RangeError(`deadlineMs must be at least ${String(intervalsPerDeadline)} × intervalMs`);
+  if (deadlineMs < intervalsPerDeadline * intervalMs)
+    throw new RangeError(`deadlineMs must be at least ${String(intervalsPerDeadline)} × intervalMs`);
   return { intervalMs, deadlineMs, lateProbeMs: Math.min(intervalMs, Math.max(lateProbeMinMs, intervalMs / lateProbesPerInterval)) };
 }
 
@@ -69,7 +70,8 @@ export function shortestGraceMs(deadlineMs: number): number {
 export function initialGrace(initialGraceMs: number | undefined, deadlineMs: number): number {
   const shortestMs = shortestGraceMs(deadlineMs);
   const graceMs = initialGraceMs ?? shortestMs;
-  if (!(Number.isFinite(graceMs) && graceMs >= shortestMs)) throw new RangeError(`initialGraceMs must be at least ${String(deadlinesPerGrace)} × deadlineMs`);
+  if (!(Number.isFinite(graceMs) && graceMs >= shortestMs))
+    throw new RangeError(`initialGraceMs must be at least ${String(deadlinesPerGrace)} × deadlineMs`);
   return graceMs;
 }
 

@@ -9,6 +9,8 @@ export const maxBodyBytes: number = 64 * 1024;
 const envelopeBytes = 1024;
 const maxMessageBytes = maxBodyBytes + envelopeBytes;
 const maxDepth = 64;
+/** A body lies inside an outcome inside a message. */
+const envelopeDepth = 2;
 const hexName = /^[0-9a-f]{16}$/;
 
 /** Asks for a sign of life (rule `watch.token`). The first message of each connection, so that both ends know whose start it is. */
@@ -90,7 +92,7 @@ export function decodeMessage(bytes: Uint8Array): Message {
   } catch (cause) {
     throw new HotMirrorError('HM_PROTOCOL', 'a message that is not JSON', { cause });
   }
-  if (!isRecord(value) || deeperThan(value, maxDepth + 1)) throw nonsense('a message that is no flat record');
+  if (!isRecord(value) || deeperThan(value, maxDepth + envelopeDepth)) throw nonsense('a message that is no flat record');
   const { kind } = value;
   const read = typeof kind === 'string' && Object.hasOwn(readers, kind) ? readers[kind as Message['kind']] : null;
   if (!read) throw nonsense('a message of an unknown kind');
@@ -116,7 +118,8 @@ class Fields {
 
   only(...names: readonly string[]): this {
     const present = Object.keys(this.#record);
-    if (present.length !== names.length || !names.every((name) => present.includes(name))) throw nonsense(`a message with fields ${present.join(', ').slice(0, 80)}`);
+    if (present.length !== names.length || !names.every((name) => present.includes(name)))
+      throw nonsense(`a message with fields ${present.join(', ').slice(0, 80)}`);
     return this;
   }
 

@@ -49,7 +49,8 @@ export function judge(seen: Observation): Verdict {
   const waiting = all.filter(({ silentMs }) => silentMs <= seen.deadlineMs).map(({ name }) => name);
   if (waiting.length > 0) return verdict(unproven, 'watch.all', `every link is late, but not yet silent beyond the deadline: ${waiting.join(', ')}`);
   if (seen.watch === 'grace') return verdict(unproven, 'watch.start', 'every link is silent, but the initial grace is not over');
-  if (seen.watch === 'paused') return verdict(unproven, 'takeover.auto', `every link is silent, but verdicts are paused: ${seen.pausedBecause.join(', ')}`);
+  if (seen.watch === 'paused')
+    return verdict(unproven, 'takeover.auto', `every link is silent, but verdicts are paused: ${seen.pausedBecause.join(', ')}`);
   return verdict('down', 'watch.all', `every link is silent for more than ${String(seen.deadlineMs)} ms`);
 }
 
