@@ -31,6 +31,16 @@ const resolutions: Readonly<Record<string, object>> = {
   bundler: { ...settings, module: 'esnext', moduleResolution: 'bundler' },
 };
 
+/** From the cache where it can be, and without minutes of retries where neither cache nor registry has it. */
+const installOptions = [
+  '--prefer-offline',
+  '--no-audit',
+  '--no-fund',
+  '--fetch-retries=1',
+  '--fetch-retry-maxtimeout=2000',
+  '--fetch-retry-mintimeout=500',
+];
+
 function listenerSource(name: string, event: string): string {
   return `
     subject.on('${event}', (event) => {
@@ -85,7 +95,7 @@ async function createConsumer(folder: string, entryPoints: readonly string[]): P
   await run(repositoryRoot, 'npm', 'pack', '--silent', '--pack-destination', folder);
   await writeFile(path.join(folder, 'package.json'), JSON.stringify({ name: 'consumer', private: true, type: 'module' }));
   const { version } = JSON.parse(await readFile(path.join(repositoryRoot, 'package.json'), 'utf8')) as { version: string };
-  await run(folder, 'npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', `./hotmirror-${version}.tgz`);
+  await run(folder, 'npm', 'install', ...installOptions, `./hotmirror-${version}.tgz`);
   await symlink(path.join(repositoryRoot, 'node_modules/@types'), path.join(folder, 'node_modules/@types'));
   await writeFile(path.join(folder, 'program.ts'), programSource(entryPoints));
   for (const [name, compilerOptions] of Object.entries(resolutions)) {
