@@ -4,7 +4,7 @@ import { expect } from 'chai';
 
 import type { HotMirrorError } from '../../src/errors.ts';
 import { serveMirror } from '../../src/node/mirror-host.ts';
-import type { MirrorCall, MirrorMessage, MirrorThread, MirrorThreadPort } from '../../src/node/mirror-messages.ts';
+import type { MirrorCall, MirrorMessage, MirrorThread } from '../../src/node/mirror-messages.ts';
 import { MirrorProxy } from '../../src/node/mirror-proxy.ts';
 import { workerThread } from '../../src/node/worker-thread.ts';
 import { FakeMirror } from './fake-mirror.ts';
