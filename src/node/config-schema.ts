@@ -234,7 +234,7 @@ const typeNames: Readonly<Record<string, string>> = {
   record: 'an object',
   array: 'a list',
   int: 'a whole number',
-  number: 'a number',
+  number: 'a whole number',
 };
 
 function listed(values: readonly string[]): string {

@@ -151,7 +151,7 @@ export interface ControlStream<Progress> {
   /** Aborted when the client has gone. */
   readonly signal: AbortSignal;
   /** Sends progress; resolves when the client has taken most of it. Does nothing after the client has gone. */
-  progress(value: Progress): Promise<void>;
+  readonly progress: (value: Progress) => Promise<void>;
 }
 
 const nothing = z.strictObject({});

@@ -1,4 +1,5 @@
-import { chmod, link, lstat, mkdir, rename, unlink } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { chmod, lstat, mkdir, rename, stat, unlink } from 'node:fs/promises';
 import type { Server, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 import path from 'node:path';
@@ -47,7 +48,6 @@ const progressMarkBytes = 65_536;
 /** Room of `sun_path`, without its final zero byte. */
 const longestSocketPathBytes = 107;
 const stagingNameBytes = 4;
-const replaceAttempts = 3;
 const ownerOnlyFolder = 0o700;
 const ownerOnlyFile = 0o600;
 
@@ -79,36 +79,40 @@ export async function openControlSocket(options: ControlSocketOptions): Promise<
       socket.once('close', () => clients.delete(client));
     }
   });
-  let inode: bigint;
+  let holder: Server | null = null;
   try {
     await mkdir(folder, { recursive: true, mode: ownerOnlyFolder });
+    holder = await holdName(options.path);
+    await assertReplaceable(options.path);
+    // Prepared under another name: at its own the socket never exists with a wider mode.
     await listen(server, staging);
-    // Prepared under another name and then linked: at its own name the socket never exists with a wider mode, and of two nodes one wins.
     await chmod(staging, ownerOnlyFile);
-    await publish(staging, options.path);
-    ({ ino: inode } = await lstat(options.path, { bigint: true }));
+    await rename(staging, options.path);
   } catch (error) {
-    server.close();
+    await Promise.all([closeServer(server), closeServer(holder)]);
     throw HotMirrorError.from(error, 'HM_STATE_UNWRITABLE', `the control socket ${options.path} cannot be made`);
-  } finally {
-    await unlink(staging).catch(() => undefined);
   }
   return {
     path: options.path,
     async close() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      await unlink(options.path).catch(() => undefined);
       for (const client of clients) client.end();
-      const now = await lstat(options.path, { bigint: true }).catch(() => null);
-      if (now?.ino === inode) await unlink(options.path).catch(() => undefined);
-      await closed;
+      await Promise.all([closeServer(server), closeServer(holder)]);
     },
   };
+}
+
+function closeServer(server: Server | null): Promise<void> {
+  return new Promise((resolve) => {
+    if (server?.listening === true) server.close(() => resolve());
+    else resolve();
+  });
 }
 
 function listen(server: Server, socketPath: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(socketPath, () => {
+    server.listen({ path: socketPath, exclusive: true }, () => {
       server.off('error', reject);
       server.on('error', (error) => debug('control socket: %s', error.message));
       resolve();
@@ -116,26 +120,33 @@ function listen(server: Server, socketPath: string): Promise<void> {
   });
 }
 
-/** Gives the prepared socket its name, taking that of a dead one. */
-async function publish(staging: string, socketPath: string): Promise<void> {
-  for (let attempt = 0; attempt < replaceAttempts; attempt += 1) {
-    try {
-      await link(staging, socketPath);
-      return;
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
-    }
-    if (!(await lstat(socketPath)).isSocket()) throw new HotMirrorError('HM_STATE_UNWRITABLE', `${socketPath} is not a socket; it is left alone`);
-    if (await answers(socketPath)) throw nodeRunning(socketPath);
-    // Moved aside before it is judged again and removed: another node may have put a live one in its place meanwhile.
-    const aside = `${staging}~`;
-    await rename(socketPath, aside).catch(() => undefined);
-    const alive = await answers(aside);
-    if (alive) await link(aside, socketPath).catch(() => undefined);
-    await unlink(aside).catch(() => undefined);
-    if (alive) throw nodeRunning(socketPath);
+/**
+ * Holds a name that the kernel gives to one process at a time and takes back when that process ends, however it ends: an abstract unix socket.
+ * So of several nodes that start at once exactly one may replace a dead socket. The name is seen within one network namespace; only Linux has such names.
+ */
+async function holdName(socketPath: string): Promise<Server | null> {
+  if (process.platform !== 'linux') return null;
+  const { dev, ino } = await stat(path.dirname(socketPath), { bigint: true });
+  const digest = createHash('sha256')
+    .update(`${String(dev)}:${String(ino)}:${path.basename(socketPath)}`)
+    .digest('hex');
+  const holder = createServer((socket) => socket.destroy());
+  try {
+    // Padded: versions of Node differ in whether they pad with zeroes themselves, and must exclude each other.
+    await listen(holder, `\0hotmirror:control:${digest}:`.padEnd(longestSocketPathBytes + 1, '-'));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') throw nodeRunning(socketPath);
+    throw error;
   }
-  throw nodeRunning(socketPath);
+  return holder;
+}
+
+/** Throws unless the path is free or holds a socket at which nobody answers. */
+async function assertReplaceable(socketPath: string): Promise<void> {
+  const found = await lstat(socketPath).catch(() => null);
+  if (!found) return;
+  if (!found.isSocket()) throw new HotMirrorError('HM_STATE_UNWRITABLE', `${socketPath} is not a socket; it is left alone`);
+  if (await answers(socketPath)) throw nodeRunning(socketPath);
 }
 
 function nodeRunning(socketPath: string): HotMirrorError {
