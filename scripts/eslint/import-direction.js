@@ -35,6 +35,9 @@ const reach = {
 const systemModules = new Set(['child_process', 'cluster', 'dgram', 'fs', 'http', 'http2', 'https', 'net', 'tls', 'worker_threads']);
 const systemZones = new Set(['adapter', 'node', 'cli']);
 
+/** What everyone may take from them by name, for it only computes. */
+const pureNames = { net: new Set(['BlockList', 'isIP', 'isIPv4', 'isIPv6']) };
+
 const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 const packages = new Set([...Object.keys(manifest.dependencies), ...Object.keys(manifest.peerDependencies ?? {})]);
 
@@ -64,8 +67,12 @@ function packageOf(specifier) {
   return parts.slice(0, specifier.startsWith('@') ? 2 : 1).join('/');
 }
 
+function takesOnlyPureNames(module, names) {
+  return names.length > 0 && names.every((name) => pureNames[module]?.has(name));
+}
+
 /** The complaint about one import, or undefined when it is fine. */
-function complaint(file, from, specifier, typeOnly) {
+function complaint(file, from, { specifier, typeOnly, names }) {
   if (specifier.startsWith('.')) {
     const target = path.posix.join(path.posix.dirname(file), specifier);
     if (target.startsWith('..')) return { messageId: 'outside' };
@@ -75,7 +82,8 @@ function complaint(file, from, specifier, typeOnly) {
   }
   if (specifier.startsWith('node:')) {
     const [module] = specifier.slice('node:'.length).split('/');
-    return systemModules.has(module) && !systemZones.has(from.zone) ? { messageId: 'system', data: { specifier } } : undefined;
+    const fine = systemZones.has(from.zone) || !systemModules.has(module) || takesOnlyPureNames(module, names);
+    return fine ? undefined : { messageId: 'system', data: { specifier } };
   }
   if (isBuiltin(specifier)) return { messageId: 'prefix', data: { specifier } };
   return packages.has(packageOf(specifier)) ? undefined : { messageId: 'package', data: { specifier } };
@@ -101,9 +109,9 @@ export const importDirection = {
     if (relative.startsWith('..')) return {};
     const from = placeOf(relative.replace(/\.ts$/, ''));
 
-    function check(source, typeOnly) {
+    function check(source, typeOnly, names = []) {
       if (from === undefined || typeof source?.value !== 'string') return;
-      const found = complaint(relative, from, source.value, typeOnly);
+      const found = complaint(relative, from, { specifier: source.value, typeOnly, names });
       if (found) context.report({ node: source, ...found });
     }
 
@@ -111,7 +119,10 @@ export const importDirection = {
       Program(node) {
         if (from === undefined) context.report({ node, messageId: 'placeless', data: { file: relative } });
       },
-      ImportDeclaration: (node) => check(node.source, node.importKind === 'type'),
+      ImportDeclaration(node) {
+        const names = node.specifiers.map(({ imported }) => imported?.name);
+        check(node.source, node.importKind === 'type', names);
+      },
       ExportNamedDeclaration: (node) => check(node.source, node.exportKind === 'type'),
       ExportAllDeclaration: (node) => check(node.source, node.exportKind === 'type'),
       ImportExpression: (node) => check(node.source, false),
