@@ -12,7 +12,7 @@ const steps = [
   { name: 'lint', command: ['npm', 'run', '--silent', 'lint'] },
   { name: 'docs', command: ['npm', 'run', '--silent', 'docs'] },
   { name: 'package', command: ['npm', 'run', '--silent', 'lint:package'] },
-  { name: 'tests', command: ['npm', 'exec', '--', 'c8', 'mocha'] },
+  { name: 'tests', command: ['node', 'scripts/coverage.js'] },
 ];
 
 const folder = mkdtempSync(path.join(tmpdir(), 'hotmirror-test-'));
