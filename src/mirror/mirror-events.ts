@@ -42,3 +42,24 @@ export type MirrorEvents = {
 
 /** Names of the events of a mirror. */
 export type MirrorEventName = keyof MirrorEvents;
+
+const names: Readonly<Record<MirrorEventName, true>> = {
+  'state:changed': true,
+  'link:connected': true,
+  'link:lost': true,
+  'link:refused': true,
+  'lineage:decided': true,
+  'lineage:minted': true,
+  'resync:started': true,
+  'resync:progressed': true,
+  'resync:finished': true,
+  'writes:parked': true,
+  'writes:resumed': true,
+  'element:failed': true,
+  'epoch:refused': true,
+  'peer:left': true,
+  'metadata:repaired': true,
+};
+
+/** All of them, for logs and proxies. */
+export const mirrorEventNames: readonly MirrorEventName[] = Object.keys(names) as MirrorEventName[];

@@ -45,10 +45,12 @@ export class MirrorLink implements BlockDevice {
   readonly name: string;
   readonly blockSizeBytes: number;
   readonly capabilities: DeviceCapabilities;
+  /** What happens, as typed events. */
+  readonly events: Emitter<MirrorEvents>;
   readonly #options: MirrorLinkOptions;
   readonly #limits: MirrorLimits;
-  readonly #emitter: Emitter<MirrorEvents>;
   readonly #listeners = new Set<() => void>();
+  readonly #heardListeners = new Set<(atMs: number) => void>();
   /** Orders that change durable state run one at a time. */
   readonly #orders = new PQueue({ concurrency: 1 });
   #opened: Opened | null = null;
@@ -63,7 +65,7 @@ export class MirrorLink implements BlockDevice {
     this.name = options.name;
     this.blockSizeBytes = options.device.blockSizeBytes;
     this.capabilities = { synchronous: false, trim: false, punchHole: false, exclusive: options.device.capabilities.exclusive };
-    this.#emitter = createEmitter<MirrorEvents>((error) => {
+    this.events = createEmitter<MirrorEvents>((error) => {
       debug('%s: a listener threw: %O', this.name, error);
     });
   }
@@ -76,22 +78,16 @@ export class MirrorLink implements BlockDevice {
     return createElement(options);
   }
 
-  /** Listens to one event. */
-  on<Name extends MirrorEventName>(name: Name, listener: MirrorEvents[Name]): this {
-    this.#emitter.on(name, listener);
-    return this;
-  }
-
-  /** Listens no more. */
-  off<Name extends MirrorEventName>(name: Name, listener: MirrorEvents[Name]): this {
-    this.#emitter.off(name, listener);
-    return this;
-  }
-
   /** Calls back after each change of `state()`; returns how to stop that. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  /** Calls back with the time of each authenticated sign of life of the peer on the data link, about once a probe (rule watch.all); returns how to stop that. */
+  onHeard(listener: (atMs: number) => void): () => void {
+    this.#heardListeners.add(listener);
+    return () => void this.#heardListeners.delete(listener);
   }
 
   /** Size of the mirror; of the device while it is blank or not open. */
@@ -351,7 +347,8 @@ export class MirrorLink implements BlockDevice {
     await device.close();
     await metadata.close();
     this.#listeners.clear();
-    this.#emitter.removeAllListeners();
+    this.#heardListeners.clear();
+    this.events.removeAllListeners();
   }
 
   /** Where the element and its map are durable, the next start need not take this for a crash. */
@@ -412,6 +409,9 @@ export class MirrorLink implements BlockDevice {
         epoch: () => this.#epoch,
         heardEpoch: (epoch) => {
           this.#heardEpoch(epoch);
+        },
+        heard: () => {
+          for (const listener of this.#heardListeners) listener(this.#options.clock.nowMs());
         },
         emit: (name, eventClass, text, extra) => {
           this.#emit(name, eventClass, text, extra);
@@ -517,7 +517,7 @@ export class MirrorLink implements BlockDevice {
   #emit(name: MirrorEventName, eventClass: 0 | 1 | 2 | 3, text: string, extra: Record<string, unknown> = {}): void {
     debug('%s: %s: %s', this.name, name, text);
     const event = { mirror: this.name, atMs: this.#options.clock.nowMs(), class: eventClass, text, ...extra };
-    (this.#emitter.emit as (name: string, event: unknown) => boolean)(name, event);
+    (this.events.emit as (name: string, event: unknown) => boolean)(name, event);
   }
 
   #changed(): void {

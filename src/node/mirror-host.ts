@@ -9,43 +9,53 @@ export interface HostedMirror extends MirrorPort, BlockDevice {
   open(): Promise<void>;
 }
 
-type Handlers = { readonly [Method in MirrorMethod]: (params: MirrorCalls[Method]['params']) => Promise<MirrorCalls[Method]['result']> };
+type Handlers = { readonly [Method in Exclude<MirrorMethod, 'open'>]: (params: MirrorCalls[Method]['params']) => Promise<MirrorCalls[Method]['result']> };
 
 /**
  * Serves a mirror to the other side of a port: carries out its calls, in the order in which they come as far as they start, and reports each change.
- * Changes that come in one go are reported once.
+ * Changes that come in one go are reported once. The mirror is assembled when its first call, `open`, comes.
  */
-export function serveMirror(port: MirrorThreadPort, mirror: HostedMirror): void {
-  const handlers = mirrorHandlers(mirror);
-  let open = false;
+export function serveMirror(port: MirrorThreadPort, assemble: () => Promise<HostedMirror>): void {
+  let mirror: HostedMirror | null = null;
+  let handlers: Handlers | null = null;
   let reportDue = false;
+  const report = (): void => {
+    if (reportDue) return;
+    reportDue = true;
+    queueMicrotask(() => {
+      reportDue = false;
+      if (mirror) port.postMessage({ kind: 'view', view: mirror.state() });
+    });
+  };
+  const open = async (): Promise<null> => {
+    const assembled = await assemble();
+    await assembled.open();
+    mirror = assembled;
+    handlers = mirrorHandlers(assembled);
+    assembled.onChange(report);
+    return null;
+  };
+  const carryOut = (method: MirrorMethod, params: unknown): Promise<unknown> => {
+    if (method === 'open') return open();
+    if (!handlers) throw new HotMirrorError('HM_CLOSED', 'the mirror is not open');
+    return (handlers[method] as (given: unknown) => Promise<unknown>)(params);
+  };
   const reply = async ({ id, method, params }: MirrorCall): Promise<MirrorMessage> => {
     try {
-      const handler = handlers[method] as (given: unknown) => Promise<unknown>;
-      const result = await handler(params);
-      if (method === 'open') open = true;
-      return { kind: 'reply', id, ok: true, result, view: open ? mirror.state() : null };
+      const result = await carryOut(method, params);
+      return { kind: 'reply', id, ok: true, result, view: mirror?.state() ?? null };
     } catch (error) {
-      return { kind: 'reply', id, ok: false, error: HotMirrorError.from(error, 'HM_INTERNAL', method).toJSON(), view: open ? mirror.state() : null };
+      return { kind: 'reply', id, ok: false, error: HotMirrorError.from(error, 'HM_INTERNAL', method).toJSON(), view: mirror?.state() ?? null };
     }
   };
   port.on('message', (call) => {
     void reply(call).then((message) => port.postMessage(message, transferOf(message)));
-  });
-  mirror.onChange(() => {
-    if (reportDue || !open) return;
-    reportDue = true;
-    queueMicrotask(() => {
-      reportDue = false;
-      port.postMessage({ kind: 'view', view: mirror.state() });
-    });
   });
 }
 
 function mirrorHandlers(mirror: HostedMirror): Handlers {
   const device = devicePromises(mirror);
   return {
-    open: () => nothing(mirror.open()),
     promote: (order) => nothing(mirror.promote(order)),
     demote: () => mirror.demote(),
     seal: () => mirror.seal(),

@@ -5,4 +5,4 @@ import { serveMirror } from '../../src/node/mirror-host.ts';
 import { FakeMirror } from './fake-mirror.ts';
 
 // A worker with a fake mirror in it.
-serveMirror(parentPort as unknown as MirrorThreadPort, new FakeMirror());
+serveMirror(parentPort as unknown as MirrorThreadPort, () => Promise.resolve(new FakeMirror()));

@@ -21,7 +21,7 @@ async function refusalOf(promise: Promise<unknown>): Promise<HotMirrorError> {
 /** A thread that is none: the mirror sits behind a message channel. `end` is how it dies. */
 function channelThread(mirror: FakeMirror): { readonly thread: MirrorThread; readonly end: (because: string) => void } {
   const { port1, port2 } = new MessageChannel();
-  serveMirror(port2, mirror);
+  serveMirror(port2, () => Promise.resolve(mirror));
   let ended: (because: string) => void = () => undefined;
   const end = (because: string): void => {
     port1.close();

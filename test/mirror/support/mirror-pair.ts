@@ -107,7 +107,7 @@ export class MirrorPair {
       random: this.random,
       ...(this.#options.limits ? { limits: this.#options.limits } : {}),
     });
-    for (const name of told) mirror.on(name, (event: MirrorEvent) => void this.told.push({ node, name, event }));
+    for (const name of told) mirror.events.on(name, (event: MirrorEvent) => void this.told.push({ node, name, event }));
     this.mirrors[node] = mirror;
     await mirror.open();
     return mirror;
