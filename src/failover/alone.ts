@@ -1,0 +1,73 @@
+import type { Rule } from '../rules.ts';
+import type { PeerState, SilenceEvidence } from './ports.ts';
+
+/** What decides when no link answers. */
+export type WhenAlone = 'continue' | 'freeze' | 'arbiter';
+
+/** What the rule `alone` looks at for one mirror of a serving node that lost its data link. Plain data. */
+export interface AloneEvidence {
+  readonly mirror: string;
+  /** The peer's element is durably known to be old. */
+  readonly peerBehind: boolean;
+  readonly peer: PeerState;
+  /** Any monitor link is up. */
+  readonly reachable: boolean;
+  readonly silence: SilenceEvidence;
+  readonly whenAlone: WhenAlone;
+  /** An operator lets this node go on. */
+  readonly operator: boolean;
+  /** Rules that the operator lifts by name. */
+  readonly overrides: readonly Rule[];
+}
+
+/** What a serving node that lost a data link is to do. */
+export type AloneAction =
+  /** Go on alone. */
+  | 'go'
+  /** Make the peer record that its element is old, then ask again. */
+  | 'outdate'
+  /** Go on alone if the arbiter grants the raised epoch. */
+  | 'ask-arbiter'
+  | 'wait';
+
+/** The answer of {@link mayGoAlone}. */
+export interface AloneDecision {
+  readonly action: AloneAction;
+  readonly rule: Rule;
+  readonly because: string;
+  /** For `wait`: when it is worth asking again, by the own clock. Null: not before something changes. */
+  readonly retryAtMs: number | null;
+  readonly evidence: AloneEvidence;
+}
+
+/** The rule `alone` (semantics 5). The loss of the data link permits nothing by itself (rule `serve.fresh`). */
+export function mayGoAlone(evidence: AloneEvidence): AloneDecision {
+  return { retryAtMs: null, ...decide(evidence), evidence };
+}
+
+type Verdict = Pick<AloneDecision, 'action' | 'rule' | 'because'> & Partial<Pick<AloneDecision, 'retryAtMs'>>;
+
+function decide(evidence: AloneEvidence): Verdict {
+  if (evidence.peerBehind) return { action: 'go', rule: 'alone', because: "the peer's element is durably known to be old" };
+  // What left was first made old durably, and is at most consistent when it starts again (rule element.start).
+  if (evidence.peer === 'left') return { action: 'go', rule: 'node.leave', because: 'the peer was stopped cleanly' };
+  if (evidence.reachable) return { action: 'outdate', rule: 'outdate', because: 'a monitor link answers, so the peer must record that it is old' };
+  switch (evidence.whenAlone) {
+    case 'continue':
+      return onSilence(evidence.silence);
+    case 'freeze':
+      if (evidence.operator) return { action: 'go', rule: 'alone', because: 'an operator lets this node go on' };
+      return { action: 'wait', rule: 'alone', because: 'the policy whenAlone is to freeze until the peer is back or an operator resumes' };
+    case 'arbiter':
+      if (evidence.operator && evidence.overrides.includes('takeover.arbiter')) {
+        return { action: 'go', rule: 'alone', because: 'an operator lets this node go on without the arbiter' };
+      }
+      return { action: 'ask-arbiter', rule: 'arbiter.cas', because: 'no link answers: the arbiter decides' };
+  }
+}
+
+function onSilence(silence: SilenceEvidence): Verdict {
+  if (silence.silent)
+    return { action: 'go', rule: 'alone', because: `every link was silent for a full deadline of ${String(silence.deadlineMs)} ms` };
+  return { action: 'wait', rule: 'serve.fresh', because: 'the links have not been silent for a full deadline yet', retryAtMs: silence.earliestMs };
+}

@@ -1,0 +1,91 @@
+import type { Epoch } from '../epoch.ts';
+import type { EventBase } from '../events.ts';
+import type { SerializedError } from '../errors.ts';
+import type { PlatformStep } from '../platform/platform-actions.ts';
+import type { AloneAction } from './alone.ts';
+import type { BootAction } from './boot.ts';
+import type { Control, Mode, PairRecord } from './pair-record.ts';
+import type { Block } from './takeover.ts';
+
+/** A durable change of the pair record. */
+export interface RecordWritten extends EventBase {
+  /** What it was for. */
+  readonly why: string;
+  readonly record: PairRecord;
+}
+
+/** The service came up or went down on this node. */
+export interface ServiceChanged extends EventBase {
+  readonly epoch: Epoch;
+}
+
+/** A takeover was allowed, blocked or aborted. */
+export interface TakeoverEvent extends EventBase {
+  /** The epoch that it would have or has; null where it did not come so far. */
+  readonly epoch: Epoch | null;
+  /** Every rule that blocks. */
+  readonly blockedBy: readonly Block[];
+}
+
+/** The mode of the pair is another one now, as this node knows it. */
+export interface ModeChanged extends EventBase {
+  readonly mode: Mode | null;
+  readonly epoch: Epoch;
+}
+
+/** A step of the platform. */
+export interface StepEvent extends EventBase {
+  readonly step: PlatformStep;
+  readonly sequence: 'start' | 'stop' | 'fence';
+  /** From 1. */
+  readonly attempt: number;
+  readonly error?: SerializedError;
+}
+
+/** What a serving node that lost a data link is to do. */
+export interface AloneDecided extends EventBase {
+  readonly mirror: string;
+  readonly action: AloneAction;
+}
+
+/** A hand-over came to its end on this node. */
+export interface HandoverFinished extends EventBase {
+  readonly epoch: Epoch;
+  readonly outcome: 'given' | 'taken' | 'refused';
+  /** How long nobody served, as far as this node could measure: the giver from the end of its service to the report that the taker serves. */
+  readonly withoutOwnerMs: number | null;
+}
+
+/** Something durable or done at the peer failed and will be tried again. */
+export interface FailoverFailed extends EventBase {
+  readonly error: SerializedError;
+}
+
+/** Every event of a `FailoverOrchestrator`. */
+export type FailoverEvents = {
+  'record:written': (event: RecordWritten) => void;
+  /** A durable change failed: nothing that depends on it happens. */
+  'record:failed': (event: FailoverFailed) => void;
+  'service:started': (event: ServiceChanged) => void;
+  'service:stopped': (event: ServiceChanged) => void;
+  'takeover:decided': (event: TakeoverEvent) => void;
+  /** The rules that block changed. */
+  'takeover:blocked': (event: TakeoverEvent) => void;
+  'takeover:aborted': (event: TakeoverEvent) => void;
+  'mode:changed': (event: ModeChanged) => void;
+  'step:started': (event: StepEvent) => void;
+  'step:finished': (event: StepEvent) => void;
+  /** For good: the sequence stopped there. */
+  'step:failed': (event: StepEvent) => void;
+  'alone:decided': (event: AloneDecided) => void;
+  'handover:finished': (event: HandoverFinished) => void;
+  /** A recovery waits for its regeneration. */
+  'recover:progressed': (event: EventBase & { readonly doneBytes: number; readonly totalBytes: number; readonly remainingMs: number | null }) => void;
+  'control:changed': (event: EventBase & { readonly control: Control }) => void;
+  'epoch:raised': (event: EventBase & { readonly epoch: Epoch }) => void;
+  'boot:decided': (event: EventBase & { readonly action: BootAction }) => void;
+  /** Two owners in one epoch: neither serves. */
+  'split:detected': (event: EventBase & { readonly own: Epoch; readonly other: Epoch }) => void;
+  /** A mirror, the arbiter or the peer did not do what was asked of it; it is asked again where that makes sense. */
+  'order:failed': (event: FailoverFailed) => void;
+};

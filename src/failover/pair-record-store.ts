@@ -1,0 +1,33 @@
+import type { BlockDevice } from '../device/block-device.ts';
+import { DurableRecord } from '../device/durable-record.ts';
+import type { RecordLayout } from '../device/durable-record.ts';
+import { HotMirrorError } from '../errors.ts';
+import type { PairRecord, PairRecordStore } from './pair-record.ts';
+import { decodePairRecord, encodePairRecord } from './pair-record.ts';
+
+const slotBytes = 8192;
+const layout: RecordLayout = { offsetBytes: 0, slotBytes, magic: 'HMPAIR01', version: 1 };
+
+/** Size that the device of a {@link DurablePairRecordStore} must have at least. */
+export const pairRecordBytes: number = 2 * slotBytes;
+
+/** Keeps the pair record on a small device or file, in two copies of which a crash tears at most one. */
+export class DurablePairRecordStore implements PairRecordStore {
+  readonly #device: BlockDevice;
+  #record: DurableRecord | null = null;
+
+  /** The device stays the caller's; it holds at least {@link pairRecordBytes}. */
+  constructor(device: BlockDevice) {
+    this.#device = device;
+  }
+
+  async load(): Promise<PairRecord | null> {
+    this.#record = await DurableRecord.load(this.#device, layout);
+    return this.#record.payload === null ? null : decodePairRecord(this.#record.payload);
+  }
+
+  async write(record: PairRecord): Promise<void> {
+    if (!this.#record) throw new HotMirrorError('HM_INTERNAL', 'the pair record is written before it was loaded');
+    await this.#record.write(encodePairRecord(record));
+  }
+}

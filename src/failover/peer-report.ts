@@ -1,0 +1,99 @@
+import { z } from 'zod';
+
+import type { Epoch } from '../epoch.ts';
+import { highestEpoch, noEpoch } from '../epoch.ts';
+import type { BootRecord } from './boot.ts';
+import type { PairRecord } from './pair-record.ts';
+import { controlSchema, epochSchema, homesSchema } from './pair-record.ts';
+import type { Json, MirrorView } from './ports.ts';
+
+/** What the platform does for the service on a node. */
+export type ServiceState = 'stopped' | 'starting' | 'running' | 'stopping' | 'failed';
+
+/** What a node says of itself in every token and answer. Journals stay at home: a serial line is slow. */
+export interface PeerReport {
+  readonly schema: 1;
+  readonly node: string;
+  /** Null when it has none. */
+  readonly record: BootRecord | null;
+  readonly control: PairRecord['control'];
+  /** It has not decided by the boot table yet. */
+  readonly booting: boolean;
+  readonly serving: boolean;
+  readonly service: ServiceState;
+  readonly leaving: boolean;
+  readonly mirrors: readonly PeerMirror[];
+}
+
+/** What a node says of one of its elements. */
+export interface PeerMirror {
+  readonly name: string;
+  readonly element: MirrorView['element'];
+  readonly epoch: Epoch;
+  readonly connection: MirrorView['connection'];
+  readonly serving: MirrorView['serving'];
+}
+
+const maxMirrors = 256;
+
+const mirrorSchema: z.ZodType<PeerMirror> = z.object({
+  name: z.string().max(255),
+  element: z.enum(['uptodate', 'consistent', 'outdated', 'inconsistent', 'failed', 'off', 'absent']),
+  epoch: epochSchema,
+  connection: z.enum(['connecting', 'connected', 'standalone', 'split-brain', 'unrelated']),
+  serving: z.enum(['no', 'yes', 'parked', 'alone']),
+});
+
+const reportSchema: z.ZodType<PeerReport> = z.object({
+  schema: z.literal(1),
+  node: z.string().min(1).max(255),
+  record: z
+    .object({
+      epoch: epochSchema,
+      homes: homesSchema,
+      released: epochSchema.nullable(),
+      intent: epochSchema.nullable(),
+      conflict: epochSchema.nullable(),
+    })
+    .nullable(),
+  control: controlSchema,
+  booting: z.boolean(),
+  serving: z.boolean(),
+  service: z.enum(['stopped', 'starting', 'running', 'stopping', 'failed']),
+  leaving: z.boolean(),
+  mirrors: z.array(mirrorSchema).max(maxMirrors),
+});
+
+/** Makes the report of this node. */
+export function makeReport(
+  node: string,
+  record: PairRecord,
+  mirrors: readonly MirrorView[],
+  now: Pick<PeerReport, 'booting' | 'serving' | 'service' | 'leaving'>,
+): PeerReport {
+  const { epoch, homes, released, intent, conflict, control } = record;
+  return {
+    schema: 1,
+    node,
+    record: epoch.number === 0 ? null : { epoch, homes, released, intent, conflict },
+    control,
+    ...now,
+    mirrors: mirrors.map(({ name, element, epoch: carried, connection, serving }) => ({ name, element, epoch: carried, connection, serving })),
+  };
+}
+
+/** A report as it is sent. */
+export function reportToJson(report: PeerReport): Json {
+  return report as unknown as Json;
+}
+
+/** Reads a report; null for anything else. */
+export function parseReport(body: Json): PeerReport | null {
+  const parsed = reportSchema.safeParse(body);
+  return parsed.success ? parsed.data : null;
+}
+
+/** The highest epoch that a report shows to be real: recorded or carried by an element. An intent is not. */
+export function reportedEpoch(report: PeerReport): Epoch {
+  return highestEpoch([report.record?.epoch ?? noEpoch, ...report.mirrors.map(({ epoch }) => epoch)]);
+}

@@ -1,0 +1,69 @@
+import PQueue from 'p-queue';
+
+import { HotMirrorError } from '../errors.ts';
+import type { PairRecord, PairRecordStore } from './pair-record.ts';
+
+/** Changes and questions that may wait for their turn; more reject with `HM_BUSY`. */
+const maxWaiting = 256;
+
+/** Told after each durable change: what it was for, and the record before and after. */
+export type RecordListener = (why: string, after: PairRecord, before: PairRecord) => void;
+
+/**
+ * The one way to the pair record of this node: changes take effect one after the other, each is durable before it counts, and a change that could
+ * not be written never was. What must not happen at the same time as a change runs in {@link RecordKeeper.exclusively}.
+ */
+export class RecordKeeper {
+  readonly #store: PairRecordStore;
+  readonly #listener: RecordListener;
+  readonly #queue = new PQueue({ concurrency: 1 });
+  #record: PairRecord;
+
+  /** `initial` counts until {@link RecordKeeper.load} has found a record or the first change is written. */
+  constructor(store: PairRecordStore, initial: PairRecord, listener: RecordListener) {
+    this.#store = store;
+    this.#record = initial;
+    this.#listener = listener;
+  }
+
+  /** What is durable now. */
+  get record(): PairRecord {
+    return this.#record;
+  }
+
+  /** Rejects as the store does: a node whose record is damaged must not start as if it had none. */
+  async load(): Promise<void> {
+    this.#record = (await this.#store.load()) ?? this.#record;
+  }
+
+  /**
+   * Writes what `change` makes of the record; nothing when it gives the record back as it was. `change` runs when all earlier changes are durable,
+   * directly before the write, and may throw to refuse.
+   */
+  change(why: string, change: (record: PairRecord) => PairRecord): Promise<PairRecord> {
+    return this.exclusively((record) => this.#write(why, record, change(record)));
+  }
+
+  /** Runs `task` while no change can begin. It must not wait for a change itself. */
+  exclusively<T>(task: (record: PairRecord) => Promise<T>): Promise<T> {
+    if (this.#queue.size >= maxWaiting) return Promise.reject(new HotMirrorError('HM_BUSY', 'too many changes of the pair record wait'));
+    return this.#queue.add(() => task(this.#record));
+  }
+
+  async #write(why: string, before: PairRecord, after: PairRecord): Promise<PairRecord> {
+    if (after === before) return before;
+    try {
+      await this.#store.write(after);
+    } catch (error) {
+      throw HotMirrorError.from(error, 'HM_STATE_UNWRITABLE', `the pair record could not be written (${why})`);
+    }
+    this.#record = after;
+    this.#listener(why, after, before);
+    return after;
+  }
+
+  /** Resolves when nothing waits and nothing runs. */
+  idle(): Promise<void> {
+    return this.#queue.onIdle();
+  }
+}

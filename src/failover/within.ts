@@ -1,0 +1,50 @@
+import type { Clock } from '../clock/clock.ts';
+import { HotMirrorError } from '../errors.ts';
+import type { ErrorCode } from '../errors.ts';
+
+/** How long some work may take, and what its lateness is called. */
+export interface Limit {
+  readonly deadlineMs: number;
+  readonly code: ErrorCode;
+  /** What did not end in time, for the message. */
+  readonly what: string;
+  /** Gives up early, with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Runs `work` and rejects when it takes too long or the outer signal aborts; its own signal is aborted then. Work that ignores its signal is abandoned:
+ * whether it takes effect later is unknown to the caller.
+ */
+export function within<T>(clock: Clock, limit: Limit, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const inner = new AbortController();
+  return new Promise<T>((resolve, reject) => {
+    const end = (): void => {
+      timer.cancel();
+      limit.signal?.removeEventListener('abort', onAbort);
+    };
+    const fail = (error: unknown): void => {
+      end();
+      inner.abort(error);
+      reject(error as Error);
+    };
+    const onAbort = (): void => fail(limit.signal?.reason);
+    const timer = clock.timer(limit.deadlineMs, () =>
+      fail(new HotMirrorError(limit.code, `${limit.what} did not end within ${String(limit.deadlineMs)} ms`)),
+    );
+    if (limit.signal?.aborted) {
+      onAbort();
+      return;
+    }
+    limit.signal?.addEventListener('abort', onAbort, { once: true });
+    started(work, inner.signal).then((value) => {
+      end();
+      resolve(value);
+    }, fail);
+  });
+}
+
+/** A `work` that throws before it gives a promise rejects all the same. */
+async function started<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
+  return work(signal);
+}
