@@ -3,7 +3,7 @@ import fc from 'fast-check';
 
 import type { MonitorPort } from '../../src/failover/ports.ts';
 import type { PeerAnswered, PeerChanged } from '../../src/heartbeat/events.ts';
-import { HeartbeatMonitor } from '../../src/heartbeat/heartbeat-monitor.ts';
+import type { HeartbeatMonitor } from '../../src/heartbeat/heartbeat-monitor.ts';
 import type { PeerAnswer } from '../../src/heartbeat/types.ts';
 import { Pair, deadlineMs, initialGraceMs, intervalMs } from './pair.ts';
 
@@ -239,8 +239,12 @@ describe('HeartbeatMonitor', () => {
     alpha.configure({ deadlineMs: 60_000 });
     await pair.clock.runFor(100);
     expect([alpha.peerState(), alpha.watchState()]).to.deep.equal(['suspect', 'normal']);
-    expect(() => { alpha.configure({ deadlineMs: 1 }); }).to.throw(RangeError);
-    expect(() => { alpha.configure({ intervalMs: 40_000 }); }).to.throw(RangeError);
+    expect(() => {
+      alpha.configure({ deadlineMs: 1 });
+    }).to.throw(RangeError);
+    expect(() => {
+      alpha.configure({ intervalMs: 40_000 });
+    }).to.throw(RangeError);
   });
 
   it('watch.live: an initial grace that still runs grows with the deadline', async () => {
@@ -338,7 +342,9 @@ describe('HeartbeatMonitor', () => {
     expect(await waiting).to.equal('HM_CLOSED');
     const late = await alpha.request('x', { deadlineMs: 1_000 }).catch((error: unknown) => (error as { code: string }).code);
     expect(late).to.equal('HM_CLOSED');
-    expect(() => { alpha.configure({ intervalMs: 100 }); })
+    expect(() => {
+      alpha.configure({ intervalMs: 100 });
+    })
       .to.throw()
       .with.property('code', 'HM_CLOSED');
     alpha.heard('m0', { atMs: 0 });

@@ -99,7 +99,13 @@ describe('HeartbeatMonitor.request', () => {
   it('goes out on the other link at once when the connection drops, and is acted on once', async () => {
     const { alpha } = await pair.steady({}, answering);
     let release = (): void => undefined;
-    answer = (body) => new Promise((resolve) => (release = () => { resolve({ did: body }); }));
+    answer = (body) =>
+      new Promise(
+        (resolve) =>
+          (release = () => {
+            resolve({ did: body });
+          }),
+      );
     const waiting = ask(alpha, 'slow', 10_000);
     await pair.clock.runFor(5);
     pair.link('net').break();
@@ -126,7 +132,13 @@ describe('HeartbeatMonitor.request', () => {
   it("rejects with HM_REQUEST_TIMEOUT after the deadline, and the late reply is nobody's", async () => {
     const { alpha } = await pair.steady({}, answering);
     let release = (): void => undefined;
-    answer = () => new Promise((resolve) => (release = () => { resolve('late'); }));
+    answer = () =>
+      new Promise(
+        (resolve) =>
+          (release = () => {
+            resolve('late');
+          }),
+      );
     const before = pair.clock.nowMs();
     expect(await ask(alpha, 'x', 700)).to.have.property('code', 'HM_REQUEST_TIMEOUT');
     expect(pair.clock.nowMs() - before).to.equal(700);

@@ -79,13 +79,25 @@ describe('token', () => {
   });
 
   it('bounds bodies in length and depth, and takes only what JSON can hold', () => {
-    expect(() => { checkBody('x'.repeat(maxBodyBytes - 2), 'it'); }).not.to.throw();
-    expect(() => { checkBody('x'.repeat(maxBodyBytes - 1), 'it'); }).to.throw(RangeError);
-    expect(() => { checkBody(undefined as unknown as Json, 'it'); }).to.throw(TypeError);
-    expect(() => { checkBody(1n as unknown as Json, 'it'); }).to.throw(TypeError);
+    expect(() => {
+      checkBody('x'.repeat(maxBodyBytes - 2), 'it');
+    }).not.to.throw();
+    expect(() => {
+      checkBody('x'.repeat(maxBodyBytes - 1), 'it');
+    }).to.throw(RangeError);
+    expect(() => {
+      checkBody(undefined as unknown as Json, 'it');
+    }).to.throw(TypeError);
+    expect(() => {
+      checkBody(1n as unknown as Json, 'it');
+    }).to.throw(TypeError);
     const nested = (levels: number): Json => (levels === 0 ? 1 : [nested(levels - 1)]);
-    expect(() => { checkBody(nested(64), 'it'); }).not.to.throw();
-    expect(() => { checkBody(nested(65), 'it'); }).to.throw(RangeError);
+    expect(() => {
+      checkBody(nested(64), 'it');
+    }).not.to.throw();
+    expect(() => {
+      checkBody(nested(65), 'it');
+    }).to.throw(RangeError);
     for (const outcome of [{ ok: nested(64) }]) {
       const reply: Message = { kind: 'reply', to: run, number: 1, outcome };
       expect(decodeMessage(encodeMessage(reply))).to.deep.equal(reply);
