@@ -26,6 +26,8 @@ export interface MirrorView {
   readonly peerBehind: boolean;
   readonly dirtyBytes: number;
   readonly resync: ResyncProgress | null;
+  /** Bytes that a verify found different and that were neither repaired nor waived (rule `takeover.verified`). Absent: none. */
+  readonly findingBytes?: number;
 }
 
 /** Progress of a resync. */
@@ -62,8 +64,11 @@ export interface MirrorPort {
   seal(): Promise<MirrorView>;
   /** Undoes `seal`: reconnects by handshake. */
   unseal(): Promise<void>;
-  /** Serving and parked: completes without the peer from now on, in this epoch. */
-  goAlone(order: { readonly epoch: Epoch; readonly rule: Rule }): Promise<void>;
+  /**
+   * Serving and parked: completes without the peer from now on, in this epoch. `connectionId` is the connection whose loss was judged:
+   * the order is void (`HM_REFUSED`) when there has been a newer one since.
+   */
+  goAlone(order: { readonly epoch: Epoch; readonly rule: Rule; readonly connectionId: string | null }): Promise<void>;
   outdate(order: OutdateOrder): Promise<void>;
   /** Passive: an `uptodate` element becomes `consistent` (rule `element.start`). */
   doubt(because: string): Promise<void>;

@@ -43,8 +43,10 @@ export interface StopOptions {
   readonly journalled: boolean;
 }
 
-/** Waits between attempts: doubled each time. */
+/** Waits between attempts: doubled each time, up to the longest. */
 const firstBackoffMs = 500;
+/** Longest wait between two attempts of a step. */
+export const longestBackoffMs: number = 30_000;
 
 /** Runs the steps of the platform, one sequence at a time, each step journalled, limited in time, retried, and resumed after a crash. */
 export class ServiceRunner {
@@ -206,7 +208,7 @@ export class ServiceRunner {
         retries: stepRetries,
         minTimeout: 0,
         factor: 1,
-        onFailedAttempt: ({ retriesLeft }) => (retriesLeft > 0 ? sleep(clock, firstBackoffMs * 2 ** (attempts - 1), signal) : undefined),
+        onFailedAttempt: ({ retriesLeft }) => (retriesLeft > 0 ? sleep(clock, Math.min(longestBackoffMs, firstBackoffMs * 2 ** (attempts - 1)), signal) : undefined),
       });
     } catch (error) {
       if (signal.aborted) throw signal.reason;

@@ -262,7 +262,14 @@ export class HeartbeatMonitor {
         pausedBecause: [...pausedBecause],
       },
       ...{ peerState, rule, seen, unseenBecause, peerRun: presence.run, left: presence.left, ...this.#outlook.snapshot() },
-      ...{ times: { ...times }, lookedMs: this.#pauses.lookedMs, links, sources, channel: channel.snapshot(), responder: responder.snapshot() },
+      ...{
+        times: { ...times },
+        lookedMs: this.#pauses.lookedMs,
+        links,
+        sources,
+        channel: channel.snapshot(),
+        responder: responder.snapshot(),
+      },
     };
   }
 

@@ -51,7 +51,11 @@ const deadlinesPerGrace = 2;
  * The times from what was configured, with defaults (rule `timing.deadline`).
  * Throws `RangeError` for a time that is not above 0, or a deadline below two intervals.
  */
-export function watchTimes(options: { readonly intervalMs?: number; readonly deadlineMs?: number; readonly lateProbeMinMs?: number }): WatchTimes {
+export function watchTimes(options: {
+  readonly intervalMs?: number;
+  readonly deadlineMs?: number;
+  readonly lateProbeMinMs?: number;
+}): WatchTimes {
   const { intervalMs = defaultIntervalMs, deadlineMs = defaultDeadlineMs, lateProbeMinMs = defaultLateProbeMinMs } = options;
   for (const [name, value] of Object.entries({ intervalMs, deadlineMs, lateProbeMinMs })) {
     if (!(Number.isFinite(value) && value > 0)) throw new RangeError(`${name} must be above 0, not ${String(value)}`);

@@ -95,7 +95,15 @@ export class Outlook {
   freshSilence(sinceMs: number, nowMs: number, asleep: boolean): SilenceEvidence {
     const { deadlineMs } = this.times;
     const links = this.#links.map(({ watch }) => watch);
-    return freshSilence({ nowMs, sinceMs, freshSinceMs: this.#freshSinceMs, asleep, deadlineMs, links, sources: [...this.sources.values()] });
+    return freshSilence({
+      nowMs,
+      sinceMs,
+      freshSinceMs: this.#freshSinceMs,
+      asleep,
+      deadlineMs,
+      links,
+      sources: [...this.sources.values()],
+    });
   }
 
   /** The next moments at which time alone may change something. */

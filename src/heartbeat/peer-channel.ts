@@ -107,7 +107,9 @@ export class PeerChannel {
       };
       const deadline = this.#clock.timer(deadlineMs, () => {
         const [code, what] =
-          pending.to === null ? (['HM_PEER_UNREACHABLE', 'could not be sent'] as const) : (['HM_REQUEST_TIMEOUT', 'was not answered'] as const);
+          pending.to === null
+            ? (['HM_PEER_UNREACHABLE', 'could not be sent'] as const)
+            : (['HM_REQUEST_TIMEOUT', 'was not answered'] as const);
         this.#fail(pending, code, `a request ${what} within ${String(deadlineMs)} ms`);
       });
       const settle: Pending['settle'] = (outcome) => {

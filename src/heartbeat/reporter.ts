@@ -46,7 +46,16 @@ export class Reporter {
     const evidence = { silentMs: link.watch.silentMs(atMs), lastSeenMs: link.watch.lastSeenMs, lastError };
     const why = to !== 'up' && lastError !== null ? `: ${lastError}` : '';
     const text = `Monitor link ${name} is ${to} (was ${from})${why}.`;
-    this.events.emit('link:changed', { atMs, class: to === 'down' && !expected ? 1 : 0, rule: 'watch.all', evidence, text, link: name, from, to });
+    this.events.emit('link:changed', {
+      atMs,
+      class: to === 'down' && !expected ? 1 : 0,
+      rule: 'watch.all',
+      evidence,
+      text,
+      link: name,
+      from,
+      to,
+    });
     this.changed();
   }
 

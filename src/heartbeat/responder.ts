@@ -67,7 +67,8 @@ export class Responder {
 
   #refusal(message: RequestMessage): Outcome | null {
     if (message.to !== this.#run) return refusal('HM_REQUEST_TIMEOUT', 'the request was for a former start of this node');
-    if (message.number <= this.#forgottenTo) return refusal('HM_REQUEST_TIMEOUT', 'the request is too old: whether it was acted on is forgotten');
+    if (message.number <= this.#forgottenTo)
+      return refusal('HM_REQUEST_TIMEOUT', 'the request is too old: whether it was acted on is forgotten');
     if (this.#running >= runningRequests) return refusal('HM_BUSY', `${String(runningRequests)} requests are being answered already`);
     return null;
   }

@@ -28,5 +28,11 @@ export function freshSilence(input: SilenceInput): SilenceEvidence {
   const countedFromMs = asleep ? Math.max(sinceMs, nowMs) : Math.max(sinceMs, freshSinceMs);
   const silentFromMs = Math.max(countedFromMs, lastHeardMs ?? countedFromMs);
   const probed = links.every(({ attemptedMs }) => attemptedMs !== null && attemptedMs >= silentFromMs);
-  return { silent: probed && nowMs - silentFromMs > deadlineMs, countedFromMs, lastHeardMs, deadlineMs, earliestMs: silentFromMs + deadlineMs };
+  return {
+    silent: probed && nowMs - silentFromMs > deadlineMs,
+    countedFromMs,
+    lastHeardMs,
+    deadlineMs,
+    earliestMs: silentFromMs + deadlineMs,
+  };
 }

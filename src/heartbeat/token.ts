@@ -71,7 +71,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 /** The bytes of a message. Throws `RangeError` above the limit, `TypeError` for what JSON cannot hold. */
 export function encodeMessage(message: Message): Uint8Array {
   const bytes = Buffer.from(JSON.stringify(message));
-  if (bytes.length > maxMessageBytes) throw new RangeError(`a ${message.kind} of ${String(bytes.length)} bytes is above ${String(maxMessageBytes)}`);
+  if (bytes.length > maxMessageBytes)
+    throw new RangeError(`a ${message.kind} of ${String(bytes.length)} bytes is above ${String(maxMessageBytes)}`);
   return bytes;
 }
 

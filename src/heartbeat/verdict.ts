@@ -40,14 +40,16 @@ export function judge(seen: Observation): Verdict {
   const verdict = (state: PeerState, rule: Rule, because: string): Verdict => ({ state, rule, because, evidence: evidenceOf(seen) });
 
   if (seen.left) return verdict('left', 'node.leave', 'the peer said goodbye and has not come back');
-  if (!seen.seen && seen.unseenBecause === null) return verdict('unknown', 'watch.start', 'the peer was not seen since this monitor started');
+  if (!seen.seen && seen.unseenBecause === null)
+    return verdict('unknown', 'watch.start', 'the peer was not seen since this monitor started');
 
   const alive = all.filter(({ state }) => state === 'up').map(({ name }) => name);
   if (alive.length > 0) return verdict('up', 'watch.all', `heard on ${alive.join(', ')}`);
 
   const unproven: PeerState = seen.seen ? 'suspect' : 'unknown';
   const waiting = all.filter(({ silentMs }) => silentMs <= seen.deadlineMs).map(({ name }) => name);
-  if (waiting.length > 0) return verdict(unproven, 'watch.all', `every link is late, but not yet silent beyond the deadline: ${waiting.join(', ')}`);
+  if (waiting.length > 0)
+    return verdict(unproven, 'watch.all', `every link is late, but not yet silent beyond the deadline: ${waiting.join(', ')}`);
   if (seen.watch === 'grace') return verdict(unproven, 'watch.start', 'every link is silent, but the initial grace is not over');
   if (seen.watch === 'paused')
     return verdict(unproven, 'takeover.auto', `every link is silent, but verdicts are paused: ${seen.pausedBecause.join(', ')}`);

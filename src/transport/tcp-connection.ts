@@ -70,12 +70,14 @@ export class TcpConnection implements Connection {
     checkFrameLength(totalLength(parts), this.maxFrameBytes);
     if (this.#state !== 'open') return false;
     const buffers = this.#encoder.frame(parts);
-    this.#wantsDrain ||= this.pendingBytes + totalLength(buffers) > this.#limits.highWaterBytes;
-    this.#write(buffers, this.#wantsDrain ? this.#written : undefined);
-    if (this.pendingBytes > this.#limits.pendingBytes) {
-      this.destroy(new HotMirrorError('HM_SEND_WINDOW', `${this.description}: more than ${String(this.#limits.pendingBytes)} bytes pending`));
+    const { highWaterBytes, pendingBytes } = this.#limits;
+    const mayCrowd = this.#wantsDrain || this.pendingBytes + totalLength(buffers) > highWaterBytes;
+    this.#write(buffers, mayCrowd ? this.#written : undefined);
+    if (this.pendingBytes > pendingBytes) {
+      this.destroy(new HotMirrorError('HM_SEND_WINDOW', `${this.description}: more than ${String(pendingBytes)} bytes pending`));
       return false;
     }
+    this.#wantsDrain ||= this.pendingBytes > highWaterBytes;
     return !this.#wantsDrain;
   }
 

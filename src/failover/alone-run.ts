@@ -1,0 +1,156 @@
+import { randomHex } from '../clock/random.ts';
+import type { Epoch } from '../epoch.ts';
+import { compareEpochs, formatEpoch, highestEpoch } from '../epoch.ts';
+import type { AloneDecision } from './alone.ts';
+import { mayGoAlone } from './alone.ts';
+import { isOutdated, toJson } from './messages.ts';
+import type { PairNode } from './pair-node.ts';
+import { withEpoch } from './pair-record.ts';
+import type { MirrorPort, MirrorView } from './ports.ts';
+import { refusal } from './refusal.ts';
+
+const nonceBytes = 16;
+
+/** A mirror whose data link is lost, as it was when it was judged. */
+interface Parked {
+  readonly mirror: MirrorPort;
+  readonly view: MirrorView;
+}
+
+/** Why going alone is allowed, for one mirror. */
+interface Permit extends Parked {
+  readonly decision: AloneDecision;
+}
+
+/** Serving mirrors without their data link, on which requests wait. */
+export function parkedMirrors(node: PairNode): readonly Parked[] {
+  return node.mirrors
+    .map((mirror) => ({ mirror, view: mirror.state() }))
+    .filter(({ view }) => view.serving === 'parked' && view.connection !== 'connected');
+}
+
+/** Looks at every mirror of a serving node that lost its data link, and lets those go on that the rule `alone` allows. */
+export async function goAloneWhereAllowed(node: PairNode): Promise<void> {
+  const parked = parkedMirrors(node);
+  const decisions = parked.map((one) => ({ ...one, decision: judgeAlone(node, one.view) }));
+  node.blockers = decisions.filter(({ decision }) => decision.action !== 'go').map(({ decision: { rule, because } }) => ({ rule, because }));
+  if (parked.length === 0) return;
+  const permits: Permit[] = [];
+  for (const { decision, ...one } of decisions) {
+    noteDecision(node, one.view.name, decision);
+    if (decision.action === 'wait') node.wakeAt(decision.retryAtMs ?? node.clock.nowMs() + waitMs);
+    else if (decision.action === 'outdate' && !(await outdatePeer(node, one))) node.retryLater();
+    else permits.push({ ...one, decision });
+  }
+  // Who needs no grant must not wait for one.
+  await goTogether(node, permits.filter(({ decision }) => decision.action !== 'ask-arbiter'), false);
+  await goTogether(node, permits.filter(({ decision }) => decision.action === 'ask-arbiter'), true);
+}
+
+async function goTogether(node: PairNode, permits: readonly Permit[], grantNeeded: boolean): Promise<void> {
+  if (permits.length === 0 || !node.serving) return;
+  const epoch = await epochForAlone(node, permits, grantNeeded);
+  if (epoch) await go(node, permits, epoch);
+}
+
+/** A frozen node looks again when something changes, and now and then. */
+const waitMs = 1_000;
+
+function judgeAlone(node: PairNode, view: MirrorView): AloneDecision {
+  return mayGoAlone({
+    mirror: view.name,
+    peerBehind: view.peerBehind,
+    peer: node.monitor.peerState(),
+    reachable: node.monitor.reachable(),
+    silence: node.monitor.freshSilence(view.lostAtMs ?? node.servingSinceMs),
+    whenAlone: node.policy.whenAlone,
+    operator: node.operatorWord !== null,
+    overrides: node.operatorWord?.overrides ?? [],
+  });
+}
+
+function noteDecision(node: PairNode, mirror: string, { action, rule, because, evidence }: AloneDecision): void {
+  const key = `${action} ${rule}`;
+  if (node.aloneDecisions.get(mirror) === key) return;
+  node.aloneDecisions.set(mirror, key);
+  node.emit('alone:decided', { class: 1, mirror, action, rule, evidence: { ...evidence }, text: `${mirror} without its peer: ${action}, ${because}` });
+}
+
+/** Has the peer record that its element is old (rule `outdate`). Whether it confirmed exactly this order. */
+async function outdatePeer(node: PairNode, { mirror, view }: Parked): Promise<boolean> {
+  const nonce = randomHex(node.options.random, nonceBytes);
+  const { currentId, connectionId } = view;
+  const order = { kind: 'outdate', mirror: mirror.name, epoch: node.record.epoch, currentId, connectionId, nonce };
+  try {
+    const answer = await node.monitor.request(toJson(order), { deadlineMs: node.policy.requestDeadlineMs, signal: node.ended.signal });
+    return isOutdated(answer, nonce);
+  } catch (error) {
+    node.failed(`outdating ${mirror.name} at ${node.peerName}`, error);
+    return false;
+  }
+}
+
+/**
+ * The epoch to go on in, durable. It is raised whenever a mirror begins to be alone, so that nobody can be granted the next one unnoticed. It
+ * is not raised again while the same mirrors stay behind for which it was raised: their elements cannot take over by themselves meanwhile.
+ */
+async function epochForAlone(node: PairNode, permits: readonly Permit[], grantNeeded: boolean): Promise<Epoch | null> {
+  const { epoch } = node.record;
+  if (!grantNeeded && permits.every(({ view }) => view.peerBehind && node.raisedFor.has(view.name))) return epoch;
+  const arbiter = await node.arbitration.current();
+  const next = nextEpoch(node, arbiter, grantNeeded);
+  if (node.arbitration.present) {
+    const answer = await node.arbitration.grant(epoch, next, { above: !grantNeeded });
+    if (!answer.granted && grantNeeded) {
+      node.blockers = [{ rule: 'arbiter.cas', because: answer.because }];
+      node.retryLater();
+      return null;
+    }
+  }
+  return raise(node, epoch, next);
+}
+
+/** One above everything known. What the arbiter granted this node before a crash is used again. */
+function nextEpoch(node: PairNode, arbiter: 'none' | 'unreachable' | Epoch, grantNeeded: boolean): Epoch {
+  const known = node.knownEpoch();
+  if (typeof arbiter === 'string') return { number: known.number + 1, owner: node.name };
+  const again = arbiter.owner === node.name && arbiter.number === known.number + 1;
+  if (again) return arbiter;
+  // A grant is asked for the very next epoch: an arbiter that stands higher must refuse.
+  return { number: (grantNeeded ? known : highestEpoch([known, arbiter])).number + 1, owner: node.name };
+}
+
+async function raise(node: PairNode, from: Epoch, next: Epoch): Promise<Epoch | null> {
+  try {
+    await node.keeper.change('alone', (record) => {
+      if (!node.serving || compareEpochs(record.epoch, from) !== 'equal') throw refusal('lineage.epoch', `the epoch is ${formatEpoch(record.epoch)} now`);
+      return withEpoch(record, next);
+    });
+    return next;
+  } catch (error) {
+    node.failed(`raising the epoch to ${formatEpoch(next)}`, error, 'record:failed');
+    node.retryLater();
+    return null;
+  }
+}
+
+/** Gives the orders. What was heard or has changed since the judgement makes a permit void; the next look judges again. */
+async function go(node: PairNode, permits: readonly Permit[], epoch: Epoch): Promise<void> {
+  const valid = permits.filter((permit) => stillValid(node, permit));
+  if (valid.length < permits.length) node.retryLater();
+  const chosen = new Map(valid.map((permit) => [permit.mirror, permit]));
+  await node.orderAll('going alone', async (mirror) => {
+    const permit = chosen.get(mirror);
+    if (!permit) return mirror.raiseEpoch(epoch);
+    await mirror.goAlone({ epoch, rule: permit.decision.rule, connectionId: permit.view.connectionId });
+    node.raisedFor.add(mirror.name);
+  });
+  node.wake();
+}
+
+function stillValid(node: PairNode, { mirror, view, decision }: Permit): boolean {
+  const now = mirror.state();
+  if (!node.serving || now.serving !== 'parked' || now.connectionId !== view.connectionId || now.lostAtMs !== view.lostAtMs) return false;
+  // A grant or the peer's confirmation is not taken back by later words of the peer; a silence is.
+  return decision.action !== 'go' || judgeAlone(node, now).action === 'go';
+}

@@ -1,0 +1,77 @@
+import { compareEpochs } from '../epoch.ts';
+import { HotMirrorError } from '../errors.ts';
+import type { PairNode } from './pair-node.ts';
+import { parseReport, reportedEpoch } from './peer-report.ts';
+import type { PeerReport } from './peer-report.ts';
+import type { MirrorPort, MirrorView, PeerAnswer } from './ports.ts';
+import { refusal } from './refusal.ts';
+
+/** The peer lives: a takeover that is not committed yet ends (rule `takeover.commit`). */
+export function signOfLife(node: PairNode): void {
+  node.takeover?.abort.abort(refusal('takeover.dead', 'the peer answered before the commit; a hand-over is possible now'));
+}
+
+/** An answer to a token. What must not wait for a decision happens here: leases, doubts, and the end of a service that lost its epoch. */
+export function hearAnswer(node: PairNode, answer: PeerAnswer): void {
+  signOfLife(node);
+  doubtAfter(node, answer);
+  const report = parseReport(answer.report);
+  if (report?.node !== node.peerName) {
+    node.noteNonsense(new HotMirrorError('HM_PROTOCOL', `a token of ${node.peerName} carried a report that makes no sense`));
+    return;
+  }
+  node.hearEpoch(reportedEpoch(report), report.record?.homes ?? null);
+  if (provesOwnership(node, report)) for (const mirror of node.mirrors) mirror.renewLease({ probeSentMs: answer.probeSentMs });
+  const last = node.peerSeen;
+  // Of two links the slower one may bring an older word later.
+  if (last && last.probeSentMs > answer.probeSentMs) return;
+  node.peerSeen = { report, probeSentMs: answer.probeSentMs, heardMs: answer.heardMs };
+  if (!last || JSON.stringify(last.report) !== JSON.stringify(report)) node.wake();
+}
+
+/** Rule `serve.lease`: an answer that shows neither a higher epoch nor an intent to take over. */
+function provesOwnership(node: PairNode, report: PeerReport): boolean {
+  if (!node.serving) return false;
+  const { epoch } = node.record;
+  const order = compareEpochs(reportedEpoch(report), epoch);
+  return (order === 'equal' || order === 'lower') && (report.record?.intent?.number ?? 0) <= epoch.number;
+}
+
+/** Rule `element.start`: the peer outlived the data link, so it may have gone on without this element. */
+function doubtAfter(node: PairNode, { probeSentMs }: PeerAnswer): void {
+  if (node.serving) return;
+  for (const mirror of node.mirrors) {
+    const { connection, lostAtMs } = mirror.state();
+    if (connection !== 'connected' && lostAtMs !== null && probeSentMs > lostAtMs) doubt(node, mirror, 'the peer answered after the data link was lost');
+  }
+}
+
+/** This node stood still longer than the deadline: its own elements may be out of date (rules `element.start`, `watch.pause`). */
+export function doubtAfterPause(node: PairNode, lateMs: number): void {
+  const { deadlineMs } = node.monitor.freshSilence(node.clock.nowMs());
+  if (node.serving || lateMs <= deadlineMs) return;
+  for (const mirror of node.mirrors) doubt(node, mirror, `this node stood still for ${String(Math.round(lateMs))} ms`);
+}
+
+/** Counts at once here, and in the element when it has confirmed; one order at a time. */
+function doubt(node: PairNode, mirror: MirrorPort, because: string): void {
+  if (!isUptodate(mirror.state()) || node.doubted.has(mirror.name)) return;
+  node.doubted.add(mirror.name);
+  node.order(mirror, 'doubt', () => mirror.doubt(because)).then(
+    () => {
+      node.doubted.delete(mirror.name);
+      node.wake();
+    },
+    (error: unknown) => {
+      node.failed(`doubting mirror ${mirror.name}`, error);
+      node.afterRetry(() => {
+        node.doubted.delete(mirror.name);
+        doubt(node, mirror, because);
+      });
+    },
+  );
+}
+
+function isUptodate({ element }: MirrorView): boolean {
+  return element === 'uptodate';
+}

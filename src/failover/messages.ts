@@ -1,0 +1,89 @@
+import { z } from 'zod';
+
+import { HotMirrorError } from '../errors.ts';
+import type { Rule } from '../rules.ts';
+import { rules } from '../rules.ts';
+import { controlSchema, epochSchema } from './pair-record.ts';
+import type { Json } from './ports.ts';
+
+const text = z.string().max(1024);
+const ruleNames = Object.keys(rules) as Rule[];
+
+const outdate = z.object({
+  kind: z.literal('outdate'),
+  mirror: z.string().max(255),
+  epoch: epochSchema,
+  currentId: text,
+  connectionId: text.nullable(),
+  nonce: text,
+});
+
+const handover = z.object({ kind: z.literal('handover'), epoch: epochSchema, from: epochSchema, final: z.boolean(), force: z.boolean() });
+
+const control = z.object({ kind: z.literal('control'), control: controlSchema });
+
+const command = z.object({
+  kind: z.literal('command'),
+  /** Asked for again with the same id until it has ended. */
+  id: z.string().min(1).max(64),
+  command: z.enum(['give', 'adopt', 'resolve', 'start-service']),
+  reason: text,
+  /** `give`: regenerate first. */
+  regenerate: z.boolean(),
+  force: z.boolean(),
+});
+
+const requestSchema = z.discriminatedUnion('kind', [outdate, handover, control, command]);
+
+/** What one node asks of the other. */
+export type Request = z.infer<typeof requestSchema>;
+/** A command that the other node must carry out. */
+export type CommandRequest = z.infer<typeof command>;
+
+const handoverAnswer = z.object({ answer: z.enum(['accepted', 'refused', 'later']), because: text });
+const commandAnswer = z.object({ state: z.enum(['running', 'done', 'failed']), error: z.unknown().optional() });
+const outdateAnswer = z.object({ outdated: z.literal(true), nonce: text });
+
+/** What the other node answered to a hand-over. */
+export type HandoverAnswer = z.infer<typeof handoverAnswer>;
+/** How far a command is at the other node. */
+export type CommandAnswer = z.infer<typeof commandAnswer>;
+
+/** Reads a request of the peer. Throws `HM_PROTOCOL` for anything else. */
+export function parseRequest(body: Json): Request {
+  return parse(requestSchema, body, 'request');
+}
+
+/** Reads an answer to `handover`. Throws `HM_PROTOCOL`. */
+export function parseHandoverAnswer(body: Json): HandoverAnswer {
+  return parse(handoverAnswer, body, 'answer to a hand-over');
+}
+
+/** Reads an answer to `command`. Throws `HM_PROTOCOL`. */
+export function parseCommandAnswer(body: Json): CommandAnswer {
+  return parse(commandAnswer, body, 'answer to a command');
+}
+
+/** Whether this is the confirmation of the `outdate` with that nonce (rule `outdate`: anything else is ignored). */
+export function isOutdated(body: Json, nonce: string): boolean {
+  const parsed = outdateAnswer.safeParse(body);
+  return parsed.success && parsed.data.nonce === nonce;
+}
+
+/** Rules that an operator named; throws `RangeError` for one that does not exist. */
+export function checkRules(names: readonly string[]): readonly Rule[] {
+  const unknown = names.find((name) => !ruleNames.includes(name as Rule));
+  if (unknown !== undefined) throw new RangeError(`there is no rule ${unknown}`);
+  return names as readonly Rule[];
+}
+
+/** A message as it is sent. */
+export function toJson(message: object): Json {
+  return message as unknown as Json;
+}
+
+function parse<T>(schema: z.ZodType<T>, body: Json, what: string): T {
+  const parsed = schema.safeParse(body);
+  if (!parsed.success) throw new HotMirrorError('HM_PROTOCOL', `the peer sent a ${what} that makes no sense: ${z.prettifyError(parsed.error)}`);
+  return parsed.data;
+}

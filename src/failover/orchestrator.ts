@@ -1,0 +1,204 @@
+import { HotMirrorError } from '../errors.ts';
+import type { Emitter } from '../events.ts';
+import { answerRequest } from './answers.ts';
+import { Commands } from './commands.ts';
+import type { FailoverEvents } from './failover-events.ts';
+import { doubtAfterPause, hearAnswer } from './hearing.ts';
+import { look } from './look.ts';
+import { checkRules } from './messages.ts';
+import type { FailoverOptions } from './options.ts';
+import { PairNode } from './pair-node.ts';
+import type { Control } from './pair-record.ts';
+import { reportToJson } from './peer-report.ts';
+import type { Json } from './ports.ts';
+import { planOf, snapshotOf, statusOf } from './status.ts';
+import type { FailoverPlan, FailoverSnapshot, FailoverStatus } from './status.ts';
+
+/** What an operator may say when asking for a fallback. */
+export interface FallbackOptions {
+  /** Lifts takeover.auto, .dead, .uptodate and .verified: what may be lost is accepted. */
+  readonly force?: boolean;
+  /** Lifts these rules too: takeover.arbiter and takeover.fence need to be named. */
+  readonly overrides?: readonly string[];
+  readonly reason?: string;
+  /** Gives up the wait; what was made durable stays. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Moves the service between the nodes of a pair (semantics 5, 7, 8 and 9). It decides by rules that are pure functions, makes every decision durable
+ * before anything depends on it, and reaches mirrors, monitor, platform and arbiter only through their interfaces.
+ *
+ * One instance runs on each node. Tokens carry `report()` to the other, and requests of the other go to `answer()`.
+ * An embedder constructs `HeartbeatMonitor` with both.
+ */
+export class FailoverOrchestrator implements AsyncDisposable {
+  readonly events: Emitter<FailoverEvents>;
+  readonly #node: PairNode;
+  readonly #commands: Commands;
+  readonly #subscriptions: (() => void)[] = [];
+  #starting: Promise<void> | null = null;
+  #closing: Promise<void> | null = null;
+
+  /** Throws `RangeError` for homes or a policy that make no sense. */
+  constructor(options: FailoverOptions) {
+    if (options.mirrors.length === 0) throw new RangeError('a pair has at least one mirror');
+    this.#node = new PairNode(options, () => look(this.#node));
+    this.#commands = new Commands(this.#node);
+    this.events = this.#node.events;
+  }
+
+  /**
+   * Reads the pair record and begins to look: passive at first, then by the boot table. Writes nothing by itself.
+   * Rejects with `HM_METADATA_CORRUPT` or `HM_METADATA_VERSION`, and the node stays passive.
+   */
+  start(): Promise<void> {
+    this.#assertOpen();
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
+    const node = this.#node;
+    await node.keeper.load();
+    const { epoch } = node.record;
+    await node.orderAll('raising the epoch', async (mirror) => {
+      if (mirror.state().epoch.number < epoch.number) await mirror.raiseEpoch(epoch);
+    });
+    if (node.closed) return;
+    const wake = (): void => node.wake();
+    this.#subscriptions.push(
+      ...node.mirrors.map((mirror) => mirror.onChange(wake)),
+      node.monitor.onChange(wake),
+      node.monitor.onAnswer((answer) => hearAnswer(node, answer)),
+      node.monitor.onOverslept((lateMs) => doubtAfterPause(node, lateMs)),
+    );
+    node.noteMode();
+    node.wake();
+  }
+
+  /**
+   * Moves the service to the home standby: by hand-over while the peer answers, whose refusal stands even under `force`; by takeover when it does not.
+   * Resolves when the service is up there. Rejects with `HM_REFUSED` (rule and remedy), `HM_STEP_FAILED`, `HM_PEER_UNREACHABLE`, `HM_ABORTED`.
+   */
+  async fallback(options: FallbackOptions = {}): Promise<void> {
+    this.#assertStarted();
+    const { force = false, reason = 'an operator asked for a fallback', signal } = options;
+    const overrides = checkRules(options.overrides ?? []);
+    await this.#commands.move(this.#node.record.homes.standby, { reason, force, overrides, regenerate: false, ...(signal ? { signal } : {}) });
+  }
+
+  /** Brings the service back to the home primary, waiting for its regeneration. Rejects as {@link FailoverOrchestrator.fallback}. */
+  async recover(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    this.#assertStarted();
+    const wish = { reason: 'an operator asked for the recovery', force: false, overrides: [], regenerate: true };
+    await this.#commands.move(this.#node.record.homes.primary, { ...wish, ...options });
+  }
+
+  /** Moves the service to the other node, both being healthy. Rejects as {@link FailoverOrchestrator.fallback}. */
+  async switchover(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    this.#assertStarted();
+    const node = this.#node;
+    const target = node.record.epoch.owner === node.name ? node.peerName : node.name;
+    const wish = { reason: 'an operator asked for a switchover', force: false, overrides: [], regenerate: false };
+    if (!node.livePeer()) throw new HotMirrorError('HM_REFUSED', 'handover: the other node does not answer', { rule: 'handover' });
+    await this.#commands.move(target, { ...wish, ...options });
+  }
+
+  /** The serving node becomes the home primary, here or at the peer. */
+  async adopt(): Promise<void> {
+    this.#assertStarted();
+    await this.#commands.adopt();
+  }
+
+  /** Automatic takeover on or off, for both nodes; durable, and honoured up to the commit of a takeover (rule `watch.live`). */
+  async setControl(control: Control): Promise<void> {
+    this.#assertStarted();
+    await this.#commands.setControl(control);
+  }
+
+  /**
+   * An operator lets this node serve without its peer: a frozen one, or one that waits after a start. `overrides: ['takeover.arbiter']` goes on
+   * without the arbiter. Rejects with `HM_REFUSED` where a rule still forbids it.
+   */
+  async resume(options: { readonly reason: string; readonly overrides?: readonly string[] }): Promise<void> {
+    this.#assertStarted();
+    await this.#commands.resume(checkRules(options.overrides ?? []));
+  }
+
+  /** Ends a split of the pair records: `survivor` owns the service from now on. The mirrors' own split brain is resolved at the mirrors. */
+  async resolve(options: { readonly survivor: string }): Promise<void> {
+    this.#assertStarted();
+    const { name, peerName } = this.#node;
+    if (options.survivor !== name && options.survivor !== peerName) throw new RangeError(`${options.survivor} is no node of this pair`);
+    await this.#commands.resolve(options.survivor);
+  }
+
+  /** The steps that would run now and the rules that would block them. Changes nothing. */
+  plan(wish: 'fallback' | 'recover'): FailoverPlan {
+    return planOf(this.#node, wish);
+  }
+
+  status(): FailoverStatus {
+    return statusOf(this.#node);
+  }
+
+  /** Everything that a later step depends on, for simulators and support. */
+  snapshot(): FailoverSnapshot {
+    return snapshotOf(this.#node);
+  }
+
+  /** What the tokens of this node carry. */
+  report(): Json {
+    return reportToJson(this.#node.report());
+  }
+
+  /** Answers a request of the peer; rejects with the refusal that the peer is to see. */
+  async answer(body: Json): Promise<Json> {
+    this.#assertStarted();
+    return answerRequest(this.#node, this.#commands, body);
+  }
+
+  /**
+   * Stops the service if this node serves, hands nothing over and records nothing new. With `leave` it says goodbye on the data links as well
+   * (rule `node.leave`); the monitor says it on its own links afterwards.
+   */
+  close(options: { readonly leave?: boolean } = {}): Promise<void> {
+    this.#closing ??= this.#close(options.leave ?? false);
+    return this.#closing;
+  }
+
+  async #close(leave: boolean): Promise<void> {
+    const node = this.#node;
+    node.leaving = true;
+    node.takeover?.abort.abort(new HotMirrorError('HM_CLOSED', 'the node is being stopped'));
+    await this.#starting?.catch(() => undefined);
+    const { epoch } = node.record;
+    const served = node.serving;
+    if (served) await node.service.stop(epoch.number, 'the node is being stopped', { bestEffort: true, journalled: false }).catch(() => undefined);
+    await node.decide(async () => {
+      if (node.serving) {
+        node.serving = false;
+        await node.orderAll('demotion', (mirror) => mirror.demote());
+        node.emit('service:stopped', { class: 3, rule: 'node.leave', epoch, text: `${node.name} is being stopped and hands nothing over` });
+      }
+      if (leave) await node.orderAll('leaving', (mirror) => mirror.leave());
+    });
+    for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
+    await node.end();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #assertOpen(): void {
+    if (this.#closing) throw new HotMirrorError('HM_CLOSED', 'the orchestrator was closed');
+  }
+
+  #assertStarted(): void {
+    this.#assertOpen();
+    if (!this.#starting) throw new TypeError('start() first');
+  }
+}
+
