@@ -29,7 +29,9 @@ async function codeOf(promise: Promise<unknown>): Promise<ErrorCode | 'none'> {
   );
 }
 
-describe('transport/tcp against bad input', () => {
+describe('transport/tcp against bad input', function () {
+  this.timeout(10_000);
+
   let cleanups: (() => unknown)[] = [];
   let urlA = '';
   let urlB = '';
