@@ -1,218 +1,41 @@
 import assert from 'node:assert/strict';
 
 import { HotMirrorError } from '../errors.ts';
-import type { ErrorCode } from '../errors.ts';
-import type { Connection, Listener, Receiver, Transport } from '../transport/transport.ts';
+import type { TestRunner } from './test-runner.ts';
+import { Inbox, TransportSubject, fill, pattern, rejectsWith, text } from './transport-subject.ts';
+import type { TransportFixture } from './transport-subject.ts';
 
-/** The functions of a test runner that the suites use; those of mocha, vitest, jest and `node:test` fit. */
-export interface TestRunner {
-  describe(title: string, define: () => void): unknown;
-  it(title: string, test: () => Promise<void>): unknown;
+export type { TransportFixture } from './transport-subject.ts';
+
+/** How to make the links of one implementation. */
+export interface TransportSetup {
+  readonly name: string;
+  create(): Promise<TransportFixture>;
 }
 
-/** Two nodes and the link between them, made anew for each test. */
-export interface TransportFixture {
-  /** Both nodes' transports of one link. */
-  readonly a: Transport;
-  readonly b: Transport;
-  /** Waits for a promise; with a virtual clock, by letting its time pass. */
-  settle<T>(promise: Promise<T>): Promise<T>;
-  /** Where bytes can be put on the line without a transport: connects to the node that listens, writes them, and resolves when the other end has closed. */
-  readonly raw?: (listener: Listener, bytes: Uint8Array) => Promise<void>;
-  /** Where there is a key: a transport to `b` like `a`, but with another key. */
-  readonly stranger?: Transport;
-  /** Lets go of everything. */
-  close(): Promise<void>;
-}
+type Cases = Readonly<Record<string, (link: TransportSubject) => Promise<void>>>;
 
-/**
- * Proves the contract of `Transport` and `Connection` for any implementation.
- *
- * ```ts
- * transportConformance({ describe, it }, () => setUpMyTransport());
- * ```
- */
-export function transportConformance(runner: TestRunner, setup: () => Promise<TransportFixture>): void {
-  const group = (title: string, cases: Record<string, (link: Link) => Promise<void>>): void => {
-    runner.describe(title, () => {
-      for (const [what, test] of Object.entries(cases)) {
-        runner.it(what, async () => {
-          const fixture = await setup();
-          try {
-            await test(new Link(fixture));
-          } finally {
-            await fixture.close();
-          }
-        });
-      }
-    });
+/** Declares tests that prove the whole contract of `Transport` and `Connection` for an implementation. */
+export function transportConformance(runner: TestRunner, setup: TransportSetup): void {
+  const declare = (cases: Cases): void => {
+    for (const [title, test] of Object.entries(cases)) {
+      runner.it(title, async () => {
+        const fixture = await setup.create();
+        try {
+          await test(new TransportSubject(fixture));
+        } finally {
+          await fixture.dispose();
+        }
+      });
+    }
   };
-  group('frames', frameCases);
-  group('flow', flowCases);
-  group('ends', endCases);
-  group('dial and listen', dialCases);
-}
-
-/** Collects what a connection brings, and lets a test wait for it. */
-class Inbox implements Receiver {
-  readonly frames: Buffer[] = [];
-  readonly ends: (HotMirrorError | null)[] = [];
-  batches = 0;
-  drains = 0;
-  onFrame: (bytes: Uint8Array) => void = () => undefined;
-  #watchers: (() => void)[] = [];
-
-  frame(bytes: Uint8Array): void {
-    assert.equal(this.ends.length, 0, 'a frame came after the end');
-    this.frames.push(Buffer.from(bytes));
-    this.onFrame(bytes);
-    this.#look();
-  }
-
-  batchEnd(): void {
-    this.batches += 1;
-    this.#look();
-  }
-
-  drain(): void {
-    this.drains += 1;
-    this.#look();
-  }
-
-  closed(error: HotMirrorError | null): void {
-    this.ends.push(error);
-    this.#look();
-  }
-
-  /** Resolves once the condition holds. */
-  until(condition: () => boolean): Promise<void> {
-    return new Promise((resolve) => {
-      const look = (): void => {
-        if (!condition()) return;
-        this.#watchers = this.#watchers.filter((watcher) => watcher !== look);
-        resolve();
-      };
-      this.#watchers.push(look);
-      look();
-    });
-  }
-
-  /** Resolves with the texts of all frames, once there are so many. */
-  async texts(count: number): Promise<string[]> {
-    await this.until(() => this.frames.length >= count);
-    return this.frames.map(String);
-  }
-
-  /** Resolves with the error of the end. */
-  async end(): Promise<HotMirrorError | null> {
-    await this.until(() => this.ends.length > 0);
-    return this.ends[0] ?? null;
-  }
-
-  #look(): void {
-    for (const watcher of [...this.#watchers]) watcher();
-  }
-}
-
-interface End {
-  readonly connection: Connection;
-  readonly inbox: Inbox;
-}
-
-/** The fixture with the steps that most tests share. */
-class Link {
-  readonly fixture: TransportFixture;
-  readonly accepted: Connection[] = [];
-  readonly rejected: HotMirrorError[] = [];
-  #watchers: (() => void)[] = [];
-
-  constructor(fixture: TransportFixture) {
-    this.fixture = fixture;
-  }
-
-  settle<T>(promise: Promise<T>): Promise<T> {
-    return this.fixture.settle(promise);
-  }
-
-  listen(transport: Transport = this.fixture.b): Promise<Listener> {
-    return this.settle(
-      transport.listen({
-        accepted: (connection) => {
-          this.accepted.push(connection);
-          for (const watcher of this.#watchers) watcher();
-        },
-        rejected: (error) => {
-          this.rejected.push(error);
-          for (const watcher of this.#watchers) watcher();
-        },
-      }),
-    );
-  }
-
-  /** Resolves when something more was accepted or rejected than now, or has been. */
-  async told(condition: () => boolean): Promise<void> {
-    await this.settle(
-      new Promise<void>((resolve) => {
-        const look = (): void => {
-          if (condition()) resolve();
-        };
-        this.#watchers.push(look);
-        look();
-      }),
-    );
-  }
-
-  /** A connection whose dialling end is at `a` and whose accepting end is at `b`, without receivers. */
-  async connect(): Promise<readonly [Connection, Connection]> {
-    const count = this.accepted.length;
-    if (count === 0) await this.listen();
-    const dialled = await this.settle(this.fixture.a.dial());
-    await this.told(() => this.accepted.length > count);
-    const accepted = this.accepted.at(-1);
-    assert.ok(accepted);
-    return [dialled, accepted];
-  }
-
-  /** The same with receivers at both ends. */
-  async ends(): Promise<readonly [End, End]> {
-    const [a, b] = (await this.connect()).map((connection) => {
-      const inbox = new Inbox();
-      connection.receive(inbox);
-      return { connection, inbox };
-    });
-    assert.ok(a && b);
-    return [a, b];
-  }
-
-  /** What `a` sent by now has had its chance to arrive: `b` sends a frame and it arrives at `a`. */
-  async fence(a: End, b: End): Promise<void> {
-    const before = a.inbox.frames.length;
-    b.connection.send([text('fence')]);
-    await this.settle(a.inbox.texts(before + 1));
-  }
-}
-
-const text = (value: string): Uint8Array => Buffer.from(value);
-
-/** Bytes that differ from place to place, so that a shifted or mixed frame is noticed. */
-function pattern(length: number, seed = 1): Buffer {
-  const bytes = Buffer.alloc(length);
-  for (let at = 0; at < length; at += 1) bytes[at] = (at * 31 + (at >>> 8) * 7 + seed) & 0xff;
-  return bytes;
-}
-
-async function rejectsWith(promise: Promise<unknown>, ...codes: ErrorCode[]): Promise<void> {
-  await assert.rejects(promise, (error: unknown) => {
-    assert.ok(error instanceof HotMirrorError, String(error));
-    assert.ok(codes.includes(error.code), `${error.code}: ${error.message}`);
-    return true;
+  runner.describe(`Transport contract: ${setup.name}`, () => {
+    for (const cases of [frameCases, flowCases, endCases, dialCases]) declare(cases);
   });
 }
 
-type Cases = Record<string, (link: Link) => Promise<void>>;
-
 const frameCases: Cases = {
-  'arrive whole, once, in the order sent, both ways': async (link) => {
+  'frames arrive whole, once, in the order sent, both ways': async (link) => {
     const [a, b] = await link.ends();
     const count = 500;
     const expected = Array.from({ length: count }, (_, index) => `frame ${String(index)}`);
@@ -223,7 +46,7 @@ const frameCases: Cases = {
     assert.deepEqual(await link.settle(b.inbox.texts(count)), expected);
     assert.deepEqual(await link.settle(a.inbox.texts(count)), expected);
   },
-  'are the parts joined, whatever their number and size': async (link) => {
+  'a frame is its parts joined, whatever their number and size': async (link) => {
     const [a, b] = await link.ends();
     a.connection.send([]);
     a.connection.send([text('')]);
@@ -231,7 +54,7 @@ const frameCases: Cases = {
     a.connection.send([text('one'), new Uint8Array(0), text(''), text(' and '), text('two')]);
     assert.deepEqual(await link.settle(b.inbox.texts(4)), ['', '', '', 'one and two']);
   },
-  'of every size around powers of two up to the limit stay what they were': async (link) => {
+  'frames of every size around powers of two up to the limit stay what they were': async (link) => {
     const [a, b] = await link.ends();
     const max = a.connection.maxFrameBytes;
     const sizes = [1, 11, 12, 13, 4_095, 4_096, 4_097, 65_523, 65_524, 65_535, 65_536, 65_537, max - 1, max].filter((size) => size <= max);
@@ -239,9 +62,10 @@ const frameCases: Cases = {
       if (!a.connection.send([pattern(size)])) await link.settle(a.inbox.until(() => a.connection.pendingBytes === 0));
     }
     await link.settle(b.inbox.until(() => b.inbox.frames.length === sizes.length));
-    for (const [index, size] of sizes.entries()) assert.ok(b.inbox.frames[index]?.equals(pattern(size)), `a frame of ${String(size)} bytes changed`);
+    for (const [index, size] of sizes.entries())
+      assert.ok(b.inbox.frames[index]?.equals(pattern(size)), `a frame of ${String(size)} bytes changed`);
   },
-  'above the limit throw RangeError, and the connection lives on': async (link) => {
+  'a frame above the limit throws RangeError, and the connection lives on': async (link) => {
     const [a, b] = await link.ends();
     const tooLong = new Uint8Array(a.connection.maxFrameBytes);
     assert.throws(() => a.connection.send([tooLong, text('!')]), RangeError);
@@ -249,7 +73,7 @@ const frameCases: Cases = {
     assert.deepEqual(await link.settle(b.inbox.texts(1)), ['still here']);
     assert.equal(a.connection.maxFrameBytes, link.fixture.a.capabilities.maxFrameBytes);
   },
-  'may be changed by their sender once nothing is pending': async (link) => {
+  'a sender may change its bytes once nothing is pending': async (link) => {
     const [a, b] = await link.ends();
     const bytes = pattern(20_000);
     for (let round = 0; round < 5; round += 1) {
@@ -260,7 +84,7 @@ const frameCases: Cases = {
     }
     for (const [round, frame] of b.inbox.frames.entries()) assert.ok(frame.equals(Buffer.alloc(20_000, round)));
   },
-  'are never delivered from within receive, send or resume; batchEnd follows them': async (link) => {
+  'frames are never delivered from within send; batchEnd follows them': async (link) => {
     const [a, b] = await link.ends();
     let inside = false;
     b.inbox.onFrame = () => {
@@ -273,7 +97,7 @@ const frameCases: Cases = {
     await link.settle(b.inbox.until(() => b.inbox.frames.length === 2 && b.inbox.batches > 0));
     assert.ok(b.inbox.batches <= 2);
   },
-  'that came before receive wait for it': async (link) => {
+  'frames that came before receive wait for it': async (link) => {
     const [a, b] = await link.connect();
     a.send([text('early')]);
     a.send([text('bird')]);
@@ -288,7 +112,7 @@ const frameCases: Cases = {
       b.receive(new Inbox());
     }, TypeError);
   },
-  'that answer frames keep their order': async (link) => {
+  'answers sent from within frame keep their order': async (link) => {
     const [a, b] = await link.ends();
     b.inbox.onFrame = (bytes) => void b.connection.send([text('re: '), bytes.slice()]);
     for (let index = 0; index < 50; index += 1) a.connection.send([text(String(index))]);
@@ -299,13 +123,6 @@ const frameCases: Cases = {
   },
 };
 
-/** Sends frames of the longest kind until `send` says that it is enough. Returns how many. */
-function fill(connection: Connection, frame: Uint8Array): number {
-  const unreasonable = 10_000;
-  for (let count = 1; count < unreasonable; count += 1) if (!connection.send([frame])) return count;
-  throw new assert.AssertionError({ message: 'send never returned false' });
-}
-
 const flowCases: Cases = {
   'a paused receiver gets nothing, and everything after resume': async (link) => {
     const [a, b] = await link.ends();
@@ -314,7 +131,10 @@ const flowCases: Cases = {
     await link.fence(a, b);
     assert.equal(b.inbox.frames.length, 0);
     b.connection.resume();
-    assert.deepEqual(await link.settle(b.inbox.texts(10)), [...'0123456789']);
+    assert.deepEqual(
+      await link.settle(b.inbox.texts(10)),
+      Array.from({ length: 10 }, (_, index) => String(index)),
+    );
   },
   'a receiver that pauses within a frame gets no other one until resume': async (link) => {
     const [a, b] = await link.ends();
@@ -507,8 +327,7 @@ const dialCases: Cases = {
     await link.listen();
   },
   'garbage is turned away with a typed error and disturbs nobody': async (link) => {
-    const { raw } = link.fixture;
-    if (!raw) return;
+    if (!link.fixture.raw) return;
     const listener = await link.listen();
     link.accepted.length = 0;
     const dialled = await link.settle(link.fixture.a.dial());
@@ -517,7 +336,7 @@ const dialCases: Cases = {
     link.accepted[0]?.receive(inbox);
     const samples = [text('GET / HTTP/1.1\r\n\r\n'), Buffer.alloc(100_000), pattern(5_000)];
     for (const [index, bytes] of samples.entries()) {
-      await link.settle(raw(listener, bytes));
+      await link.settle(link.fixture.raw(listener, bytes));
       await link.told(() => link.rejected.length > index);
     }
     assert.ok(link.rejected.every((error) => error instanceof HotMirrorError));

@@ -48,7 +48,16 @@ const name = z.string();
 const bytes32 = z.string().regex(hexOf32Bytes);
 const refusalCodes = ['HM_WRONG_KEY', 'HM_WRONG_PEER', 'HM_VERSION', 'HM_PROTOCOL'] as const satisfies readonly ErrorCode[];
 const messageSchema = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('hello'), pair: name, node: name, peer: name, purpose: name, nonce: bytes32, publicKey: bytes32, encrypt: z.boolean() }),
+  z.object({
+    kind: z.literal('hello'),
+    pair: name,
+    node: name,
+    peer: name,
+    purpose: name,
+    nonce: bytes32,
+    publicKey: bytes32,
+    encrypt: z.boolean(),
+  }),
   z.object({ kind: z.literal('challenge'), nonce: bytes32, publicKey: bytes32, encrypt: z.boolean() }),
   z.object({ kind: z.literal('proof'), proof: bytes32 }),
   z.object({ kind: z.literal('refusal'), code: z.enum(refusalCodes) }),
@@ -93,12 +102,16 @@ export class Handshake {
 
   /** `preambles` are what the dialler and the listener sent, in this order. Throws `RangeError` for a key of another length. */
   constructor(role: 'dialler' | 'listener', identity: HandshakeIdentity, random: Random, preambles: readonly [Uint8Array, Uint8Array]) {
-    if (identity.key && identity.key.length !== sharedKeyBytes) throw new RangeError(`the shared key must hold ${String(sharedKeyBytes)} bytes`);
+    if (identity.key && identity.key.length !== sharedKeyBytes)
+      throw new RangeError(`the shared key must hold ${String(sharedKeyBytes)} bytes`);
     this.#role = role;
     this.#identity = identity;
     this.#key = derive(identity.key ?? noKey, new Uint8Array(0), 'hotmirror 1 authentication');
     this.#privateKey = createPrivateKey({ key: Buffer.concat([privateKeyPrefix, random.bytes(32)]), format: 'der', type: 'pkcs8' });
-    this.#publicKey = createPublicKey(this.#privateKey).export({ format: 'der', type: 'spki' }).subarray(publicKeyPrefix.length).toString('hex');
+    this.#publicKey = createPublicKey(this.#privateKey)
+      .export({ format: 'der', type: 'spki' })
+      .subarray(publicKeyPrefix.length)
+      .toString('hex');
     this.#nonce = randomHex(random, nonceBytes);
     this.#preambles = preambles;
   }
@@ -121,7 +134,8 @@ export class Handshake {
     if (message.kind === 'refusal')
       throw new HotMirrorError(message.code, `${this.#identity.peer} refused the connection for ${this.#identity.purpose}`);
     if (this.#role === 'listener' && message.kind === 'hello' && !this.#hello) return this.#answerHello(message, bytes);
-    if (this.#role === 'dialler' && message.kind === 'challenge' && this.#hello && !this.#agreement) return this.#answerChallenge(message, bytes);
+    if (this.#role === 'dialler' && message.kind === 'challenge' && this.#hello && !this.#agreement)
+      return this.#answerChallenge(message, bytes);
     if (message.kind === 'proof' && this.#agreement && !this.#outcome) return this.#answerProof(message.proof, this.#agreement);
     throw new HotMirrorError('HM_PROTOCOL', `a ${message.kind} came out of turn`);
   }
@@ -153,14 +167,19 @@ export class Handshake {
   #answerProof(proof: string, agreement: Agreement): Uint8Array | null {
     const theirRole = this.#role === 'dialler' ? 'listener' : 'dialler';
     if (!timingSafeEqual(Buffer.from(proof, 'hex'), this.#proof(theirRole, agreement.transcript))) {
-      throw new HotMirrorError('HM_WRONG_KEY', `what calls itself ${this.#identity.peer} does not hold the key of pair ${this.#identity.pair}`);
+      throw new HotMirrorError(
+        'HM_WRONG_KEY',
+        `what calls itself ${this.#identity.peer} does not hold the key of pair ${this.#identity.pair}`,
+      );
     }
     this.#outcome = {
       connectionId: this.#hmac('connection id', agreement.transcript).toString('hex').slice(0, connectionIdDigits),
       peer: this.#identity.key ? this.#identity.peer : null,
       keys: agreement.encrypt ? this.#sealingKeys(agreement) : null,
     };
-    return this.#role === 'listener' ? encode({ kind: 'proof', proof: this.#proof('listener', agreement.transcript).toString('hex') }) : null;
+    return this.#role === 'listener'
+      ? encode({ kind: 'proof', proof: this.#proof('listener', agreement.transcript).toString('hex') })
+      : null;
   }
 
   #sealingKeys({ transcript, theirPublicKey }: Agreement): { send: Uint8Array; receive: Uint8Array } {
@@ -213,7 +232,11 @@ function derive(secret: Uint8Array, salt: Uint8Array, info: string): Uint8Array 
 
 function exchange(privateKey: KeyObject, theirPublicKey: string): Uint8Array {
   try {
-    const publicKey = createPublicKey({ key: Buffer.concat([publicKeyPrefix, Buffer.from(theirPublicKey, 'hex')]), format: 'der', type: 'spki' });
+    const publicKey = createPublicKey({
+      key: Buffer.concat([publicKeyPrefix, Buffer.from(theirPublicKey, 'hex')]),
+      format: 'der',
+      type: 'spki',
+    });
     return diffieHellman({ privateKey, publicKey });
   } catch (cause) {
     throw new HotMirrorError('HM_PROTOCOL', 'the public key of the other end is not usable', { cause });

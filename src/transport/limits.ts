@@ -30,7 +30,8 @@ const longestFrameBytes = 2 ** 30;
 export function transportLimits(limits: Partial<TransportLimits> = {}): TransportLimits {
   const complete = { ...defaultTransportLimits, ...limits };
   for (const [name, value] of Object.entries(complete)) {
-    if (!Number.isSafeInteger(value) || value < 1) throw new RangeError(`limits.${name} must be a whole number above 0, not ${String(value)}`);
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw new RangeError(`limits.${name} must be a whole number above 0, not ${String(value)}`);
   }
   if (complete.maxFrameBytes > longestFrameBytes) throw new RangeError(`limits.maxFrameBytes must be at most ${String(longestFrameBytes)}`);
   if (complete.pendingBytes < complete.maxFrameBytes) throw new RangeError('limits.pendingBytes must be at least limits.maxFrameBytes');

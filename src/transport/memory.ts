@@ -145,7 +145,15 @@ export class MemoryLink {
     const id = randomHex(this.#network.random, connectionIdBytes);
     const end = (owner: MemoryTransport, dialled: boolean): MemoryConnection => {
       const peer = this.#peerOf(owner.node);
-      const line = { id, dialled, peer, description: owner.description, clock: this.#network.clock, delayMs: this.#delayMs, limits: this.#limits };
+      const line = {
+        id,
+        dialled,
+        peer,
+        description: owner.description,
+        clock: this.#network.clock,
+        delayMs: this.#delayMs,
+        limits: this.#limits,
+      };
       const connection = new MemoryConnection(line, {
         poison: this.#poison,
         isCut: () => this.#cutFrom.has(owner.node),
@@ -212,7 +220,8 @@ class MemoryTransport implements Transport {
 
   listen(handlers: ListenHandlers): Promise<Listener> {
     if (this.#dead) return Promise.reject(new HotMirrorError('HM_CLOSED', `${this.node} was killed`));
-    if (this.handlers) return Promise.reject(new HotMirrorError('HM_ADDRESS_IN_USE', `${this.node} already listens at ${this.description}`));
+    if (this.handlers)
+      return Promise.reject(new HotMirrorError('HM_ADDRESS_IN_USE', `${this.node} already listens at ${this.description}`));
     this.handlers = handlers;
     const close = (): Promise<void> => {
       if (this.handlers === handlers) this.handlers = null;

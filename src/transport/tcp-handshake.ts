@@ -97,7 +97,11 @@ export function authenticate(reader: SocketReader, options: TcpHandshakeOptions)
     };
     const lost = (cause?: Error): void => {
       const code = options.role === 'dialler' ? 'HM_CONNECT_FAILED' : 'HM_CONNECTION_LOST';
-      fail(new HotMirrorError(code, `${description}: ${cause?.message ?? 'the other end closed the connection'} during the handshake`, { cause }));
+      fail(
+        new HotMirrorError(code, `${description}: ${cause?.message ?? 'the other end closed the connection'} during the handshake`, {
+          cause,
+        }),
+      );
     };
     const ended = (): void => {
       lost();

@@ -11,11 +11,12 @@ import { sharedKeyBytes } from './authentication.ts';
 import type { HandshakeIdentity } from './authentication.ts';
 import { transportLimits } from './limits.ts';
 import type { TransportLimits } from './limits.ts';
+import { isLoopback } from './loopback.ts';
 import { SocketReader } from './socket-reader.ts';
 import { TcpConnection } from './tcp-connection.ts';
 import { authenticate } from './tcp-handshake.ts';
 import type { Connection, Listener, ListenHandlers, Transport, TransportCapabilities } from './transport.ts';
-import { formatTcpUrl, isLoopback, parseTcpUrl } from './url.ts';
+import { formatTcpUrl, parseTcpUrl } from './url.ts';
 import type { TcpAddress } from './url.ts';
 
 const debug = createDebug('hotmirror:transport');
@@ -111,7 +112,9 @@ class TcpTransport implements Transport {
     await established(socket, { clock, signal, deadlineMs: handshakeDeadlineMs, description: this.description });
     if (!this.#key && !isLoopback(socket.remoteAddress ?? '')) {
       socket.destroy();
-      throw new HotMirrorError('HM_UNAUTHENTICATED_BIND', `${this.description} is not a loopback address and there is no key`, { rule: 'trust' });
+      throw new HotMirrorError('HM_UNAUTHENTICATED_BIND', `${this.description} is not a loopback address and there is no key`, {
+        rule: 'trust',
+      });
     }
     const leftMs = handshakeDeadlineMs - (clock.nowMs() - beganMs);
     return this.#authenticated('dialler', reader, leftMs, signal);
@@ -194,7 +197,9 @@ class TcpListener implements Listener {
   #turnAwayOldest(): void {
     for (const [socket, turnAway] of this.#strangers) {
       this.#strangers.delete(socket);
-      turnAway.abort(new HotMirrorError('HM_BUSY', `${this.address}: more than ${String(this.#capacity)} connections wait for authentication`));
+      turnAway.abort(
+        new HotMirrorError('HM_BUSY', `${this.address}: more than ${String(this.#capacity)} connections wait for authentication`),
+      );
       return;
     }
   }

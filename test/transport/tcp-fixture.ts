@@ -17,8 +17,8 @@ export const smallLimits = {
   maxFrameBytes: 256 * 1024,
   highWaterBytes: 64 * 1024,
   pendingBytes: 1024 * 1024,
-  closeDeadlineMs: 300,
-  handshakeDeadlineMs: 2_000,
+  closeDeadlineMs: 800,
+  handshakeDeadlineMs: 10_000,
 };
 
 /** URLs at which nothing listens now, all different. */
@@ -114,7 +114,7 @@ export async function tcpFixture(options: Partial<TcpTransportOptions>): Promise
       await ended;
       socket.destroy();
     },
-    async close() {
+    async dispose() {
       for (const cleanup of cleanups) await cleanup();
     },
   };

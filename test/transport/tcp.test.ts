@@ -1,14 +1,11 @@
 import { transportConformance } from '../../src/testing/transport-conformance.ts';
 import { tcpFixture } from './tcp-fixture.ts';
 
-describe('transport/tcp', () => {
-  describe('keeps the contract in plain frames on loopback', () => {
-    transportConformance({ describe, it }, () => tcpFixture({}));
-  });
-  describe('keeps the contract in encrypted frames', () => {
-    transportConformance({ describe, it }, () => tcpFixture({ encryption: 'always' }));
-  });
-  describe('keeps the contract without a key on loopback', () => {
-    transportConformance({ describe, it }, () => tcpFixture({ key: null }));
-  });
+const runner = { describe, it };
+
+describe('transport/tcp', function () {
+  this.timeout(10_000); // real sockets on a machine that may be busy
+  transportConformance(runner, { name: 'tcp, plain frames on loopback', create: () => tcpFixture({}) });
+  transportConformance(runner, { name: 'tcp, encrypted frames', create: () => tcpFixture({ encryption: 'always' }) });
+  transportConformance(runner, { name: 'tcp, without a key on loopback', create: () => tcpFixture({ key: null }) });
 });
