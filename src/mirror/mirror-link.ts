@@ -183,9 +183,13 @@ export class MirrorLink implements BlockDevice {
   }
 
   /** Serving without the peer: completes requests from now on, in this epoch and under a generation of its own (rules alone, lineage.mint). */
-  goAlone(order: { readonly epoch: Epoch; readonly rule: Rule }): Promise<void> {
-    return this.#order(async ({ store, serving }) => {
+  goAlone(order: { readonly epoch: Epoch; readonly rule: Rule; readonly connectionId?: string | null }): Promise<void> {
+    return this.#order(async ({ store, serving, replication }) => {
       this.#assertOwnEpoch(order.epoch);
+      // The loss that was judged is not the latest one any more.
+      if (order.connectionId !== undefined && order.connectionId !== replication.connectionId) {
+        throw new HotMirrorError('HM_REFUSED', `${this.name} has had another connection since`, { rule: 'alone' });
+      }
       if (serving.state === 'no') throw new HotMirrorError('HM_NOT_SERVING', `${this.name} is not served here`);
       const { epoch } = order;
       await store.update(() => ({ epoch, servedEpoch: epoch.number }));

@@ -10,7 +10,10 @@ export interface MirrorCalls {
   readonly demote: { readonly params: null; readonly result: { readonly handedOver: boolean } };
   readonly seal: { readonly params: null; readonly result: MirrorView };
   readonly unseal: { readonly params: null; readonly result: null };
-  readonly goAlone: { readonly params: { readonly epoch: Epoch; readonly rule: Rule }; readonly result: null };
+  readonly goAlone: {
+    readonly params: { readonly epoch: Epoch; readonly rule: Rule; readonly connectionId: string | null };
+    readonly result: null;
+  };
   readonly outdate: { readonly params: OutdateOrder; readonly result: null };
   readonly doubt: { readonly params: string; readonly result: null };
   readonly raiseEpoch: { readonly params: Epoch; readonly result: null };

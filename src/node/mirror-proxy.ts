@@ -21,6 +21,7 @@ export class MirrorProxy implements MirrorPort {
   readonly #changeListeners: Set<() => void> = new Set();
   readonly #eventListeners: Set<(event: MirrorEvent) => void> = new Set();
   readonly #heardListeners: Set<(atMs: number) => void> = new Set();
+  readonly #deathListeners: Set<(error: HotMirrorError) => void> = new Set();
   #view: MirrorView | null = null;
   #nextId = 1;
   #end: HotMirrorError | null = null;
@@ -61,6 +62,11 @@ export class MirrorProxy implements MirrorPort {
   /** Calls back with each event of the mirror; returns how to stop that. */
   onEvent(listener: (event: MirrorEvent) => void): () => void {
     return subscribe(this.#eventListeners, listener);
+  }
+
+  /** Calls back when the thread ends unasked; returns how to stop that. */
+  onDeath(listener: (error: HotMirrorError) => void): () => void {
+    return subscribe(this.#deathListeners, listener);
   }
 
   /** Calls back with each sign of life of the peer on the data link; returns how to stop that. */
@@ -202,6 +208,7 @@ export class MirrorProxy implements MirrorPort {
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
     if (asked || !this.#view) return;
+    for (const tell of this.#deathListeners) tell(error);
     this.#changed({ ...this.#view, role: 'none', connection: 'standalone', serving: 'no', element: 'failed', resync: null });
   }
 }

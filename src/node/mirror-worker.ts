@@ -15,7 +15,7 @@ const port = parentPort as MirrorThreadPort;
 serveMirror(port, async () => {
   const mirror = await assembleMirror(workerData as MirrorSource);
   for (const name of mirrorEventNames) {
-    mirror.events.on(name, (payload) => {
+    mirror.events.on(name, (payload: unknown) => {
       port.postMessage({ kind: 'event', event: { name, payload } });
     });
   }

@@ -1,9 +1,7 @@
-import { HotMirrorError } from '../errors.ts';
+import { demonstrate } from './demo/demo.ts';
+import { initNode } from './init.ts';
 import type { NodePrograms } from './programs.ts';
+import { runNode } from './run.ts';
 
 /** The programs behind the commands that do not ask a running node. */
-export const nodePrograms: NodePrograms = {
-  run: () => Promise.reject(new HotMirrorError('HM_NOT_SUPPORTED', 'run is not in this build')),
-  init: () => Promise.reject(new HotMirrorError('HM_NOT_SUPPORTED', 'init is not in this build')),
-  demo: () => Promise.reject(new HotMirrorError('HM_NOT_SUPPORTED', 'demo is not in this build')),
-};
+export const nodePrograms: NodePrograms = { run: runNode, init: initNode, demo: demonstrate };

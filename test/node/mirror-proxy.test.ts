@@ -72,7 +72,7 @@ describe('mirror in another thread', () => {
   it('carries every order, and its effect is seen by whoever waited for it', async () => {
     await proxy.promote({ epoch, alone: false });
     expect(proxy.state()).to.include({ role: 'source', serving: 'yes' }).and.deep.include({ epoch });
-    await proxy.goAlone({ epoch, rule: 'alone' });
+    await proxy.goAlone({ epoch, rule: 'alone', connectionId: null });
     expect(proxy.state().serving).to.equal('alone');
     expect(await proxy.demote()).to.deep.equal({ handedOver: true });
     expect(await proxy.seal()).to.deep.equal(mirror.state());

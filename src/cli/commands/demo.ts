@@ -1,5 +1,5 @@
 import type { Command } from '../command.ts';
-import { exitCodes, print } from '../command.ts';
+import { exitCodes, flag, print } from '../command.ts';
 
 /** Shows a pair on this machine through a failure and back. */
 export const demoCommand: Command = {
@@ -11,7 +11,9 @@ export const demoCommand: Command = {
   needsConfig: false,
   async run(invocation) {
     const { io } = invocation;
-    const verdict = await io.programs.demo({ clock: io.clock, random: io.random, signal: io.signal, tell: (text) => io.err(`${text}\n`) });
+    // With --json the verdict alone is the result.
+    const account = flag(invocation, 'json') ? io.err : io.out;
+    const verdict = await io.programs.demo({ clock: io.clock, random: io.random, signal: io.signal, tell: (text) => account(`${text}\n`) });
     print(invocation, verdict, ({ text }) => text);
     return verdict.passed ? exitCodes.done : exitCodes.failed;
   },
