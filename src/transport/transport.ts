@@ -28,7 +28,8 @@ export interface Transport {
   readonly description: string;
   /**
    * Makes one attempt to reach the peer.
-   * Rejects with `HM_CONNECT_FAILED`, `HM_HANDSHAKE_TIMEOUT`, `HM_WRONG_KEY`, `HM_WRONG_PEER`, `HM_BAD_MAGIC`, `HM_VERSION`, or `HM_ABORTED` by the signal.
+   * Rejects with `HM_CONNECT_FAILED`, `HM_HANDSHAKE_TIMEOUT`, `HM_WRONG_KEY`, `HM_WRONG_PEER`, `HM_BAD_MAGIC`, `HM_VERSION`, `HM_UNAUTHENTICATED_BIND`,
+   * another code of the transport where what answers breaks the protocol, or `HM_ABORTED` by the signal.
    */
   dial(signal?: AbortSignal): Promise<Connection>;
   /** Accepts connections until the listener is closed. Rejects with `HM_ADDRESS_IN_USE`, `HM_ADDRESS`, `HM_UNAUTHENTICATED_BIND`. */
@@ -58,6 +59,8 @@ export interface Listener {
  *   with `HM_BAD_CHECKSUM`, `HM_FRAME_TOO_LONG` or `HM_OUT_OF_SEQUENCE`, and nothing of it reaches the receiver.
  * - **Buffers**: bytes given to `Receiver.frame` are valid during that call only. Bytes given to `send` must not change until `pendingBytes` is 0 again.
  * - **After the end** `Receiver.closed` is called exactly once, also when this side ended it; afterwards nothing arrives and `send` returns false.
+ *   A peer that ended in order (`close`) gives null; one that died, or destroyed it, gives `HM_CONNECTION_LOST`.
+ * - **Turns**: no receiver is called from within `receive`, `send`, `resume`, `close` or `destroy`.
  */
 export interface Connection {
   /** 16 hexadecimal digits, the same at both ends, fresh for each connection. */
@@ -79,10 +82,13 @@ export interface Connection {
    * A frame above `maxFrameBytes` throws `RangeError`; more than the hard limit pending ends the connection with `HM_SEND_WINDOW`.
    */
   send(parts: readonly Uint8Array[]): boolean;
-  /** Stops (and restarts) the flow of frames; the peer feels it as back-pressure. */
+  /** Stops (and restarts) the flow of frames, at once; the peer feels it as back-pressure. The end may go unnoticed until `resume`. */
   pause(): void;
   resume(): void;
-  /** Sends what is pending (bounded by the transport's close deadline), then ends. Resolves when it has ended. */
+  /**
+   * Sends what is pending (bounded by the transport's close deadline), then ends. Resolves when it has ended.
+   * From this call on no frame is delivered here; `closed` gets null, or `HM_CONNECTION_LOST` where not everything could be sent.
+   */
   close(): Promise<void>;
   /** Ends at once; pending bytes may be lost. `closed` gets the error, or null. */
   destroy(error?: HotMirrorError): void;

@@ -1,0 +1,118 @@
+import { parseArgs } from 'node:util';
+
+import { HotMirrorError } from '../errors.ts';
+import { loadConfig } from '../node/config.ts';
+import type { CliIo, Command, ExitCode, Invocation, OptionsConfig } from './command.ts';
+import { exitCodes } from './command.ts';
+import { checkCommand } from './commands/check.ts';
+import { controlCommand } from './commands/control.ts';
+import { demoCommand } from './commands/demo.ts';
+import { eventsCommand } from './commands/events.ts';
+import { initCommand } from './commands/init.ts';
+import { adoptCommand, fallbackCommand, recoverCommand, switchoverCommand } from './commands/moves.ts';
+import { planCommand } from './commands/plan.ts';
+import { runCommand } from './commands/run.ts';
+import { statusCommand } from './commands/status.ts';
+import { describeError, exitCodeOf } from './refusal.ts';
+import { formatTable } from './table.ts';
+
+const commands: readonly Command[] = [
+  checkCommand,
+  initCommand,
+  runCommand,
+  statusCommand,
+  eventsCommand,
+  controlCommand,
+  fallbackCommand,
+  recoverCommand,
+  switchoverCommand,
+  adoptCommand,
+  planCommand,
+  demoCommand,
+];
+
+/** Named in the contract, and not built yet. */
+const laterCommands: readonly string[] = ['regenerate', 'verify', 'element', 'resolve', 'drill', 'menu', 'simulate'];
+
+const commonOptions: OptionsConfig = {
+  config: { type: 'string' },
+  node: { type: 'string' },
+  json: { type: 'boolean' },
+  yes: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+};
+
+const commonHelp: readonly (readonly string[])[] = [
+  ['  --config FILE', 'the pair configuration, the same on both nodes'],
+  ['  --node NAME', 'which node is meant; default: the one that has the host name'],
+  ['  --json', 'prints JSON'],
+  ['  --yes', 'confirms what may lose data'],
+  ['  --help', 'explains the command'],
+];
+
+/** Runs one command line (without program names) and gives its exit code. Never rejects. */
+export async function main(argv: readonly string[], io: CliIo): Promise<ExitCode> {
+  try {
+    return await dispatch(argv, io);
+  } catch (error) {
+    const typed = HotMirrorError.from(error, 'HM_INTERNAL', 'unexpected');
+    io.err(describeError(typed));
+    return exitCodeOf(typed);
+  }
+}
+
+async function dispatch([name, ...rest]: readonly string[], io: CliIo): Promise<ExitCode> {
+  if (name === '--help' || name === '-h') {
+    io.out(help());
+    return exitCodes.done;
+  }
+  if (name === '--version') {
+    io.out(`${io.version}\n`);
+    return exitCodes.done;
+  }
+  const command = findCommand(name);
+  const { values, positionals } = parse(command, rest);
+  if (values['help'] === true) {
+    io.out(commandHelp(command));
+    return exitCodes.done;
+  }
+  checkWords(command, positionals);
+  const file = values['config'];
+  if (command.needsConfig && typeof file !== 'string') throw new HotMirrorError('HM_USAGE', `${command.name} needs --config FILE`);
+  const loaded = command.needsConfig && typeof file === 'string' ? await loadConfig(file) : null;
+  return command.run({ io, positionals, options: values, loaded });
+}
+
+function findCommand(name: string | undefined): Command {
+  const command = commands.find((each) => each.name === name);
+  if (command) return command;
+  if (name === undefined) throw new HotMirrorError('HM_USAGE', 'which command?');
+  if (laterCommands.includes(name)) throw new HotMirrorError('HM_USAGE', `${name} is not in this version`);
+  throw new HotMirrorError('HM_USAGE', name.startsWith('-') ? `the command comes first, then ${name}` : `no command is called "${name}"`);
+}
+
+function parse(command: Command, args: readonly string[]): { readonly values: Invocation['options']; readonly positionals: readonly string[] } {
+  try {
+    const { values, positionals } = parseArgs({ args: [...args], options: { ...commonOptions, ...command.options }, allowPositionals: true });
+    return { values, positionals };
+  } catch (error) {
+    throw HotMirrorError.from(error, 'HM_USAGE', command.name);
+  }
+}
+
+function checkWords({ name, usage, words }: Command, positionals: readonly string[]): void {
+  const fits = positionals.length === words.length && words.every((allowed, at) => allowed.includes(positionals[at] ?? ''));
+  if (!fits) throw new HotMirrorError('HM_USAGE', `usage: hotmirror ${name} ${usage}`.trimEnd());
+}
+
+function help(): string {
+  const table = formatTable(commands.map(({ name, usage, summary }) => [`  ${name} ${usage}`.trimEnd(), summary]));
+  return `hotmirror COMMAND --config FILE [--node NAME] [--json]\n\n${table}\n\n${formatTable(commonHelp)}\n\n${exitCodeHelp}\n`;
+}
+
+function commandHelp({ name, usage, summary, needsConfig }: Command): string {
+  const options = needsConfig ? ' --config FILE [--node NAME] [--json]' : ' [--json]';
+  return `hotmirror ${`${name} ${usage}`.trimEnd()}${options}\n\n${summary}\n\n${formatTable(commonHelp)}\n\n${exitCodeHelp}\n`;
+}
+
+const exitCodeHelp = 'Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 refused by a rule, 4 no node answers, 5 completed with findings.';

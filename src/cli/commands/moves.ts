@@ -1,0 +1,72 @@
+import { HotMirrorError } from '../../errors.ts';
+import type { WishProgress } from '../../node/control-protocol.ts';
+import type { Rule } from '../../rules.ts';
+import { rules } from '../../rules.ts';
+import { ask } from '../ask.ts';
+import type { Command, ExitCode, Invocation } from '../command.ts';
+import { exitCodes, flag, optionText, print, unconfirmed } from '../command.ts';
+import { resyncLine } from '../status-view.ts';
+
+const nothingToLose = 'what the other node acknowledged and this one does not hold';
+
+/** Moves the service to the home standby. */
+export const fallbackCommand: Command = {
+  name: 'fallback',
+  usage: '[--force] [--override RULE,…]',
+  summary: 'moves the service to the home standby',
+  options: { force: { type: 'boolean' }, override: { type: 'string' } },
+  words: [],
+  needsConfig: true,
+  async run(invocation) {
+    const force = flag(invocation, 'force');
+    const overrides = parseRules(optionText(invocation, 'override'));
+    if ((force || overrides.length > 0) && !flag(invocation, 'yes')) {
+      const plan = await ask(invocation, 'plan', { wish: 'fallback' });
+      if (!plan.fulfilled) {
+        for (const { rule, because } of plan.blockedBy) invocation.io.err(`blocked by ${rule}: ${because}\n`);
+        return unconfirmed(invocation, 'fallback by force', plan.mayLose ?? nothingToLose);
+      }
+    }
+    return move(invocation, (onProgress) => ask(invocation, 'fallback', { force, overrides }, { patient: true, onProgress }));
+  },
+};
+
+/** Brings the service back to the home primary. */
+export const recoverCommand: Command = wishCommand('recover', 'brings the service back to the home primary; shows progress');
+
+/** Moves the service to the other, healthy node. */
+export const switchoverCommand: Command = wishCommand('switchover', 'moves the service to the other, healthy node');
+
+/** Makes the serving node the home primary. */
+export const adoptCommand: Command = wishCommand('adopt', 'the serving node becomes the home primary');
+
+function wishCommand(name: 'recover' | 'switchover' | 'adopt', summary: string): Command {
+  return {
+    name,
+    usage: '',
+    summary,
+    options: {},
+    words: [],
+    needsConfig: true,
+    run: (invocation) => move(invocation, (onProgress) => ask(invocation, name, {}, { patient: true, onProgress })),
+  };
+}
+
+async function move(
+  invocation: Invocation,
+  wish: (onProgress: (progress: WishProgress) => void) => Promise<{ readonly changed: boolean; readonly text: string }>,
+): Promise<ExitCode> {
+  const result = await wish(({ text, mirror, resync }) => {
+    invocation.io.err(`${resync && mirror !== undefined ? resyncLine(mirror, resync) : text}\n`);
+  });
+  print(invocation, result, ({ text }) => text);
+  return exitCodes.done;
+}
+
+function parseRules(text: string | undefined): readonly Rule[] {
+  if (text === undefined) return [];
+  return text.split(',').map((name) => {
+    if (!Object.hasOwn(rules, name)) throw new HotMirrorError('HM_USAGE', `--override: no rule is called "${name}"`);
+    return name as Rule;
+  });
+}

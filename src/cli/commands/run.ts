@@ -1,0 +1,27 @@
+import type { Command } from '../command.ts';
+import { configOf, exitCodes, thisNode } from '../command.ts';
+
+/** Runs the node in the foreground. */
+export const runCommand: Command = {
+  name: 'run',
+  usage: '',
+  summary: 'runs the node in the foreground until SIGTERM or SIGINT',
+  options: {},
+  words: [],
+  needsConfig: true,
+  async run(invocation) {
+    const { io } = invocation;
+    const loaded = configOf(invocation);
+    const node = thisNode(invocation);
+    await io.programs.run({
+      loaded,
+      node,
+      clock: io.clock,
+      random: io.random,
+      signal: io.signal,
+      ready: () => io.out(`node ${node} of pair ${loaded.config.pair} is ready\n`),
+      warn: (text) => io.err(`hotmirror: warning: ${text}\n`),
+    });
+    return exitCodes.done;
+  },
+};

@@ -1,0 +1,60 @@
+import type { ErrorCode } from '../errors.ts';
+import { HotMirrorError } from '../errors.ts';
+import type { Rule } from '../rules.ts';
+import { rules } from '../rules.ts';
+import type { ExitCode } from './command.ts';
+import { exitCodes } from './command.ts';
+
+const codes: Readonly<Partial<Record<ErrorCode, ExitCode>>> = {
+  HM_USAGE: exitCodes.usage,
+  HM_CONFIG: exitCodes.usage,
+  HM_NO_NODE: exitCodes.noNode,
+  HM_REFUSED: exitCodes.refused,
+  HM_KEY_MISSING: exitCodes.refused,
+  HM_KEY_INVALID: exitCodes.refused,
+  HM_METADATA_EXISTS: exitCodes.refused,
+  HM_SPLIT_BRAIN: exitCodes.refused,
+  HM_UNRELATED: exitCodes.refused,
+  HM_BOTH_BLANK: exitCodes.refused,
+  HM_NO_DIRECTION: exitCodes.refused,
+};
+
+/** What an operator can do about a rule that refuses a wish. */
+const ruleRemedies: Readonly<Partial<Record<Rule, string>>> = {
+  'takeover.auto': 'Switch to `hotmirror control auto`, or run `hotmirror fallback --force --yes`.',
+  'takeover.dead': 'The peer still answers or was never seen: use `hotmirror switchover`, or stop the peer first.',
+  'takeover.uptodate':
+    'Wait until `hotmirror status` shows the element as uptodate, or accept an older state with `hotmirror fallback --force --yes`.',
+  'takeover.verified': 'Repair the findings of the last verify, or override with `hotmirror fallback --force --yes`.',
+  'takeover.arbiter': 'Make the arbiter reachable, or override with `--override takeover.arbiter` when the peer certainly serves no more.',
+  'takeover.fence': 'Switch the peer off by hand, then override with `--override takeover.fence`.',
+  'recover.ready': 'Start the home primary and wait until `hotmirror status` shows it as up and its element as healthy.',
+  'lineage.split': 'An operator must name the survivor; nothing is copied before.',
+  'lineage.unrelated': 'Check that both nodes use the same configuration and the right devices.',
+  handover: 'Wait until the resync is complete and both nodes are up.',
+  alone: 'Make the peer reachable, or let an operator decide.',
+};
+
+/** The exit code for an error. */
+export function exitCodeOf(error: HotMirrorError): ExitCode {
+  return codes[error.code] ?? (error.rule === undefined ? exitCodes.failed : exitCodes.refused);
+}
+
+/** What an error prints: what happened, the rule where one refused, and the remedy. */
+export function describeError(error: HotMirrorError): string {
+  const [first = '', ...more] = error.message.split('\n');
+  const message = more.length === 0 ? first : ['', first, ...more].join('\n  ');
+  const rule = ruleOf(error);
+  const lines = [`hotmirror: ${message}`, ...(rule ? [`rule: ${rule}: ${rules[rule]}`] : []), `remedy: ${remedyOf(error, rule)}`];
+  return `${lines.join('\n')}\n`;
+}
+
+function ruleOf({ rule }: HotMirrorError): Rule | null {
+  return rule !== undefined && Object.hasOwn(rules, rule) ? (rule as Rule) : null;
+}
+
+function remedyOf(error: HotMirrorError, rule: Rule | null): string {
+  const given = error.details?.['remedy'];
+  if (typeof given === 'string') return given;
+  return (error.code === 'HM_REFUSED' && rule ? ruleRemedies[rule] : undefined) ?? error.remedy;
+}

@@ -1,0 +1,76 @@
+import type { ResyncProgress } from '../failover/ports.ts';
+import type { PairConfig } from '../node/config.ts';
+import { isUnfenced, peerOf } from '../node/config.ts';
+import type { LinkStatus, MirrorStatus, NodeStatus } from '../node/control-protocol.ts';
+import { unfencedWarning } from '../node/timing.ts';
+import { formatBytes, formatDuration, formatTable } from './table.ts';
+
+const boxWidth = 30;
+const middleWidth = 17;
+
+/** The pair as two boxes, the home primary on the left, with the links between them and what is wrong below. */
+export function statusView(status: NodeStatus, config: PairConfig): string {
+  const peer = peerOf(config, status.node);
+  const own = box(status.node, status.home, [
+    status.serving ? 'serving' : 'passive',
+    ...status.mirrors.map((mirror) => elementLine(mirror, mirror.element)),
+  ]);
+  const otherHome = status.home === 'primary' ? 'standby' : 'primary';
+  const other = box(peer, otherHome, [status.monitor.peer, ...status.mirrors.map((mirror) => elementLine(mirror, mirror.peerElement))]);
+  const ownIsLeft = status.home === 'primary';
+  const middle = ['', '', ...status.mirrors.map((mirror) => arrow(mirror, ownIsLeft))];
+  const [left, right] = ownIsLeft ? [own, other] : [other, own];
+  const picture = left.map((line, index) => `${line}${(middle[index] ?? '').padEnd(middleWidth)}${right[index] ?? ''}`);
+  const heading = `${config.pair}: ${status.mode} mode, epoch ${String(status.epoch)}, control ${status.control}, as ${status.node} sees it`;
+  return [heading, ...picture, monitorLine(status), linkTable(status.monitor.links), ...findings(status, config)].join('\n');
+}
+
+/** How far a resync is, in one line. */
+export function resyncLine(mirror: string, { doneBytes, totalBytes, bytesPerSecond, remainingMs }: ResyncProgress): string {
+  const percent = totalBytes === 0 ? 100 : Math.floor((100 * doneBytes) / totalBytes);
+  const remaining = remainingMs === null ? '' : `, ${formatDuration(remainingMs)} left`;
+  const amount = `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`;
+  return `resync ${mirror}: ${String(percent)} %, ${amount}, ${formatBytes(Math.round(bytesPerSecond))}/s${remaining}`;
+}
+
+function box(node: string, home: 'primary' | 'standby', lines: readonly string[]): string[] {
+  const title = ` ${home === 'primary' ? 'Primary' : 'Standby'}: ${node} `;
+  const inner = boxWidth - 2;
+  const row = (text: string): string => `│ ${text.slice(0, inner - 2).padEnd(inner - 2)} │`;
+  return [`┌${title.slice(0, inner).padEnd(inner, '─')}┐`, ...lines.map(row), `└${'─'.repeat(inner)}┘`];
+}
+
+function elementLine({ name }: MirrorStatus, element: string): string {
+  return `${name}  ${element}`;
+}
+
+function arrow({ role, connection }: MirrorStatus, ownIsLeft: boolean): string {
+  if (connection !== 'connected') return ` ··${connection}·· `;
+  if (role === 'none') return ' ─────────────── ';
+  return (role === 'source') === ownIsLeft ? ' ══════════════▶ ' : ' ◀══════════════ ';
+}
+
+function monitorLine({ monitor }: NodeStatus): string {
+  return `monitor ${monitor.state}, peer ${monitor.peer}`;
+}
+
+function linkTable(links: readonly LinkStatus[]): string {
+  return formatTable(
+    links.map(({ name, state, lastSeenMs, rttMs }) => [
+      `  ${name}`,
+      state,
+      lastSeenMs === null ? 'never seen' : `seen ${formatDuration(lastSeenMs)} ago`,
+      rttMs === null ? '' : `round trip ${rttMs.toFixed(1)} ms`,
+    ]),
+  );
+}
+
+function findings(status: NodeStatus, config: PairConfig): string[] {
+  const lines = status.mirrors.flatMap((mirror) => [
+    `mirror ${mirror.name}: ${formatBytes(mirror.sizeBytes)}, ${mirror.connection}, ${formatBytes(mirror.dirtyBytes)} dirty${mirror.export === null ? '' : `, ${mirror.export}`}`,
+    ...(mirror.resync ? [resyncLine(mirror.name, mirror.resync)] : []),
+  ]);
+  lines.push(...status.blockedBy.map(({ rule, because }) => `blocked by ${rule}: ${because}`));
+  if (status.control === 'auto' && isUnfenced(config)) lines.push(`warning takeover.unfenced: ${unfencedWarning}`);
+  return lines;
+}

@@ -1,0 +1,151 @@
+import { lateAfterIntervals } from './options.ts';
+import type { WatchTimes } from './options.ts';
+import type { LinkState } from './types.ts';
+
+/** Tokens of one link that may wait for their answer; of more, the oldest is forgotten. */
+export const outstandingTokens = 256;
+/** Weight of a new round trip in the smoothed one, as TCP has it. */
+const roundTripWeight = 1 / 8;
+
+const severity: Readonly<Record<LinkState, number>> = { up: 0, late: 1, down: 2 };
+
+/**
+ * How long a source of life has been silent: a monitor link, or a data link. Sans-io: time is an argument.
+ *
+ * Silence counts from the last sign of life or from the last moment at which the watcher itself began anew, whichever is later. Beginning anew
+ * makes nothing better by itself: what was late or down stays so until it is heard.
+ */
+export class LifeWatch {
+  /** The last sign of life; null for never. */
+  lastSeenMs: number | null = null;
+  #countedFromMs: number;
+  /** The best that this may be until it is heard again. */
+  #atBest: LinkState = 'down';
+
+  constructor(startedMs: number) {
+    this.#countedFromMs = startedMs;
+  }
+
+  /** From when silence is counted. */
+  get countedFromMs(): number {
+    return this.#countedFromMs;
+  }
+
+  /** A sign of life at `atMs`. An older one than the last changes nothing. */
+  heard(atMs: number): void {
+    if (this.lastSeenMs !== null && atMs < this.lastSeenMs) return;
+    this.lastSeenMs = atMs;
+    this.#countedFromMs = Math.max(this.#countedFromMs, atMs);
+    this.#atBest = 'up';
+  }
+
+  /** The watcher changes its times, or itself stood still: the state stays until something is heard. */
+  hold(nowMs: number, times: WatchTimes): void {
+    this.#atBest = this.state(nowMs, times);
+  }
+
+  /** The watcher itself stood still: a fresh deadline begins (rule `watch.pause`). `wasMs` is when it last looked. */
+  freshen(nowMs: number, wasMs: number, times: WatchTimes): void {
+    this.hold(Math.min(nowMs, Math.max(wasMs, this.#countedFromMs)), times);
+    this.#countedFromMs = Math.max(this.#countedFromMs, nowMs);
+  }
+
+  silentMs(nowMs: number): number {
+    return Math.max(0, nowMs - this.#countedFromMs);
+  }
+
+  state(nowMs: number, times: WatchTimes): LinkState {
+    const silentMs = this.silentMs(nowMs);
+    const byAge = silentMs > times.deadlineMs ? 'down' : silentMs > lateAfterMs(times) ? 'late' : 'up';
+    return severity[byAge] > severity[this.#atBest] ? byAge : this.#atBest;
+  }
+
+  /** The next moment at which silence alone passes a threshold; null when it has passed both. */
+  nextThresholdMs(nowMs: number, times: WatchTimes): number | null {
+    const lateMs = this.#countedFromMs + lateAfterMs(times);
+    if (lateMs >= nowMs) return lateMs;
+    const downMs = this.#countedFromMs + times.deadlineMs;
+    return downMs >= nowMs ? downMs : null;
+  }
+}
+
+/** A token that was sent. */
+export interface Probe {
+  readonly sequence: number;
+  readonly nonce: string;
+}
+
+/**
+ * What one monitor link knows: its signs of life, the tokens that wait for an answer, the round trip, and the last token of the peer.
+ * Sans-io: time and nonces are arguments.
+ */
+export class LinkWatch extends LifeWatch {
+  /** Smoothed round trip; null before the first answer. */
+  rttMs: number | null = null;
+  /** The last token sent or dial that failed: this node tried to reach the peer at that time. */
+  attemptedMs: number | null = null;
+  #sentMs: number | null = null;
+  #sequence = 0;
+  readonly #outstanding = new Map<number, { readonly nonce: string; readonly sentMs: number }>();
+  #peerRun: string | null = null;
+  #peerSequence = 0;
+
+  /** Numbers a token that is about to be sent and remembers it. */
+  probe(nowMs: number, nonce: string): Probe {
+    this.#sequence += 1;
+    this.#outstanding.set(this.#sequence, { nonce, sentMs: nowMs });
+    const [oldest] = this.#outstanding.keys();
+    if (oldest !== undefined && this.#outstanding.size > outstandingTokens) this.#outstanding.delete(oldest);
+    this.#sentMs = nowMs;
+    this.attemptedMs = nowMs;
+    return { sequence: this.#sequence, nonce };
+  }
+
+  /** When the next token is due on a link that has a connection. */
+  probeDueMs(nowMs: number, times: WatchTimes): number {
+    if (this.#sentMs === null) return nowMs;
+    return this.#sentMs + (this.state(nowMs, times) === 'up' ? times.intervalMs : times.lateProbeMs);
+  }
+
+  /** Matches an answer with its token, once. Gives when the token was sent, or null: forged, replayed, or forgotten. */
+  answered(answer: Probe, nowMs: number): number | null {
+    const probe = this.#outstanding.get(answer.sequence);
+    if (probe?.nonce !== answer.nonce) return null;
+    this.#outstanding.delete(answer.sequence);
+    const tripMs = nowMs - probe.sentMs;
+    this.rttMs = this.rttMs === null ? tripMs : this.rttMs + (tripMs - this.rttMs) * roundTripWeight;
+    return probe.sentMs;
+  }
+
+  /** Whether a token of the peer's start `run` is fresh: later than all before it on this link. */
+  tokenIsFresh(run: string, sequence: number): boolean {
+    if (run === this.#peerRun && sequence <= this.#peerSequence) return false;
+    this.#peerRun = run;
+    this.#peerSequence = sequence;
+    return true;
+  }
+
+  /** The connection ended: no answer to what was sent on it can come. */
+  disconnected(): void {
+    this.#outstanding.clear();
+    this.#sentMs = null;
+  }
+
+  /** All state, for simulators. */
+  snapshot(): { readonly [key: string]: number | string | null } {
+    const { lastSeenMs, countedFromMs, rttMs, attemptedMs } = this;
+    return {
+      lastSeenMs,
+      countedFromMs,
+      rttMs,
+      attemptedMs,
+      sequence: this.#sequence,
+      outstanding: this.#outstanding.size,
+      peerSequence: this.#peerSequence,
+    };
+  }
+}
+
+function lateAfterMs(times: WatchTimes): number {
+  return lateAfterIntervals * times.intervalMs;
+}

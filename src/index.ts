@@ -1,0 +1,53 @@
+/**
+ * High availability for two machines: `MirrorLink` keeps one disk the same on two nodes, `HeartbeatMonitor` decides whether the peer is viable,
+ * `FailoverOrchestrator` moves the service between them. Transports, devices, platform actions and arbiters are pluggable; those that ship
+ * have entry points of their own.
+ *
+ * @packageDocumentation
+ */
+export { errorRemedies, HotMirrorError } from './errors.ts';
+export type { ErrorCode, HotMirrorErrorOptions, SerializedError } from './errors.ts';
+export { rules } from './rules.ts';
+export type { Decision, Rule } from './rules.ts';
+export type { Emitter, EventBase, EventMap } from './events.ts';
+export { compareEpochs, formatEpoch, highestEpoch, noEpoch } from './epoch.ts';
+export type { Epoch, EpochOrder } from './epoch.ts';
+
+export { sleep } from './clock/clock.ts';
+export type { Clock, Timer } from './clock/clock.ts';
+export { randomHex } from './clock/random.ts';
+export type { Random } from './clock/random.ts';
+export { systemClock } from './clock/system-clock.ts';
+export { systemRandom } from './clock/system-random.ts';
+
+export type { BlockDevice, DeviceCapabilities, Done, WriteOptions } from './device/block-device.ts';
+export { devicePromises } from './device/promises.ts';
+export type { DevicePromises } from './device/promises.ts';
+export type { Connection, Listener, ListenHandlers, Receiver, Transport, TransportCapabilities } from './transport/transport.ts';
+export { platformSteps } from './platform/platform-actions.ts';
+export type { PlatformAction, PlatformActions, PlatformCapabilities, PlatformStep, StepContext } from './platform/platform-actions.ts';
+export type { Arbiter, ArbiterCapabilities, GrantAnswer } from './arbiter/arbiter.ts';
+
+export { MirrorLink } from './mirror/mirror-link.ts';
+export { elementMetadataBytes } from './mirror/create-element.ts';
+export type { CreateElementOptions } from './mirror/create-element.ts';
+export { defaultMirrorLimits } from './mirror/options.ts';
+export type { MirrorLimits, MirrorLinkOptions, MirrorProtocol } from './mirror/options.ts';
+export { mirrorEventNames } from './mirror/mirror-events.ts';
+export type { MirrorEvent, MirrorEventName, MirrorEvents } from './mirror/mirror-events.ts';
+export type { ElementState, LinkState, MirrorRole, MirrorState, ResyncProgress, ServingState } from './mirror/state.ts';
+export { decideSync } from './mirror/lineage.ts';
+export type { CopyScope, LineageView, SyncDecision } from './mirror/lineage.ts';
+
+export { HeartbeatMonitor } from './heartbeat/heartbeat-monitor.ts';
+export type { HeartbeatMonitorOptions } from './heartbeat/options.ts';
+export type { HeartbeatEvents } from './heartbeat/events.ts';
+
+export { FailoverOrchestrator } from './failover/orchestrator.ts';
+export type { FallbackOptions } from './failover/orchestrator.ts';
+export type { FailoverOptions, FailoverPolicy } from './failover/options.ts';
+export type { FailoverEvents } from './failover/failover-events.ts';
+export type { FailoverPlan, FailoverSnapshot, FailoverStatus } from './failover/status.ts';
+export type { MirrorPort, MirrorView, MonitorPort, OutdateOrder, PeerAnswer, PeerState, SilenceEvidence } from './failover/ports.ts';
+export type { PairRecord, PairRecordStore } from './failover/pair-record.ts';
+export { DurablePairRecordStore, pairRecordBytes } from './failover/pair-record-store.ts';

@@ -1,0 +1,91 @@
+/** Bytes that one entry of the activity log covers. */
+export const regionBytes = 4_194_304;
+
+interface Region {
+  /** Writes issued and not yet finished. */
+  unfinished: number;
+  /** Number of the last write issued to it. */
+  lastIssue: number;
+}
+
+/**
+ * The activity log (rule write.intent): the regions in which the elements may differ because writes are, or lately were, under way.
+ * This is its state in memory; the element's metadata holds the durable copy, and a region counts only once it is in there.
+ */
+export class ActivityLog {
+  readonly capacity: number;
+  readonly #regions = new Map<number, Region>();
+  #issues = 0;
+
+  constructor(capacity: number) {
+    this.capacity = capacity;
+  }
+
+  /** Durable regions, in order. */
+  get regions(): readonly number[] {
+    return [...this.#regions.keys()].sort((a, b) => a - b);
+  }
+
+  get free(): number {
+    return this.capacity - this.#regions.size;
+  }
+
+  /** The regions of a range that are not durable yet. */
+  missing(offsetBytes: number, lengthBytes: number): readonly number[] {
+    return regionsOf(offsetBytes, lengthBytes).filter((region) => !this.#regions.has(region));
+  }
+
+  /** The durable copy holds these now. */
+  add(regions: Iterable<number>): void {
+    for (const region of regions) if (!this.#regions.has(region)) this.#regions.set(region, { unfinished: 0, lastIssue: 0 });
+  }
+
+  /** The durable copy no longer holds these. */
+  drop(regions: Iterable<number>): void {
+    for (const region of regions) this.#regions.delete(region);
+  }
+
+  /** A write to the range is issued. Its regions stay until it is finished and flushed. */
+  issued(offsetBytes: number, lengthBytes: number): void {
+    this.#issues += 1;
+    for (const number of regionsOf(offsetBytes, lengthBytes)) {
+      const region = this.#regions.get(number);
+      if (!region) throw new Error(`write.intent: region ${String(number)} is not in the activity log`);
+      region.unfinished += 1;
+      region.lastIssue = this.#issues;
+    }
+  }
+
+  /** A write to the range is finished on every element that it was issued to, or given up as dirty. */
+  finished(offsetBytes: number, lengthBytes: number): void {
+    for (const number of regionsOf(offsetBytes, lengthBytes)) {
+      const region = this.#regions.get(number);
+      if (region) region.unfinished -= 1;
+    }
+  }
+
+  /** Begins a checkpoint: flushes issued from now on cover every write of the regions without unfinished writes. */
+  checkpoint(): Checkpoint {
+    const issues = this.#issues;
+    const idle = [...this.#regions].filter(([, region]) => region.unfinished === 0).map(([number]) => number);
+    return {
+      candidates: idle.length,
+      quiet: () => idle.filter((number) => (this.#regions.get(number)?.lastIssue ?? Infinity) <= issues),
+    };
+  }
+}
+
+/** What a checkpoint may drop. */
+export interface Checkpoint {
+  /** Regions without unfinished writes when it began. */
+  readonly candidates: number;
+  /** Those of them that no write came to since: after the flushes they may leave the log. */
+  quiet(): readonly number[];
+}
+
+function regionsOf(offsetBytes: number, lengthBytes: number): readonly number[] {
+  const regions: number[] = [];
+  const last = Math.floor((offsetBytes + Math.max(1, lengthBytes) - 1) / regionBytes);
+  for (let region = Math.floor(offsetBytes / regionBytes); region <= last; region += 1) regions.push(region);
+  return regions;
+}

@@ -1,0 +1,191 @@
+import type { BlockDevice } from '../device/block-device.ts';
+import { DurableRecord } from '../device/durable-record.ts';
+import type { RecordLayout } from '../device/durable-record.ts';
+import { HotMirrorError } from '../errors.ts';
+import { DirtyMap } from './dirty-map.ts';
+import { decodeMetadata, encodeMetadata } from './metadata.ts';
+import type { ElementMetadata } from './metadata.ts';
+
+const metadataVersion = 1;
+const headSlotBytes = 16_384;
+const pageSlotBytes = 4_096;
+/** Bytes of the dirty map in one page: with default extents, one page covers 1.9 GiB. */
+const pageMapBytes = 3_840;
+const bitsPerByte = 8;
+const copies = 2;
+const pagesAtBytes = copies * headSlotBytes;
+
+const headLayout: RecordLayout = { offsetBytes: 0, slotBytes: headSlotBytes, magic: 'HMMIRROR', version: metadataVersion };
+
+const pageLayout = (page: number): RecordLayout => ({
+  offsetBytes: pagesAtBytes + page * copies * pageSlotBytes,
+  slotBytes: pageSlotBytes,
+  magic: 'HMDIRTY0',
+  version: metadataVersion,
+});
+
+/** How many bytes of metadata a mirror of this size needs. */
+export function metadataBytes(sizeBytes: number, extentBytes: number): number {
+  return pagesAtBytes + pageCount(sizeBytes, extentBytes) * copies * pageSlotBytes;
+}
+
+/** A change of the metadata, as a function of what it is then. */
+export type MetadataChange = (metadata: ElementMetadata) => Partial<ElementMetadata>;
+
+interface PendingChange {
+  readonly change: MetadataChange;
+  readonly both: boolean;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * The durable state of one element: its metadata and its dirty map, in a small device of their own (rule write.intent, semantics 3).
+ * What is readable here of the metadata is durable; changes are made by {@link ElementStore.update} and seen when they are.
+ */
+export class ElementStore {
+  /** The dirty map in memory: never less than the stored one says. */
+  dirty: DirtyMap;
+  /** Copies found damaged when it was loaded. */
+  readonly damagedCopies: number;
+  readonly #device: BlockDevice;
+  readonly #head: DurableRecord;
+  readonly #pages = new Map<number, DurableRecord>();
+  #metadata: ElementMetadata;
+  #stored: Uint8Array;
+  #pending: PendingChange[] = [];
+  #writing: Promise<void> | null = null;
+  #persisting: Promise<void> = Promise.resolve();
+
+  private constructor(device: BlockDevice, head: DurableRecord, metadata: ElementMetadata, damagedCopies: number) {
+    this.#device = device;
+    this.#head = head;
+    this.#metadata = metadata;
+    this.damagedCopies = damagedCopies;
+    this.dirty = new DirtyMap(metadata.sizeBytes, metadata.extentBytes);
+    this.#stored = new Uint8Array(mapBytes(this.dirty));
+  }
+
+  /**
+   * Writes the metadata of a new element. Rejects with `HM_METADATA_EXISTS` where there is some, also damaged, unless `replace`.
+   */
+  static async create(device: BlockDevice, metadata: ElementMetadata, replace: boolean): Promise<void> {
+    if (!replace) await assertNone(device);
+    await erase(device);
+    const head = await DurableRecord.load(device, headLayout);
+    await head.writeBoth(encodeMetadata(metadata));
+  }
+
+  /** Rejects with `HM_METADATA_MISSING`, `HM_METADATA_CORRUPT` or `HM_METADATA_VERSION`. */
+  static async load(device: BlockDevice): Promise<ElementStore> {
+    const head = await DurableRecord.load(device, headLayout);
+    if (!head.payload) throw new HotMirrorError('HM_METADATA_MISSING', 'the element has no metadata');
+    const metadata = decodeMetadata(head.payload);
+    const pages = new Map<number, DurableRecord>();
+    let damagedCopies: number = head.damagedCopies;
+    for (let page = 0; page < pageCount(metadata.sizeBytes, metadata.extentBytes); page += 1) {
+      const record = await DurableRecord.load(device, pageLayout(page));
+      damagedCopies += record.damagedCopies;
+      pages.set(page, record);
+    }
+    const store = new ElementStore(device, head, metadata, damagedCopies);
+    for (const [page, record] of pages) {
+      store.#pages.set(page, record);
+      if (record.payload) store.#stored.set(record.payload, page * pageMapBytes);
+    }
+    store.dirty.include(0, store.#stored);
+    return store;
+  }
+
+  /** The metadata that is durable. */
+  get metadata(): ElementMetadata {
+    return this.#metadata;
+  }
+
+  /**
+   * Changes the metadata; resolves when that is durable. Changes asked for while a write is under way share the next one.
+   * With `both`, either copy alone tells of it: for what must not be forgotten by the loss of one copy (lineage, epoch, state).
+   */
+  update(change: MetadataChange, both = true): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#pending.push({ change, both, resolve, reject });
+      this.#writing ??= this.#writePending();
+    });
+  }
+
+  /** Resolves when no change is under way. */
+  async settled(): Promise<void> {
+    while (this.#writing) await this.#writing;
+  }
+
+  /** Makes the stored dirty map equal to what the map in memory is now; resolves when that is durable. */
+  persistDirty(): Promise<void> {
+    const persisted = this.#persisting.then(() => this.#persistPages());
+    this.#persisting = persisted.catch(() => undefined);
+    return persisted;
+  }
+
+  /** The mirror has another size now: a new, clean map takes the place of the old one. Only for a blank element that is about to be filled. */
+  async resize(sizeBytes: number, extentBytes: number): Promise<void> {
+    for (let page = 0; page < pageCount(sizeBytes, extentBytes); page += 1) {
+      if (!this.#pages.has(page)) this.#pages.set(page, await DurableRecord.load(this.#device, pageLayout(page)));
+    }
+    this.dirty = new DirtyMap(sizeBytes, extentBytes);
+    const stored = new Uint8Array(mapBytes(this.dirty));
+    stored.set(this.#stored.subarray(0, stored.length));
+    this.#stored = stored;
+  }
+
+  async #writePending(): Promise<void> {
+    while (this.#pending.length > 0) {
+      const changes = this.#pending;
+      this.#pending = [];
+      let next = this.#metadata;
+      for (const { change } of changes) next = { ...next, ...change(next) };
+      try {
+        const payload = encodeMetadata(next);
+        await (changes.some(({ both }) => both) ? this.#head.writeBoth(payload) : this.#head.write(payload));
+        this.#metadata = next;
+        for (const { resolve } of changes) resolve();
+      } catch (error) {
+        for (const { reject } of changes) reject(error);
+      }
+    }
+    this.#writing = null;
+  }
+
+  async #persistPages(): Promise<void> {
+    for (const [page, record] of this.#pages) {
+      const at = page * pageMapBytes;
+      const now = this.dirty.bytes(at, pageMapBytes).slice();
+      if (Buffer.compare(now, this.#stored.subarray(at, at + now.length)) === 0) continue;
+      await record.write(now);
+      this.#stored.set(now, at);
+    }
+  }
+}
+
+function mapBytes(map: DirtyMap): number {
+  return Math.ceil(map.extents / bitsPerByte);
+}
+
+function pageCount(sizeBytes: number, extentBytes: number): number {
+  return Math.max(1, Math.ceil(sizeBytes / extentBytes / bitsPerByte / pageMapBytes));
+}
+
+async function assertNone(device: BlockDevice): Promise<void> {
+  const exists = new HotMirrorError('HM_METADATA_EXISTS', 'there is metadata already');
+  try {
+    if ((await DurableRecord.load(device, headLayout)).payload !== null) throw exists;
+  } catch (error) {
+    throw error instanceof HotMirrorError && error.code.startsWith('HM_METADATA_') ? exists : error;
+  }
+}
+
+/** Clears every record, so that nothing of an earlier element can be taken for this one's. */
+function erase(device: BlockDevice): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const done = (error: HotMirrorError | null): void => (error ? reject(error) : resolve());
+    device.write(0, new Uint8Array(device.sizeBytes), {}, (error) => (error ? reject(error) : device.flush(done)));
+  });
+}

@@ -1,0 +1,99 @@
+import { HotMirrorError } from '../errors.ts';
+import type { ActivityLog } from './activity-log.ts';
+import type { ElementStore } from './element-store.ts';
+import type { SourceSession } from './source.ts';
+
+/** What the intent log is made of. */
+export interface IntentLogOptions {
+  readonly activity: ActivityLog;
+  readonly store: ElementStore;
+  /** Regions that waiting writes need, in the order of their need; none while nothing may be issued. */
+  readonly wanted: () => readonly number[];
+  /** Makes both elements durable, as far as they are connected. */
+  readonly flushBoth: () => Promise<void>;
+  /** More regions are durable: waiting writes may go on. */
+  readonly logged: () => void;
+  readonly failed: (error: HotMirrorError) => void;
+}
+
+/**
+ * Keeps the durable activity log ahead of the writes (rule write.intent): one metadata write serves every write that waits, and a full log makes room
+ * by flushing both elements.
+ */
+export class IntentLog {
+  readonly #options: IntentLogOptions;
+  #running = false;
+  #finished: (() => void)[] = [];
+  #flushes: (() => void)[] = [];
+
+  constructor(options: IntentLogOptions) {
+    this.#options = options;
+  }
+
+  /** Makes what is wanted durable; tells by `logged`. */
+  log(): void {
+    if (this.#running) return;
+    this.#running = true;
+    this.#run().then(
+      () => {
+        this.#running = false;
+        this.#options.logged();
+      },
+      (error: unknown) => {
+        this.#running = false;
+        this.#options.failed(HotMirrorError.from(error, 'HM_STATE_UNWRITABLE', 'the activity log could not be written'));
+      },
+    );
+  }
+
+  /** A request is complete: a region may have become free of writes. */
+  requestFinished(): void {
+    for (const resolve of this.#finished.splice(0)) resolve();
+  }
+
+  /** A flush of the target that also ends when the session does. */
+  sessionFlush(session: SourceSession): Promise<void> {
+    return new Promise((resolve) => {
+      this.#flushes.push(resolve);
+      session.flush(resolve);
+    });
+  }
+
+  /** No confirmation comes any more; the extents concerned are dirty now, which serves as well. */
+  sessionLost(): void {
+    for (const resolve of this.#flushes.splice(0)) resolve();
+    this.requestFinished();
+  }
+
+  async #run(): Promise<void> {
+    const { activity, store, wanted } = this.#options;
+    for (let regions = wanted(); regions.length > 0; regions = wanted()) {
+      if (activity.free === 0) {
+        await this.#makeRoom();
+        continue;
+      }
+      const added = regions.slice(0, activity.free);
+      const activeRegions = [...activity.regions, ...added];
+      await store.update(() => ({ activeRegions }), false);
+      activity.add(added);
+      this.#options.logged();
+    }
+  }
+
+  /** Rule write.intent: a region leaves after flushes on both elements cover its writes, or its dirty bits are durable. */
+  async #makeRoom(): Promise<void> {
+    const { activity, store, flushBoth } = this.#options;
+    const checkpoint = activity.checkpoint();
+    if (checkpoint.candidates === 0) {
+      await new Promise<void>((resolve) => this.#finished.push(resolve));
+      return;
+    }
+    await flushBoth();
+    this.#flushes = [];
+    await store.persistDirty();
+    const leaving = checkpoint.quiet();
+    const activeRegions = activity.regions.filter((region) => !leaving.includes(region));
+    await store.update(() => ({ activeRegions }), false);
+    activity.drop(leaving);
+  }
+}

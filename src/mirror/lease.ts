@@ -1,0 +1,53 @@
+import type { Clock } from '../clock/clock.ts';
+
+/** A difference between wall and monotonic time above this counts as a pause of the machine. */
+const clockJumpMs = 500;
+
+/**
+ * Evidence that this node still owns what it serves (rule serve.lease): an authenticated answer of the peer to a probe sent less than `leaseMs` ago.
+ * It counts from *sending* the probe, so it ends before the peer, which counts from *hearing* it, may take over.
+ */
+export class Lease {
+  readonly #clock: Clock;
+  readonly #leaseMs: number;
+  #untilMs = -Infinity;
+  #notBeforeMs = -Infinity;
+  #wallOffsetMs: number;
+
+  constructor(clock: Clock, leaseMs: number) {
+    this.#clock = clock;
+    this.#leaseMs = leaseMs;
+    this.#wallOffsetMs = clock.wallMs() - clock.nowMs();
+  }
+
+  /** The peer answered a probe that was sent then. Returns whether that made the lease longer. */
+  renew(probeSentMs: number): boolean {
+    this.#noticeJump();
+    const untilMs = probeSentMs + this.#leaseMs;
+    if (probeSentMs < this.#notBeforeMs || untilMs <= this.#untilMs) return false;
+    this.#untilMs = untilMs;
+    return true;
+  }
+
+  /** Whether replies may be sent now. */
+  valid(): boolean {
+    this.#noticeJump();
+    return this.#clock.nowMs() < this.#untilMs;
+  }
+
+  /** When it ends unless renewed. */
+  get untilMs(): number {
+    return this.#untilMs;
+  }
+
+  /** The machine may have been suspended: what was probed before then proves nothing. */
+  #noticeJump(): void {
+    const nowMs = this.#clock.nowMs();
+    const wallOffsetMs = this.#clock.wallMs() - nowMs;
+    if (Math.abs(wallOffsetMs - this.#wallOffsetMs) > clockJumpMs) {
+      this.#untilMs = -Infinity;
+      this.#notBeforeMs = nowMs;
+    }
+    this.#wallOffsetMs = wallOffsetMs;
+  }
+}

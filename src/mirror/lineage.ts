@@ -1,0 +1,168 @@
+import type { Rule } from '../rules.ts';
+import type { ElementState } from './state.ts';
+
+/**
+ * What one side brings to the handshake: all that a decision may look at. Plain data; it crosses the wire.
+ */
+export interface LineageView {
+  readonly node: string;
+  /** The mirror this element belongs to; null for a blank element. */
+  readonly mirrorId: string | null;
+  /** Size of the mirror; null for a blank element. */
+  readonly sizeBytes: number | null;
+  /** Size of the device under the element. */
+  readonly deviceBytes: number;
+  readonly state: ElementState;
+  /** The current generation; null for a blank element. */
+  readonly current: string | null;
+  /** The generation that the dirty map is relative to; null when both elements were last known equal. */
+  readonly base: string | null;
+  /** Earlier generations, newest first. */
+  readonly history: readonly string[];
+  /** Number of the epoch in which this element was last served. */
+  readonly servedEpoch: number;
+  /** It was in use when its node went down, and no resync has settled that yet. */
+  readonly crashed: boolean;
+  /** Its node serves this mirror now. */
+  readonly serving: boolean;
+  /** Extents in its dirty map, the activity log included. */
+  readonly dirtyExtents: number;
+  /** The full copy that this element is part of, as source or target; null when none is unfinished. */
+  readonly resyncId: string | null;
+}
+
+/** How much is copied. */
+export type CopyScope = 'nothing' | 'union' | 'full';
+
+/** What both sides do after the handshake. */
+export type SyncDecision =
+  | {
+      readonly kind: 'sync';
+      readonly source: string;
+      readonly target: string;
+      readonly scope: CopyScope;
+      readonly rule: Rule;
+      readonly because: string;
+    }
+  | {
+      readonly kind: 'refuse';
+      readonly outcome: 'split-brain' | 'unrelated' | 'standalone';
+      readonly rule: Rule;
+      readonly because: string;
+    };
+
+const refuse = (outcome: 'split-brain' | 'unrelated' | 'standalone', rule: Rule, because: string): SyncDecision => ({
+  kind: 'refuse',
+  outcome,
+  rule,
+  because,
+});
+
+const unusable = (view: LineageView): boolean => view.state === 'inconsistent' || view.state === 'failed' || view.state === 'off';
+
+/**
+ * Rule lineage.decide: who copies what to whom. A pure function of both views and symmetric: it gives the same
+ * decision whichever side is named first, so both nodes compute the same one.
+ */
+export function decideSync(a: LineageView, b: LineageView): SyncDecision {
+  // An order that both sides agree on makes the function symmetric by construction.
+  const [first, second] = a.node < b.node ? [a, b] : [b, a];
+  const decision = chooseDirection(first, second);
+  if (decision.kind === 'refuse') return decision;
+  const [source, target] = decision.source === first.node ? [first, second] : [second, first];
+  if (unusable(source)) {
+    return refuse('standalone', 'lineage.source', `${source.node} would be the source, but its element is ${source.state}`);
+  }
+  if (target.state === 'failed' || target.state === 'off') {
+    return refuse('standalone', 'lineage.source', `the element of ${target.node} is ${target.state}`);
+  }
+  if (target.serving) return refuse('standalone', 'lineage.serving', `${target.node} serves and would be the target`);
+  const sizeBytes = source.sizeBytes ?? 0;
+  for (const view of [source, target]) {
+    if (view.deviceBytes < sizeBytes) {
+      return refuse(
+        'standalone',
+        'lineage.size',
+        `the element of ${view.node} has ${String(view.deviceBytes)} bytes, the mirror ${String(sizeBytes)}`,
+      );
+    }
+  }
+  return decision;
+}
+
+function chooseDirection(a: LineageView, b: LineageView): SyncDecision {
+  if (a.current === null || b.current === null) return fillBlank(a, b);
+  if (a.mirrorId !== b.mirrorId) return refuse('unrelated', 'lineage.unrelated', 'the elements belong to different mirrors');
+  if (a.current === b.current) return chooseAmongEquals(a, b);
+  return chooseByAncestry(a, b);
+}
+
+function fillBlank(a: LineageView, b: LineageView): SyncDecision {
+  if (a.current === null && b.current === null) return refuse('standalone', 'lineage.blank', 'both elements are blank');
+  const [source, target] = a.current === null ? [b, a] : [a, b];
+  if (target.resyncId !== null && target.resyncId === source.resyncId) {
+    return sync(source, target, 'union', 'resync.progress', 'the full copy that was begun goes on from the map of the source');
+  }
+  return sync(source, target, 'full', 'lineage.fill', `the element of ${target.node} is blank`);
+}
+
+/** Equal currents: nobody completed anything alone (row 3 of lineage.decide). */
+function chooseAmongEquals(a: LineageView, b: LineageView): SyncDecision {
+  const scope: CopyScope = a.dirtyExtents + b.dirtyExtents === 0 && !unusable(a) && !unusable(b) ? 'nothing' : 'union';
+  const rule: Rule = 'lineage.equal';
+  if (unusable(a) !== unusable(b)) {
+    const [source, target] = unusable(a) ? [b, a] : [a, b];
+    return sync(source, target, scope, rule, `the element of ${target.node} is ${target.state}`);
+  }
+  if (a.crashed !== b.crashed) {
+    const [source, target] = a.crashed ? [b, a] : [a, b];
+    return sync(source, target, scope, rule, `only ${target.node} crashed`);
+  }
+  if (a.serving !== b.serving && !a.crashed) {
+    const [source, target] = a.serving ? [a, b] : [b, a];
+    return sync(source, target, scope, rule, `${source.node} serves`);
+  }
+  if (a.servedEpoch !== b.servedEpoch) {
+    const [source, target] = a.servedEpoch > b.servedEpoch ? [a, b] : [b, a];
+    return sync(source, target, scope, rule, `${source.node} served last, in epoch ${String(source.servedEpoch)}`);
+  }
+  if (scope !== 'nothing') return refuse('standalone', 'lineage.direction', 'both elements were last served in the same epoch');
+  return sync(a, b, scope, rule, 'both elements are equal');
+}
+
+/** Currents differ: who descends from whom (rows 4 to 7 of lineage.decide). */
+function chooseByAncestry(a: LineageView, b: LineageView): SyncDecision {
+  const candidates: SyncDecision[] = [];
+  for (const [source, target] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    if (source.base === target.current) {
+      candidates.push(sync(source, target, 'union', 'lineage.base', `the map of ${source.node} is relative to what ${target.node} holds`));
+    } else if (target.current !== null && source.history.includes(target.current)) {
+      candidates.push(fullCopy(source, target));
+    }
+  }
+  const [only] = candidates;
+  if (only && candidates.length === 1) return only;
+  if (only) return refuse('split-brain', 'lineage.split', 'each element descends from the other');
+  if (ancestors(a).some((id) => ancestors(b).includes(id))) {
+    return refuse('split-brain', 'lineage.split', 'both elements were written alone since they were last equal');
+  }
+  return refuse('unrelated', 'lineage.unrelated', 'the elements have no generation in common');
+}
+
+function fullCopy(source: LineageView, target: LineageView): SyncDecision {
+  if (target.resyncId !== null && target.resyncId === source.resyncId) {
+    return sync(source, target, 'union', 'resync.progress', 'the full copy that was begun goes on from the map of the source');
+  }
+  return sync(source, target, 'full', 'lineage.history', `what ${target.node} holds is older than the map of ${source.node}`);
+}
+
+function ancestors(view: LineageView): readonly string[] {
+  return [view.current, view.base, ...view.history].filter((id) => id !== null);
+}
+
+function sync(source: LineageView, target: LineageView, scope: CopyScope, rule: Rule, because: string): SyncDecision {
+  return { kind: 'sync', source: source.node, target: target.node, scope, rule, because };
+}

@@ -1,0 +1,94 @@
+import { z } from 'zod';
+
+import type { Epoch } from '../epoch.ts';
+import { HotMirrorError } from '../errors.ts';
+import type { ElementState } from './state.ts';
+
+/**
+ * What an element durably knows of itself (semantics 3). `uptodate` is never stored: after a start nobody knows that any more (rule element.start).
+ */
+export interface ElementMetadata {
+  /** Null for a blank element. */
+  readonly mirrorId: string | null;
+  readonly sizeBytes: number;
+  readonly extentBytes: number;
+  readonly state: Exclude<ElementState, 'uptodate' | 'absent'>;
+  /** Why the element failed or was switched off; empty otherwise. */
+  readonly note: string;
+  readonly epoch: Epoch;
+  /** Written before serving in it. */
+  readonly servedEpoch: number;
+  readonly current: string | null;
+  readonly base: string | null;
+  readonly history: readonly string[];
+  /** The current generation was offered to the peer (lineage.adopt), which may hold it: going alone again mints anew. */
+  readonly offered: boolean;
+  /** Source and target of an unfinished full copy hold the same id, so that it can go on (rule resync.progress). */
+  readonly resyncId: string | null;
+  /** In use now: found set at a start, the node had crashed. */
+  readonly inUse: boolean;
+  readonly crashed: boolean;
+  /** The activity log: regions in which the elements may differ. */
+  readonly activeRegions: readonly number[];
+}
+
+/** Earlier generations that are remembered. */
+export const historyLength = 16;
+
+/** Default unit of dirty tracking. */
+export const defaultExtentBytes = 65_536;
+
+const id = z.string().regex(/^[0-9a-f]{16,32}$/u);
+const count = z.number().int().nonnegative();
+
+const schema = z.strictObject({
+  mirrorId: id.nullable(),
+  sizeBytes: count,
+  extentBytes: count.positive(),
+  state: z.enum(['consistent', 'outdated', 'inconsistent', 'failed', 'off']),
+  note: z.string(),
+  epoch: z.strictObject({ number: count, owner: z.string() }),
+  servedEpoch: count,
+  current: id.nullable(),
+  base: id.nullable(),
+  history: z.array(id).max(historyLength),
+  offered: z.boolean(),
+  resyncId: id.nullable(),
+  inUse: z.boolean(),
+  crashed: z.boolean(),
+  activeRegions: z.array(count),
+});
+
+/** A new generation: what was current becomes the base, because the peer may hold it (rule lineage.mint). */
+export function mintedFrom(metadata: ElementMetadata, generation: string): Partial<ElementMetadata> {
+  const { base, current, history } = metadata;
+  return { current: generation, base: current, history: remember(base, history), offered: false };
+}
+
+/** The peer holds the current generation now: base and map are dropped (rule lineage.adopt). */
+export function settledFrom(metadata: ElementMetadata): Partial<ElementMetadata> {
+  return { base: null, history: remember(metadata.base, metadata.history), offered: false, resyncId: null, crashed: false };
+}
+
+/** Whether the peer cannot hold the current generation, so that no new one is needed to write alone. */
+export function isMinted(metadata: ElementMetadata): boolean {
+  return metadata.base !== null && !metadata.offered;
+}
+
+function remember(generation: string | null, history: readonly string[]): readonly string[] {
+  return generation === null ? history : [generation, ...history].slice(0, historyLength);
+}
+
+/** The stored form. */
+export function encodeMetadata(metadata: ElementMetadata): Uint8Array {
+  return Buffer.from(JSON.stringify(metadata), 'utf8');
+}
+
+/** Reads the stored form; anything but that is `HM_METADATA_CORRUPT`. */
+export function decodeMetadata(payload: Uint8Array): ElementMetadata {
+  try {
+    return schema.parse(JSON.parse(Buffer.from(payload).toString('utf8')));
+  } catch (cause) {
+    throw new HotMirrorError('HM_METADATA_CORRUPT', 'the metadata carries a valid checksum and makes no sense', { cause });
+  }
+}

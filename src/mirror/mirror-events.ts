@@ -1,0 +1,65 @@
+import type { EventBase } from '../events.ts';
+import type { MirrorState, ResyncProgress } from './state.ts';
+
+/** An event of one mirror. */
+export interface MirrorEvent extends EventBase {
+  readonly mirror: string;
+}
+
+/** Everything a `MirrorLink` tells. */
+export type MirrorEvents = {
+  /** Something of `state()` changed. */
+  'state:changed': (event: MirrorEvent & { readonly state: MirrorState }) => void;
+  /** The data link is up and authenticated; the handshake begins. */
+  'link:connected': (event: MirrorEvent) => void;
+  /** The data link is gone. Class 1. */
+  'link:lost': (event: MirrorEvent) => void;
+  /** Something was turned away: a wrong key, garbage, a frame of a stale epoch. */
+  'link:refused': (event: MirrorEvent) => void;
+  /** What the handshake decided, by which rule (lineage.decide). */
+  'lineage:decided': (event: MirrorEvent) => void;
+  /** The element holds a generation of its own (lineage.mint). */
+  'lineage:minted': (event: MirrorEvent) => void;
+  /** A regeneration began. */
+  'resync:started': (event: MirrorEvent & { readonly progress: ResyncProgress }) => void;
+  /** Now and then while it runs. */
+  'resync:progressed': (event: MirrorEvent & { readonly progress: ResyncProgress }) => void;
+  /** Both elements are the same. */
+  'resync:finished': (event: MirrorEvent) => void;
+  /** Requests wait for the peer or for rule alone. Class 3 while it lasts. */
+  'writes:parked': (event: MirrorEvent) => void;
+  /** Requests complete again. */
+  'writes:resumed': (event: MirrorEvent) => void;
+  /** The element failed and is detached. Class 1 on the target, 3 on the source. */
+  'element:failed': (event: MirrorEvent) => void;
+  /** A higher epoch was seen: this node serves no more (lineage.epoch). */
+  'epoch:refused': (event: MirrorEvent) => void;
+  /** The peer stopped in order (node.leave). */
+  'peer:left': (event: MirrorEvent) => void;
+  /** One of the two copies of the metadata was damaged; the other was used. Class 1. */
+  'metadata:repaired': (event: MirrorEvent) => void;
+};
+
+/** Names of the events of a mirror. */
+export type MirrorEventName = keyof MirrorEvents;
+
+const names: Readonly<Record<MirrorEventName, true>> = {
+  'state:changed': true,
+  'link:connected': true,
+  'link:lost': true,
+  'link:refused': true,
+  'lineage:decided': true,
+  'lineage:minted': true,
+  'resync:started': true,
+  'resync:progressed': true,
+  'resync:finished': true,
+  'writes:parked': true,
+  'writes:resumed': true,
+  'element:failed': true,
+  'epoch:refused': true,
+  'peer:left': true,
+  'metadata:repaired': true,
+};
+
+/** All of them, for logs and proxies. */
+export const mirrorEventNames: readonly MirrorEventName[] = Object.keys(names) as MirrorEventName[];

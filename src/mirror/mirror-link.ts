@@ -1,0 +1,541 @@
+import PQueue from 'p-queue';
+import createDebug from 'debug';
+
+import { randomHex } from '../clock/random.ts';
+import type { BlockDevice, DeviceCapabilities, Done, WriteOptions } from '../device/block-device.ts';
+import { compareEpochs, formatEpoch, highestEpoch } from '../epoch.ts';
+import type { Epoch } from '../epoch.ts';
+import { HotMirrorError } from '../errors.ts';
+import { createEmitter } from '../events.ts';
+import type { Emitter } from '../events.ts';
+import type { Rule } from '../rules.ts';
+import { ActivityLog, regionBytes } from './activity-log.ts';
+import { createElement } from './create-element.ts';
+import type { CreateElementOptions } from './create-element.ts';
+import { ElementStore } from './element-store.ts';
+import { Lease } from './lease.ts';
+import type { ElementMetadata } from './metadata.ts';
+import type { MirrorEventName, MirrorEvents } from './mirror-events.ts';
+import { mirrorLimits } from './options.ts';
+import type { MirrorLimits, MirrorLinkOptions } from './options.ts';
+import { Replication } from './replication.ts';
+import { Serving } from './serving.ts';
+import type { ElementState, MirrorState } from './state.ts';
+import { splitRequest } from './split-request.ts';
+
+const debug = createDebug('hotmirror:mirror');
+
+const generationBytes = 8;
+
+/** The parts that exist once the metadata is loaded. */
+interface Opened {
+  readonly store: ElementStore;
+  readonly serving: Serving;
+  readonly replication: Replication;
+  readonly lease: Lease;
+}
+
+/**
+ * Keeps one disk the same on two nodes. On the serving node it is a {@link BlockDevice} whose writes reach both elements;
+ * on the other it applies what the source sends. It decides nothing about who serves: that is ordered by `promote`, `demote`, `goAlone` and their like.
+ *
+ * @see `docs/api.md` for options, states and events.
+ */
+export class MirrorLink implements BlockDevice {
+  readonly name: string;
+  readonly blockSizeBytes: number;
+  readonly capabilities: DeviceCapabilities;
+  /** What happens, as typed events. */
+  readonly events: Emitter<MirrorEvents>;
+  readonly #options: MirrorLinkOptions;
+  readonly #limits: MirrorLimits;
+  readonly #listeners = new Set<() => void>();
+  readonly #heardListeners = new Set<(atMs: number) => void>();
+  /** Orders that change durable state run one at a time. */
+  readonly #orders = new PQueue({ concurrency: 1 });
+  #opened: Opened | null = null;
+  #epoch: Epoch = { number: 0, owner: '' };
+  #closing: Promise<void> | null = null;
+  #toldServing: string = 'no';
+
+  /** Throws `RangeError` on limits that make no sense and `HM_NOT_SUPPORTED` on a protocol that is not built. */
+  constructor(options: MirrorLinkOptions) {
+    this.#options = options;
+    this.#limits = mirrorLimits(options);
+    this.name = options.name;
+    this.blockSizeBytes = options.device.blockSizeBytes;
+    this.capabilities = { synchronous: false, trim: false, punchHole: false, exclusive: options.device.capabilities.exclusive };
+    this.events = createEmitter<MirrorEvents>((error) => {
+      debug('%s: a listener threw: %O', this.name, error);
+    });
+  }
+
+  /**
+   * Writes the metadata of a new element: `data` makes what the device holds the data of a new mirror, `blank` waits to be filled.
+   * Rejects with `HM_METADATA_EXISTS` where there is some, unless `replace`.
+   */
+  static create(options: CreateElementOptions): Promise<void> {
+    return createElement(options);
+  }
+
+  /** Calls back after each change of `state()`; returns how to stop that. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Calls back with the time of each authenticated sign of life of the peer on the data link, about once a probe (rule watch.all); returns how to stop that. */
+  onHeard(listener: (atMs: number) => void): () => void {
+    this.#heardListeners.add(listener);
+    return () => void this.#heardListeners.delete(listener);
+  }
+
+  /** Size of the mirror; of the device while it is blank or not open. */
+  get sizeBytes(): number {
+    const metadata = this.#opened?.store.metadata;
+    return metadata?.current ? metadata.sizeBytes : this.#options.device.sizeBytes;
+  }
+
+  /**
+   * Reads the metadata and starts the data link; the element is at most `consistent` (rule element.start).
+   * Rejects with `HM_METADATA_MISSING`, `HM_METADATA_CORRUPT`, `HM_METADATA_VERSION`, `HM_ELEMENT_TOO_SMALL`, or as `Transport.listen` does.
+   */
+  async open(): Promise<void> {
+    this.#assertUsable();
+    if (this.#opened) throw new TypeError('open() is to be called once');
+    const { device, metadata, clock } = this.#options;
+    const store = await ElementStore.load(metadata);
+    if (store.metadata.current !== null && device.sizeBytes < store.metadata.sizeBytes) {
+      const sizes = `${String(device.sizeBytes)} bytes, the mirror ${String(store.metadata.sizeBytes)}`;
+      throw new HotMirrorError('HM_ELEMENT_TOO_SMALL', `the element of ${this.name} has ${sizes}`, { rule: 'lineage.size' });
+    }
+    if (store.damagedCopies > 0) {
+      this.#emit('metadata:repaired', 1, `${String(store.damagedCopies)} copies of the metadata were damaged; the others were used`);
+    }
+    await this.#recover(store);
+    this.#epoch = store.metadata.epoch;
+    const lease = new Lease(clock, this.#limits.leaseMs);
+    const serving = this.#makeServing(store, lease);
+    this.#opened = { store, lease, serving, replication: this.#makeReplication(store, lease, serving) };
+    await this.#opened.replication.start();
+    this.#changed();
+  }
+
+  /**
+   * Makes the epoch durable in the element, then serves. `alone`: a takeover, or a rule of **alone**, lets it complete without the peer.
+   * `force`: serves an element that is `consistent` or `outdated`. Rejects with `HM_REFUSED` otherwise, `HM_STALE_EPOCH` for an epoch
+   * that is not this node's or is below the known one.
+   */
+  promote(order: { readonly epoch: Epoch; readonly alone: boolean; readonly force?: boolean }): Promise<void> {
+    return this.#order(async ({ store, serving, replication }) => {
+      this.#assertOwnEpoch(order.epoch);
+      const allowed: readonly ElementState[] = order.force ? ['uptodate', 'consistent', 'outdated'] : ['uptodate'];
+      if (!allowed.includes(replication.element)) {
+        throw new HotMirrorError('HM_REFUSED', `the element of ${this.name} is ${replication.element}`, { rule: 'boot.uptodate' });
+      }
+      const { epoch } = order;
+      // A target takes no more from its source before it becomes one.
+      const wasTarget = replication.role === 'target';
+      if (wasTarget) await replication.stop();
+      await store.update(() => ({ epoch, servedEpoch: epoch.number, inUse: true, state: 'consistent' }));
+      if (compareEpochs(this.#epoch, epoch) === 'higher') throw this.#stale(epoch);
+      this.#epoch = epoch;
+      replication.element = 'uptodate';
+      if (replication.connection !== 'connected') replication.lostAtMs = this.#options.clock.nowMs();
+      serving.start(order.alone);
+      if (replication.connection === 'standalone') await replication.start();
+      else if (replication.role !== 'source') replication.reconnect();
+      this.#changed();
+    });
+  }
+
+  /**
+   * Ends serving in order: takes no more requests, completes those inside, flushes both elements. `handedOver` tells that the peer's element durably holds
+   * everything in the same generation; when it is false nothing has changed and this node still serves.
+   */
+  demote(): Promise<{ readonly handedOver: boolean }> {
+    return this.#order(async ({ serving, replication }) => {
+      if (serving.state !== 'yes') return { handedOver: serving.state === 'no' && replication.handedOver };
+      const settled = (await serving.drain()) && (await this.#flushBoth());
+      if (!settled || !replication.handedOver) {
+        serving.accept();
+        return { handedOver: false };
+      }
+      serving.stop(new HotMirrorError('HM_NOT_SERVING', 'the service was handed over'));
+      this.#changed();
+      return { handedOver: true };
+    });
+  }
+
+  /** Target: stops receiving and applies what it confirmed (rule takeover.seal); resolves with the state to be judged. */
+  seal(): Promise<MirrorState> {
+    return this.#order(async ({ replication }) => {
+      await replication.stop();
+      return this.state();
+    });
+  }
+
+  /** Undoes `seal`. */
+  unseal(): Promise<void> {
+    return this.#order(async ({ replication }) => {
+      if (replication.connection === 'standalone') await replication.start();
+    });
+  }
+
+  /** Serving without the peer: completes requests from now on, in this epoch and under a generation of its own (rules alone, lineage.mint). */
+  goAlone(order: { readonly epoch: Epoch; readonly rule: Rule; readonly connectionId?: string | null }): Promise<void> {
+    return this.#order(async ({ store, serving, replication }) => {
+      this.#assertOwnEpoch(order.epoch);
+      // The loss that was judged is not the latest one any more.
+      if (order.connectionId !== undefined && order.connectionId !== replication.connectionId) {
+        throw new HotMirrorError('HM_REFUSED', `${this.name} has had another connection since`, { rule: 'alone' });
+      }
+      if (serving.state === 'no') throw new HotMirrorError('HM_NOT_SERVING', `${this.name} is not served here`);
+      const { epoch } = order;
+      await store.update(() => ({ epoch, servedEpoch: epoch.number }));
+      if (compareEpochs(this.#epoch, epoch) === 'higher') throw this.#stale(epoch);
+      this.#epoch = epoch;
+      serving.alone();
+      this.#changed();
+    });
+  }
+
+  /** The passive element durably records that it is old (rule outdate). Rejects with `HM_REFUSED` where the order does not fit this element. */
+  outdate(order: {
+    readonly epoch: Epoch;
+    readonly currentId: string;
+    readonly connectionId: string | null;
+    readonly nonce: string;
+  }): Promise<void> {
+    return this.#order(async ({ store, serving, replication }) => {
+      const refuse = (because: string): HotMirrorError => new HotMirrorError('HM_REFUSED', because, { rule: 'outdate' });
+      if (serving.state !== 'no') throw refuse(`${this.name} is served here`);
+      if (compareEpochs(order.epoch, this.#epoch) === 'lower') throw refuse(`epoch ${formatEpoch(this.#epoch)} is known here`);
+      const connectionId = replication.connectionId;
+      if (connectionId !== null && order.connectionId !== connectionId) throw refuse('the order is about another connection');
+      const { current, state } = store.metadata;
+      if (state === 'inconsistent') return;
+      if (order.currentId !== current) throw refuse(`the element holds generation ${current ?? 'none'}`);
+      await replication.stop();
+      await store.update(() => ({ state: 'outdated' }));
+      replication.element = 'outdated';
+      await replication.start();
+      this.#changed();
+    });
+  }
+
+  /** A passive `uptodate` element becomes `consistent` (rule element.start); no effect on any other, or while it is connected. */
+  doubt(because: string): Promise<void> {
+    return this.#order(({ serving, replication }) => {
+      if (serving.state === 'no' && replication.element === 'uptodate' && !replication.connected) {
+        debug('%s: %s', this.name, because);
+        replication.element = 'consistent';
+        this.#changed();
+      }
+      return Promise.resolve();
+    });
+  }
+
+  /** The pair's epoch is now this. A higher one of another owner ends serving before this returns; the promise resolves when it is durable where it must be. */
+  raiseEpoch(epoch: Epoch): Promise<void> {
+    this.#heardEpoch(epoch);
+    return this.#order(async ({ store, serving }) => {
+      const { node } = this.#options;
+      if (epoch.owner !== node || compareEpochs(epoch, this.#epoch) === 'lower') return;
+      this.#epoch = epoch;
+      if (serving.state !== 'no') await store.update(() => ({ epoch, servedEpoch: epoch.number }));
+    });
+  }
+
+  /** Fresh evidence of ownership (rule serve.lease): the peer answered a token sent then, by this machine's monotonic clock. */
+  renewLease(evidence: { readonly probeSentMs: number }): void {
+    if (this.#opened?.lease.renew(evidence.probeSentMs)) this.#opened.serving.resume();
+  }
+
+  /** Says goodbye on the data link (rule node.leave): a target is durably `outdated` first; a source has flushed both elements. */
+  leave(): Promise<void> {
+    return this.#order(async ({ store, replication }) => {
+      await replication.leave(async (role) => {
+        if (role === 'source') {
+          await this.#flushBoth();
+        } else if (store.metadata.state === 'consistent') {
+          await store.update(() => ({ state: 'outdated' }));
+          replication.element = 'outdated';
+        }
+      });
+      await replication.stop();
+      this.#changed();
+    });
+  }
+
+  read(offsetBytes: number, into: Uint8Array, done: Done): void {
+    const serving = this.#admit(offsetBytes, into.byteLength, done);
+    if (serving) serving.read(offsetBytes, into, done);
+  }
+
+  write(offsetBytes: number, from: Uint8Array, options: WriteOptions, done: Done): void {
+    const serving = this.#admit(offsetBytes, from.byteLength, done);
+    if (!serving) return;
+    splitRequest(from.byteLength, done, (atBytes, lengthBytes, partDone) => {
+      serving.write(offsetBytes + atBytes, from.subarray(atBytes, atBytes + lengthBytes), options, partDone);
+    });
+  }
+
+  flush(done: Done): void {
+    const serving = this.#admit(0, 0, done, true);
+    if (serving) serving.flush(done);
+  }
+
+  trim(_offsetBytes: number, _lengthBytes: number, done: Done): void {
+    done(new HotMirrorError('HM_NOT_SUPPORTED', 'a mirror does not trim in this version'));
+  }
+
+  writeZeroes(offsetBytes: number, lengthBytes: number, options: WriteOptions, done: Done): void {
+    const serving = this.#admit(offsetBytes, lengthBytes, done);
+    if (!serving) return;
+    splitRequest(lengthBytes, done, (atBytes, partBytes, partDone) => {
+      serving.write(offsetBytes + atBytes, new Uint8Array(partBytes), options, partDone);
+    });
+  }
+
+  /** What it is now; plain data. */
+  state(): MirrorState {
+    const opened = this.#opened;
+    if (!opened) throw new HotMirrorError('HM_CLOSED', `${this.name} is not open`);
+    const { store, serving, replication } = opened;
+    const { metadata, dirty } = store;
+    return {
+      name: this.name,
+      sizeBytes: this.sizeBytes,
+      role: replication.role,
+      connection: replication.connection,
+      serving: serving.state,
+      element: replication.element,
+      peerElement: replication.peerElement,
+      epoch: metadata.epoch,
+      currentId: metadata.current ?? '',
+      connectionId: replication.connectionId,
+      lostAtMs: replication.lostAtMs,
+      peerBehind: replication.peerBehind,
+      dirtyBytes: Math.min(dirty.count * metadata.extentBytes, this.sizeBytes),
+      resync: replication.resync?.progress ?? null,
+    };
+  }
+
+  /** All that a later step depends on: `state()`, the durable metadata, and what waits inside. For simulators and post-mortems. */
+  snapshot(): { readonly state: MirrorState; readonly metadata: ElementMetadata; readonly knownEpoch: Epoch; readonly inside: number } {
+    const state = this.state();
+    const { store, serving } = this.#opened as Opened;
+    return { state, metadata: store.metadata, knownEpoch: this.#epoch, inside: serving.inside };
+  }
+
+  /** Leaves in order: says goodbye, flushes, clears the crashed mark, lets go of device and metadata. Requests inside fail with `HM_CLOSED`. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const { device, metadata } = this.#options;
+    const opened = this.#opened;
+    if (opened) {
+      const { serving, replication } = opened;
+      if (serving.state !== 'no') serving.stop(new HotMirrorError('HM_CLOSED', `${this.name} is closing`));
+      await this.#orders.add(() => replication.stop());
+      await this.#settle(opened);
+    }
+    await device.close();
+    await metadata.close();
+    this.#listeners.clear();
+    this.#heardListeners.clear();
+    this.events.removeAllListeners();
+  }
+
+  /** Where the element and its map are durable, the next start need not take this for a crash. */
+  async #settle({ store }: Opened): Promise<void> {
+    try {
+      await this.#flushLocal();
+      await store.persistDirty();
+      if (store.metadata.inUse) await store.update(() => ({ inUse: false, activeRegions: [] }));
+    } catch (error) {
+      debug('%s: closing without a clean mark: %O', this.name, error);
+    }
+  }
+
+  /** After a crash whatever the activity log names may differ (rules write.intent, lineage.union). */
+  async #recover(store: ElementStore): Promise<void> {
+    const { metadata } = store;
+    for (const region of metadata.activeRegions) store.dirty.markRange(region * regionBytes, regionBytes);
+    if (!metadata.inUse && metadata.activeRegions.length === 0) return;
+    // What a killed process left in a cache must not be lost later, when it has been relied upon.
+    await this.#flushLocal();
+    await store.persistDirty();
+    await store.update(() => ({ activeRegions: [], crashed: metadata.crashed || metadata.inUse, inUse: false }));
+  }
+
+  #makeServing(store: ElementStore, lease: Lease): Serving {
+    const { device, random } = this.#options;
+    return new Serving({
+      device,
+      store,
+      lease,
+      activity: new ActivityLog(this.#limits.activeRegions),
+      queuedRequests: this.#limits.queuedRequests,
+      newGeneration: () => randomHex(random, generationBytes),
+      handlers: {
+        changed: () => {
+          this.#changed();
+        },
+        minted: (generation) => {
+          this.#emit('lineage:minted', 0, `a new generation: ${generation}`, { rule: 'lineage.mint', evidence: { generation } });
+          this.#changed();
+        },
+        failed: (error) => {
+          void this.#failed(error);
+        },
+      },
+    });
+  }
+
+  #makeReplication(store: ElementStore, lease: Lease, serving: Serving): Replication {
+    return new Replication({
+      ...this.#options,
+      protocol: this.#options.protocol ?? 'sync',
+      limits: this.#limits,
+      store,
+      lease,
+      serving,
+      host: {
+        epoch: () => this.#epoch,
+        heardEpoch: (epoch) => {
+          this.#heardEpoch(epoch);
+        },
+        heard: () => {
+          for (const listener of this.#heardListeners) listener(this.#options.clock.nowMs());
+        },
+        emit: (name, eventClass, text, extra) => {
+          this.#emit(name, eventClass, text, extra);
+        },
+        changed: () => {
+          this.#changed();
+        },
+        failed: (error) => this.#failed(error),
+      },
+    });
+  }
+
+  /** Rule lineage.epoch: a higher epoch of another owner, or the same number of another owner, ends serving at once. */
+  #heardEpoch(epoch: Epoch): void {
+    const opened = this.#opened;
+    const order = compareEpochs(epoch, this.#epoch);
+    if (!opened || order === 'equal' || order === 'lower' || (order === 'higher' && epoch.owner === this.#options.node)) return;
+    const known = this.#epoch;
+    const { serving, replication } = opened;
+    if (order === 'higher') this.#epoch = epoch;
+    else replication.connection = 'split-brain';
+    if (serving.state === 'no') return;
+    const text = `epoch ${formatEpoch(epoch)} was heard of while serving in ${formatEpoch(known)}`;
+    serving.stop(new HotMirrorError('HM_STALE_EPOCH', text, { rule: 'lineage.epoch' }));
+    replication.reconnect();
+    this.#emit('epoch:refused', 3, text, { rule: 'lineage.epoch', evidence: { heard: epoch, known } });
+    this.#changed();
+  }
+
+  /** Rule write.error, as far as this version goes: a failed element is detached, and what it served ends with errors. */
+  async #failed(error: HotMirrorError): Promise<void> {
+    const opened = this.#opened;
+    if (!opened || opened.replication.element === 'failed') return;
+    const { store, serving, replication } = opened;
+    replication.element = 'failed';
+    const served = serving.state !== 'no';
+    serving.stop(error);
+    this.#emit('element:failed', served ? 3 : 1, `the element failed: ${error.message}`, { rule: 'write.error', evidence: { code: error.code } });
+    this.#changed();
+    try {
+      await store.update(() => ({ state: 'failed', note: error.message }));
+    } catch (cause) {
+      debug('%s: the failure could not be recorded: %O', this.name, cause);
+    }
+    if (served) replication.reconnect();
+  }
+
+  #order<T>(run: (opened: Opened) => Promise<T>): Promise<T> {
+    return this.#orders.add(() => {
+      this.#assertUsable();
+      if (!this.#opened) throw new HotMirrorError('HM_CLOSED', `${this.name} is not open`);
+      return run(this.#opened);
+    });
+  }
+
+  #assertUsable(): void {
+    if (this.#closing) throw new HotMirrorError('HM_CLOSED', `${this.name} is closed`);
+  }
+
+  #assertOwnEpoch(epoch: Epoch): void {
+    if (epoch.owner !== this.#options.node || compareEpochs(this.#epoch, epoch) === 'higher') throw this.#stale(epoch);
+  }
+
+  #stale(epoch: Epoch): HotMirrorError {
+    const known = highestEpoch([this.#epoch]);
+    return new HotMirrorError('HM_STALE_EPOCH', `epoch ${formatEpoch(epoch)} is not this node's, or is below ${formatEpoch(known)}`, {
+      rule: 'lineage.epoch',
+    });
+  }
+
+  #admit(offsetBytes: number, lengthBytes: number, done: Done, empty = false): Serving | null {
+    const serving = this.#opened?.serving;
+    const block = this.blockSizeBytes;
+    if (this.#closing || !serving) done(new HotMirrorError('HM_CLOSED', `${this.name} is closed`));
+    else if (!Number.isSafeInteger(offsetBytes) || offsetBytes < 0 || offsetBytes + lengthBytes > this.sizeBytes) {
+      done(new HotMirrorError('HM_OUT_OF_RANGE', `${String(lengthBytes)} bytes at ${String(offsetBytes)} of ${String(this.sizeBytes)}`));
+    } else if (offsetBytes % block !== 0 || lengthBytes % block !== 0) {
+      done(new HotMirrorError('HM_UNALIGNED', `${String(lengthBytes)} bytes at ${String(offsetBytes)}; blocks have ${String(block)}`));
+    } else if (serving.state === 'no') {
+      done(new HotMirrorError('HM_NOT_SERVING', `${this.name} is not served by this node`));
+    } else if (lengthBytes === 0 && !empty) {
+      done(null);
+    } else {
+      return serving;
+    }
+    return null;
+  }
+
+  async #flushBoth(): Promise<boolean> {
+    await this.#flushLocal();
+    return (await this.#opened?.replication.flushTarget()) ?? false;
+  }
+
+  #flushLocal(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#options.device.flush((error) => {
+        if (error) reject(error);
+        else resolve();
+      });
+    });
+  }
+
+  #emit(name: MirrorEventName, eventClass: 0 | 1 | 2 | 3, text: string, extra: Record<string, unknown> = {}): void {
+    debug('%s: %s: %s', this.name, name, text);
+    const event = { mirror: this.name, atMs: this.#options.clock.nowMs(), class: eventClass, text, ...extra };
+    (this.events.emit as (name: string, event: unknown) => boolean)(name, event);
+  }
+
+  #changed(): void {
+    if (!this.#opened) return;
+    const state = this.state();
+    if (state.serving !== this.#toldServing) this.#tellServing(state);
+    this.#emit('state:changed', 0, `${state.element}, ${state.connection}, serving: ${state.serving}`, { state });
+    for (const listener of this.#listeners) listener();
+  }
+
+  #tellServing(state: MirrorState): void {
+    const before = this.#toldServing;
+    this.#toldServing = state.serving;
+    if (state.serving === 'parked') this.#emit('writes:parked', 3, 'requests wait for the peer', { rule: 'serve.fresh' });
+    else if (before === 'parked' && state.serving !== 'no') this.#emit('writes:resumed', 0, 'requests complete again', { rule: 'alone' });
+  }
+}

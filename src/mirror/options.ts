@@ -1,0 +1,86 @@
+import type { Clock } from '../clock/clock.ts';
+import type { Random } from '../clock/random.ts';
+import type { BlockDevice } from '../device/block-device.ts';
+import { HotMirrorError } from '../errors.ts';
+import type { Transport } from '../transport/transport.ts';
+
+/** When a write completes (rule write.both). */
+export type MirrorProtocol = 'sync' | 'memsync' | 'async';
+
+/** Bounds and times of one mirror. */
+export interface MirrorLimits {
+  /** Application bytes sent and not yet acknowledged. Default 8 MiB. */
+  readonly windowBytes: number;
+  /** Resync bytes sent and not yet acknowledged. Default 8 MiB. */
+  readonly resyncWindowBytes: number;
+  /** Requests that wait inside; more complete with `HM_BUSY`. Default 65,536. */
+  readonly queuedRequests: number;
+  /** Entries of the activity log, 4 MiB of disk each. Default 256, at most 1,024. */
+  readonly activeRegions: number;
+  /** Between two probes of the data link. Default 250. */
+  readonly probeIntervalMs: number;
+  /** Silence after which the data link is dropped. At least 2 × probeIntervalMs. Default 1,000. */
+  readonly deadlineMs: number;
+  /** How long an answered probe lets the source go on completing; less than the takeover deadline of the peer (rule serve.lease). Default 750. */
+  readonly leaseMs: number;
+  /** Longest handshake. Default 5,000. */
+  readonly handshakeDeadlineMs: number;
+  /** Shortest wait before the peer is dialled again. Default 100. */
+  readonly retryMinMs: number;
+  /** Longest wait before the peer is dialled again. Default 2,000. */
+  readonly retryMaxMs: number;
+}
+
+/** What a mirror is made of. */
+export interface MirrorLinkOptions {
+  /** The mirror's name, the same on both nodes. */
+  readonly name: string;
+  /** This node. */
+  readonly node: string;
+  /** The other node. */
+  readonly peer: string;
+  /** Of two connections the one that this side dialled stays: true on the home primary. */
+  readonly preferOwnDial: boolean;
+  /** This node's element. The mirror closes it. */
+  readonly device: BlockDevice;
+  /** Holds the element's metadata; at least `metadataBytes` large. The mirror closes it. */
+  readonly metadata: BlockDevice;
+  /** The data link. */
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Default `sync`, so far the only one. */
+  readonly protocol?: MirrorProtocol;
+  readonly limits?: Partial<MirrorLimits>;
+}
+
+/** The defaults of {@link MirrorLimits}. */
+export const defaultMirrorLimits: MirrorLimits = Object.freeze({
+  windowBytes: 8_388_608,
+  resyncWindowBytes: 8_388_608,
+  queuedRequests: 65_536,
+  activeRegions: 256,
+  probeIntervalMs: 250,
+  deadlineMs: 1_000,
+  leaseMs: 750,
+  handshakeDeadlineMs: 5_000,
+  retryMinMs: 100,
+  retryMaxMs: 2_000,
+});
+
+const maxActiveRegions = 1_024;
+
+/** Fills in the defaults. Throws `RangeError` on a bound that makes no sense, `HM_NOT_SUPPORTED` on a protocol that is not built. */
+export function mirrorLimits(options: MirrorLinkOptions): MirrorLimits {
+  const limits = { ...defaultMirrorLimits, ...options.limits };
+  for (const [name, value] of Object.entries(limits)) {
+    if (!(value > 0 && Number.isFinite(value))) throw new RangeError(`limits.${name} must be above 0`);
+  }
+  if (limits.deadlineMs < 2 * limits.probeIntervalMs) throw new RangeError('limits.deadlineMs must be at least 2 × probeIntervalMs');
+  if (limits.activeRegions > maxActiveRegions) throw new RangeError(`limits.activeRegions must be at most ${String(maxActiveRegions)}`);
+  if (limits.retryMaxMs < limits.retryMinMs) throw new RangeError('limits.retryMaxMs must be at least retryMinMs');
+  if ((options.protocol ?? 'sync') !== 'sync') {
+    throw new HotMirrorError('HM_NOT_SUPPORTED', `protocol ${String(options.protocol)} is not in this version; sync is`);
+  }
+  return limits;
+}

@@ -1,0 +1,436 @@
+import type { BlockDevice, Done, WriteOptions } from '../device/block-device.ts';
+import { HotMirrorError } from '../errors.ts';
+import type { ActivityLog } from './activity-log.ts';
+import type { ElementStore } from './element-store.ts';
+import { IntentLog } from './intent-log.ts';
+import type { Lease } from './lease.ts';
+import { isMinted, mintedFrom } from './metadata.ts';
+import type { Resync } from './resync.ts';
+import type { SourceSession } from './source.ts';
+import type { ServingState } from './state.ts';
+
+/** What serving tells its mirror. */
+export interface ServingHandlers {
+  /** Requests wait for the peer, or go on again. */
+  changed(): void;
+  /** A new generation is durable (rule lineage.mint). */
+  minted(generation: string): void;
+  /** The element or its metadata failed: serving must end. */
+  failed(error: HotMirrorError): void;
+}
+
+/** What serving is made of. */
+export interface ServingOptions {
+  readonly device: BlockDevice;
+  readonly store: ElementStore;
+  readonly activity: ActivityLog;
+  readonly lease: Lease;
+  readonly queuedRequests: number;
+  readonly newGeneration: () => string;
+  readonly handlers: ServingHandlers;
+}
+
+interface Request {
+  readonly kind: 'write' | 'flush';
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+  readonly bytes: Uint8Array;
+  readonly fua: boolean;
+  readonly done: Done;
+  /** Steps on this node's element that are not over. */
+  local: number;
+  /** Steps on the peer's element that are not over, or never will be while the peer is away. */
+  remote: number;
+  /** This element alone holds it: it completes only under a generation of its own (rules write.degraded, lineage.mint). */
+  single: boolean;
+  error: HotMirrorError | null;
+}
+
+interface Read {
+  readonly offsetBytes: number;
+  readonly into: Uint8Array;
+  readonly done: Done;
+}
+
+const noBytes = new Uint8Array(0);
+
+/**
+ * The serving side of a mirror: takes the application's requests to both elements and decides, request by request, when each is complete
+ * (rules write.both, write.flush, write.order, write.intent, write.degraded, serve.fresh, serve.lease).
+ */
+export class Serving {
+  readonly #options: ServingOptions;
+  readonly #intents: IntentLog;
+  #serving = false;
+  #accepting = false;
+  /** Completing without the peer is allowed: by a takeover or by rule **alone**, until the lineage is offered to the peer. */
+  #mayBeAlone = false;
+  #frozen = false;
+  #session: SourceSession | null = null;
+  #resync: Resync | null = null;
+  /** Writes and flushes not yet issued, in order. */
+  #queue: Request[] = [];
+  /** Issued and not complete, in the order issued. */
+  readonly #issued = new Set<Request>();
+  #waitingReads: Read[] = [];
+  #readsUnderWay = 0;
+  /** Complete, but not to be told before there is evidence of ownership. */
+  #parkedReplies: (() => void)[] = [];
+  #awaitingMint: Request[] = [];
+  #minting = false;
+  #pumping = false;
+  #drained: ((drained: boolean) => void)[] = [];
+
+  constructor(options: ServingOptions) {
+    this.#options = options;
+    this.#intents = new IntentLog({
+      activity: options.activity,
+      store: options.store,
+      wanted: () => this.#wantedRegions(),
+      flushBoth: () => this.#flushBoth(),
+      logged: () => {
+        this.#pump();
+      },
+      failed: (error) => {
+        options.handlers.failed(error);
+      },
+    });
+  }
+
+  get state(): ServingState {
+    if (!this.#serving) return 'no';
+    if (this.#session) return 'yes';
+    return this.#mayBeAlone ? 'alone' : 'parked';
+  }
+
+  /** Takes requests from now on. With `alone`, without the peer. */
+  start(alone: boolean): void {
+    this.#serving = true;
+    this.#accepting = true;
+    if (alone && !this.#session) this.#mayBeAlone = true;
+    this.#pump();
+  }
+
+  /** Ends serving at once: every request inside fails with this error, as soon as its buffer is free. */
+  stop(error: HotMirrorError): void {
+    this.#serving = false;
+    this.#accepting = false;
+    this.#mayBeAlone = false;
+    for (const { done } of [...this.#queue.splice(0), ...this.#waitingReads.splice(0)]) done(error);
+    this.#awaitingMint = [];
+    for (const request of this.#issued) {
+      request.error ??= error;
+      request.remote = 0;
+      this.#advance(request);
+    }
+    this.#releaseReplies();
+    this.#tellDrained(false);
+  }
+
+  /** Stops taking requests and resolves true when none is left inside; false, and taking requests again, when the peer is lost first. */
+  drain(): Promise<boolean> {
+    this.#accepting = false;
+    return new Promise((resolve) => {
+      this.#drained.push(resolve);
+      this.#checkDrained();
+    });
+  }
+
+  /** Takes requests again after `drain`. */
+  accept(): void {
+    this.#accepting = this.#serving;
+  }
+
+  /** While a handshake compares lineages, nothing may change them (rule lineage.decide). */
+  freeze(frozen: boolean): void {
+    this.#frozen = frozen;
+    if (frozen) return;
+    this.#mint();
+    this.#pump();
+  }
+
+  /** The data link carries writes from now on. What was under way and lacks the peer is sent again, in order. */
+  connected(session: SourceSession, resync: Resync | null): void {
+    this.#session = session;
+    this.#resync = resync;
+    this.#awaitingMint = [];
+    for (const request of this.#issued) {
+      if (request.remote === 0 && !request.single) continue;
+      request.single = false;
+      this.#sendToPeer(request, session);
+    }
+    this.#frozen = false;
+    this.#options.handlers.changed();
+    this.#pump();
+  }
+
+  /** The lineage is being offered: from now on the peer may be as good as this element, so the right to be alone ends. */
+  offered(): void {
+    this.#mayBeAlone = false;
+  }
+
+  /** The data link is lost (rules write.inflight, serve.fresh). */
+  lost(): void {
+    const session = this.#session;
+    if (!session) return;
+    this.#session = null;
+    this.#resync = null;
+    for (const extent of session.unconfirmed()) this.#options.store.dirty.mark(extent);
+    this.#intents.sessionLost();
+    if (this.#drained.length > 0) {
+      this.accept();
+      this.#tellDrained(false);
+    }
+    if (this.#mayBeAlone) this.#completeAlone();
+    this.#options.handlers.changed();
+  }
+
+  /** From now on requests complete without the peer. */
+  alone(): void {
+    if (!this.#serving || this.#session) return;
+    this.#mayBeAlone = true;
+    this.#completeAlone();
+    this.#options.handlers.changed();
+    this.#pump();
+  }
+
+  /** Something changed that may let requests go on: room in a window, a lease, a read lock. */
+  resume(): void {
+    this.#releaseReplies();
+    this.#pump();
+  }
+
+  /** Requests inside, for status and bounds. */
+  get inside(): number {
+    return this.#queue.length + this.#issued.size + this.#waitingReads.length + this.#readsUnderWay + this.#parkedReplies.length;
+  }
+
+  read(offsetBytes: number, into: Uint8Array, done: Done): void {
+    if (!this.#admit(done)) return;
+    const read = { offsetBytes, into, done };
+    // A reader must not see what may yet be lost with this node.
+    if (this.#overlapsUnfinished(offsetBytes, into.byteLength)) this.#waitingReads.push(read);
+    else this.#startRead(read);
+  }
+
+  write(offsetBytes: number, bytes: Uint8Array, options: WriteOptions, done: Done): void {
+    if (!this.#admit(done)) return;
+    const lengthBytes = bytes.byteLength;
+    const fua = options.fua === true;
+    this.#queue.push({ kind: 'write', offsetBytes, lengthBytes, bytes, fua, done, local: 0, remote: 0, single: false, error: null });
+    this.#pump();
+  }
+
+  flush(done: Done): void {
+    if (!this.#admit(done)) return;
+    const request = { offsetBytes: 0, lengthBytes: 0, bytes: noBytes, fua: false, local: 0, remote: 0, single: false, error: null };
+    this.#queue.push({ ...request, kind: 'flush', done });
+    this.#pump();
+  }
+
+  #admit(done: Done): boolean {
+    if (!this.#accepting) done(new HotMirrorError('HM_NOT_SERVING', 'this node does not serve the mirror'));
+    else if (this.inside >= this.#options.queuedRequests) done(new HotMirrorError('HM_BUSY', `${String(this.inside)} requests wait`));
+    else return true;
+    return false;
+  }
+
+  #pump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    for (let head = this.#queue[0]; head && this.#mayIssue(head); head = this.#queue[0]) {
+      this.#queue.shift();
+      this.#issue(head);
+    }
+    this.#pumping = false;
+    this.#resync?.pump();
+  }
+
+  #mayIssue({ kind, offsetBytes, lengthBytes }: Request): boolean {
+    if (!this.#serving) return false;
+    if (this.#session) {
+      if (!this.#session.hasRoom(lengthBytes) || this.#resync?.locks(offsetBytes, lengthBytes)) return false;
+    } else if (!this.#mayBeAlone || (this.#frozen && !isMinted(this.#options.store.metadata))) {
+      return false;
+    }
+    if (kind === 'write' && this.#options.activity.missing(offsetBytes, lengthBytes).length > 0) {
+      this.#intents.log();
+      return false;
+    }
+    return true;
+  }
+
+  #issue(request: Request): void {
+    this.#issued.add(request);
+    request.local = 1;
+    if (this.#session) this.#sendToPeer(request, this.#session);
+    else request.single = true;
+    if (request.kind === 'write') {
+      this.#options.activity.issued(request.offsetBytes, request.lengthBytes);
+      if (!this.#session) this.#options.store.dirty.markRange(request.offsetBytes, request.lengthBytes);
+      this.#options.device.write(request.offsetBytes, request.bytes, { fua: request.fua }, (error) => {
+        this.#localDone(request, error);
+      });
+    } else {
+      this.#options.device.flush((error) => {
+        this.#localDone(request, error);
+      });
+    }
+  }
+
+  #sendToPeer(request: Request, session: SourceSession): void {
+    const step = (): void => {
+      if (session !== this.#session) return;
+      request.remote -= 1;
+      this.#advance(request);
+    };
+    request.remote = 0;
+    if (request.kind === 'write') {
+      request.remote += 1;
+      session.write(request.offsetBytes, request.bytes, step);
+    }
+    if (request.kind === 'flush' || request.fua) {
+      request.remote += 1;
+      session.flush(step);
+    }
+  }
+
+  #localDone(request: Request, error: HotMirrorError | null): void {
+    request.local -= 1;
+    if (error) {
+      request.error ??= error;
+      this.#markDiffering(request);
+      if (error.code !== 'HM_NO_SPACE') this.#options.handlers.failed(error);
+    }
+    this.#advance(request);
+  }
+
+  /** The elements may differ here although the peer is connected. */
+  #markDiffering({ offsetBytes, lengthBytes }: Request): void {
+    const { dirty } = this.#options.store;
+    dirty.markRange(offsetBytes, lengthBytes);
+    if (lengthBytes === 0) return;
+    const last = Math.floor((offsetBytes + lengthBytes - 1) / dirty.extentBytes);
+    for (let extent = Math.floor(offsetBytes / dirty.extentBytes); extent <= last; extent += 1) this.#resync?.touched(extent);
+  }
+
+  #advance(request: Request): void {
+    if (request.local > 0 || request.remote > 0 || !this.#issued.has(request)) return;
+    if (!request.error && request.single && !isMinted(this.#options.store.metadata)) {
+      this.#awaitingMint.push(request);
+      this.#mint();
+      return;
+    }
+    this.#issued.delete(request);
+    if (request.kind === 'write') this.#options.activity.finished(request.offsetBytes, request.lengthBytes);
+    this.#reply(request.done, request.error);
+    this.#intents.requestFinished();
+    this.#retryReads();
+  }
+
+  #completeAlone(): void {
+    for (const request of this.#issued) {
+      if (request.remote === 0 && !request.single) continue;
+      request.remote = 0;
+      request.single = true;
+      if (request.kind === 'write') this.#options.store.dirty.markRange(request.offsetBytes, request.lengthBytes);
+      this.#advance(request);
+    }
+  }
+
+  #mint(): void {
+    if (this.#minting || this.#frozen || this.#awaitingMint.length === 0) return;
+    this.#minting = true;
+    const { store, newGeneration, handlers } = this.#options;
+    const generation = newGeneration();
+    store
+      .update((metadata) => mintedFrom(metadata, generation))
+      .then(
+        () => {
+          this.#minting = false;
+          handlers.minted(generation);
+          for (const request of this.#awaitingMint.splice(0)) this.#advance(request);
+        },
+        (error: unknown) => {
+          this.#minting = false;
+          handlers.failed(HotMirrorError.from(error, 'HM_STATE_UNWRITABLE', 'a new generation could not be made durable'));
+        },
+      );
+  }
+
+  /** Rule serve.lease: an answer goes out only with evidence that this node still owns what it serves. */
+  #reply(done: Done, error: HotMirrorError | null): void {
+    if (error || this.#owns()) done(error);
+    else this.#parkedReplies.push(() => this.#reply(done, null));
+    this.#checkDrained();
+  }
+
+  #owns(): boolean {
+    return this.#serving && (this.#mayBeAlone || this.#options.lease.valid());
+  }
+
+  #releaseReplies(): void {
+    if (this.#parkedReplies.length === 0 || (this.#serving && !this.#owns())) return;
+    const replies = this.#parkedReplies;
+    this.#parkedReplies = [];
+    for (const reply of replies) reply();
+  }
+
+  #startRead(read: Read): void {
+    this.#readsUnderWay += 1;
+    this.#options.device.read(read.offsetBytes, read.into, (error) => {
+      this.#readsUnderWay -= 1;
+      this.#reply(read.done, error ?? (this.#serving ? null : new HotMirrorError('HM_NOT_SERVING', 'serving has ended')));
+    });
+  }
+
+  #retryReads(): void {
+    if (this.#waitingReads.length === 0) return;
+    const waiting = this.#waitingReads;
+    this.#waitingReads = [];
+    for (const read of waiting) {
+      if (this.#overlapsUnfinished(read.offsetBytes, read.into.byteLength)) this.#waitingReads.push(read);
+      else this.#startRead(read);
+    }
+  }
+
+  #overlapsUnfinished(offsetBytes: number, lengthBytes: number): boolean {
+    const overlaps = (request: Request): boolean =>
+      request.offsetBytes < offsetBytes + lengthBytes && offsetBytes < request.offsetBytes + request.lengthBytes;
+    for (const request of this.#issued) if (overlaps(request)) return true;
+    return this.#queue.some(overlaps);
+  }
+
+  #wantedRegions(): readonly number[] {
+    if (!this.#serving || (!this.#session && !this.#mayBeAlone)) return [];
+    const wanted = new Set<number>();
+    for (const { kind, offsetBytes, lengthBytes } of this.#queue.slice(0, intentLookahead)) {
+      if (kind === 'write') for (const region of this.#options.activity.missing(offsetBytes, lengthBytes)) wanted.add(region);
+    }
+    return [...wanted];
+  }
+
+  /** Flushes both elements, or none while alone, where the durable dirty map takes the place of a flush. */
+  #flushBoth(): Promise<void> {
+    const session = this.#session;
+    if (!session) return Promise.resolve();
+    const local = new Promise<void>((resolve, reject) => {
+      this.#options.device.flush((error) => {
+        if (error) reject(error);
+        else resolve();
+      });
+    });
+    return Promise.all([local, this.#intents.sessionFlush(session)]).then(() => undefined);
+  }
+
+  #checkDrained(): void {
+    if (this.#drained.length > 0 && this.inside === 0) this.#tellDrained(true);
+  }
+
+  #tellDrained(drained: boolean): void {
+    for (const resolve of this.#drained.splice(0)) resolve(drained);
+  }
+}
+
+/** Queued writes whose regions are made durable together. */
+const intentLookahead = 64;

@@ -1,0 +1,137 @@
+import type { BlockDevice } from '../device/block-device.ts';
+import { HotMirrorError } from '../errors.ts';
+import type { DataConnection } from './data-connection.ts';
+import { malformed } from './wire.ts';
+import type { Message } from './wire.ts';
+
+/** What a target session tells its mirror. */
+export interface TargetHandlers {
+  /** The source offers its lineage: flush is done, make it durable, then call `adopted`. */
+  adopt(body: Uint8Array, adopted: () => void): void;
+  /** The element could not take a write or flush. */
+  failed(error: HotMirrorError): void;
+}
+
+/** What a target session is made of. */
+export interface TargetSessionOptions {
+  readonly data: DataConnection;
+  readonly device: BlockDevice;
+  /** Size of the mirror. */
+  readonly sizeBytes: number;
+  readonly handlers: TargetHandlers;
+}
+
+/**
+ * The receiving end of a mirror (rules write.order, write.flush, lineage.adopt): applies writes in the order of the stream, acknowledges what is
+ * applied, confirms a flush only when everything before it in the stream is durable.
+ */
+export class TargetSession {
+  readonly #options: TargetSessionOptions;
+  /** Sequence of the last write received. */
+  #received = 0;
+  /** Everything up to this is applied. */
+  #applied = 0;
+  /** Applied beyond the first gap. */
+  readonly #ahead = new Set<number>();
+  #acknowledged = 0;
+  /** Work that waits until all writes before it are applied. */
+  readonly #barriers: { readonly after: number; readonly run: () => void }[] = [];
+  #deviceRequests = 0;
+  #idle: (() => void)[] = [];
+  #failed = false;
+
+  constructor(options: TargetSessionOptions) {
+    this.#options = options;
+  }
+
+  /** Takes one message of the source. Throws `HM_PROTOCOL` on what makes no sense, before anything of it takes effect. */
+  message(message: Message): void {
+    switch (message.name) {
+      case 'write':
+      case 'resync':
+        this.#write(message);
+        return;
+      case 'flush':
+        this.#whenApplied(() => {
+          this.#flush(() => {
+            this.#options.data.send('flushed', message.a);
+          });
+        });
+        return;
+      case 'adopt': {
+        const body = message.body.slice();
+        this.#whenApplied(() => {
+          this.#flush(() => {
+            this.#options.handlers.adopt(body, () => {
+              this.#options.data.send('adopted');
+            });
+          });
+        });
+        return;
+      }
+      default:
+        throw malformed(`a target cannot take ${message.name}`);
+    }
+  }
+
+  /** Acknowledges what was applied since the last time, once for everything that arrived together. */
+  acknowledge(): void {
+    if (this.#applied === this.#acknowledged || this.#failed) return;
+    this.#acknowledged = this.#applied;
+    this.#options.data.send('ack', this.#applied);
+  }
+
+  /** Resolves when no request to the device is under way (rule takeover.seal). */
+  idle(): Promise<void> {
+    if (this.#deviceRequests === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  #write({ a: sequence, b: offsetBytes, body }: Message): void {
+    const { device, sizeBytes } = this.#options;
+    if (sequence !== this.#received + 1) throw malformed(`write ${String(sequence)} after ${String(this.#received)}`);
+    const block = device.blockSizeBytes;
+    if (body.byteLength === 0 || offsetBytes % block !== 0 || body.byteLength % block !== 0) throw malformed('a write is not in whole blocks');
+    if (offsetBytes + body.byteLength > sizeBytes) throw malformed('a write reaches beyond the mirror');
+    this.#received = sequence;
+    if (this.#failed) return;
+    // The bytes are valid during this call only.
+    const bytes = device.capabilities.synchronous ? body : body.slice();
+    this.#request((done) => device.write(offsetBytes, bytes, {}, done), () => this.#finish(sequence));
+  }
+
+  #finish(sequence: number): void {
+    if (sequence !== this.#applied + 1) {
+      this.#ahead.add(sequence);
+      return;
+    }
+    this.#applied = sequence;
+    while (this.#ahead.delete(this.#applied + 1)) this.#applied += 1;
+    if (!this.#options.device.capabilities.synchronous) this.acknowledge();
+    while (this.#barriers[0] && this.#barriers[0].after <= this.#applied) this.#barriers.shift()?.run();
+  }
+
+  #whenApplied(run: () => void): void {
+    if (this.#applied === this.#received) run();
+    else this.#barriers.push({ after: this.#received, run });
+  }
+
+  #flush(then: () => void): void {
+    this.#request((done) => this.#options.device.flush(done), then);
+  }
+
+  /** After the first failure nothing is confirmed any more. */
+  #request(start: (done: (error: HotMirrorError | null) => void) => void, then: () => void): void {
+    this.#deviceRequests += 1;
+    start((error) => {
+      this.#deviceRequests -= 1;
+      if (error && !this.#failed) {
+        this.#failed = true;
+        this.#options.handlers.failed(error);
+      } else if (!this.#failed) {
+        then();
+      }
+      if (this.#deviceRequests === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    });
+  }
+}

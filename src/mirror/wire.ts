@@ -1,0 +1,163 @@
+import { HotMirrorError } from '../errors.ts';
+import type { Epoch } from '../epoch.ts';
+
+/** Version of the data link's messages. */
+export const wireVersion = 1;
+
+/**
+ * Messages of a data link. Numbers are the wire's and never change their meaning within a {@link wireVersion}.
+ * `a` and `b` are the two whole numbers that every message header carries.
+ */
+export const messageTypes = {
+  /** Both: who I am and what my element knows. Body: JSON. */
+  hello: 1,
+  /** Both: what I decided from both hellos. Body: JSON. */
+  decide: 2,
+  /** Source: begin; `body` JSON with the scope. */
+  start: 3,
+  /** Target: some of its dirty map. Body: pairs of 32-bit (first extent, count). */
+  map: 4,
+  /** Target: its map is complete and, where anything is to be copied, it is durably inconsistent (resync.begin). */
+  begun: 5,
+  /** Source: a write of the application; a: sequence, b: offset in bytes. */
+  write: 6,
+  /** Source: a resync write; a: sequence, b: offset in bytes. */
+  resync: 7,
+  /** Target: everything up to sequence a is applied. */
+  ack: 8,
+  /** Source: make everything so far durable; a: number of the flush. */
+  flush: 9,
+  /** Target: flush number a is done. */
+  flushed: 10,
+  /** Source: take over my lineage. Body: JSON. */
+  adopt: 11,
+  /** Target: it is durable. */
+  adopted: 12,
+  /** Both: are you there; a: a number to send back. */
+  ping: 13,
+  /** Both: I am; a: the number. */
+  pong: 14,
+  /** Both: I stop; a target says it after its element is durably outdated (node.leave). */
+  leave: 15,
+  /** Both: I have noted that you stop. */
+  left: 16,
+  /** Both: why I close this connection. Body: JSON of an error. */
+  refuse: 17,
+} as const;
+
+/** The name of a message. */
+export type MessageName = keyof typeof messageTypes;
+
+const names = new Map<number, MessageName>(Object.entries(messageTypes).map(([name, type]) => [type, name as MessageName]));
+
+/** One message as it arrived; `body` is valid during the call that hands it over. */
+export interface Message {
+  readonly name: MessageName;
+  readonly a: number;
+  readonly b: number;
+  readonly body: Uint8Array;
+}
+
+/** What every frame of a data link begins with (rule lineage.epoch). */
+export interface FrameHeader {
+  readonly epochNumber: number;
+  /** Who owns that epoch, seen from the sender. */
+  readonly owner: 'none' | 'sender' | 'receiver';
+  /** 16 hexadecimal digits. */
+  readonly connectionId: string;
+}
+
+/** Bytes before the first message of a frame. */
+export const frameHeaderBytes = 16;
+
+/** Bytes before the body of a message. */
+export const messageHeaderBytes = 24;
+
+/** Longest body of one message; longer application writes travel as several. */
+export const maxBodyBytes = 1_048_576;
+
+const owners = ['none', 'sender', 'receiver'] as const;
+const highUnit = 2 ** 32;
+const noBody = new Uint8Array(0);
+
+/** Encodes the beginning of a frame. */
+export function encodeFrameHeader(header: FrameHeader): Uint8Array {
+  const bytes = Buffer.alloc(frameHeaderBytes);
+  bytes.writeUInt32LE(header.epochNumber, 0);
+  bytes.writeUInt8(owners.indexOf(header.owner), 4);
+  Buffer.from(header.connectionId, 'hex').copy(bytes, 8);
+  return bytes;
+}
+
+/** Encodes the header of one message. */
+export function encodeMessageHeader(name: MessageName, a: number, b: number, bodyBytes: number): Uint8Array {
+  const bytes = Buffer.alloc(messageHeaderBytes);
+  bytes.writeUInt8(messageTypes[name], 0);
+  bytes.writeUInt32LE(bodyBytes, 4);
+  writeWhole(bytes, a, 8);
+  writeWhole(bytes, b, 16);
+  return bytes;
+}
+
+/** Reads the beginning of a frame; rejects what is none with `HM_PROTOCOL`. */
+export function decodeFrameHeader(frame: Uint8Array): FrameHeader {
+  if (frame.byteLength < frameHeaderBytes) throw malformed('a frame is too short for its header');
+  const bytes = asBuffer(frame);
+  const owner = owners[bytes.readUInt8(4)];
+  if (owner === undefined || bytes.readUIntLE(5, 3) !== 0) throw malformed('a frame header carries unknown bits');
+  return { epochNumber: bytes.readUInt32LE(0), owner, connectionId: bytes.toString('hex', 8, frameHeaderBytes) };
+}
+
+/**
+ * Reads the messages of a frame in order. The whole frame is checked before the first message is handed out,
+ * so that nothing of a malformed frame takes effect.
+ */
+export function decodeMessages(frame: Uint8Array): readonly Message[] {
+  const bytes = asBuffer(frame);
+  const messages: Message[] = [];
+  let at = frameHeaderBytes;
+  while (at < bytes.length) {
+    if (bytes.length - at < messageHeaderBytes) throw malformed('a message header is cut off');
+    const name = names.get(bytes.readUInt8(at));
+    const bodyBytes = bytes.readUInt32LE(at + 4);
+    if (name === undefined || bytes.readUIntLE(at + 1, 3) !== 0) throw malformed('a message of an unknown kind');
+    if (bodyBytes > maxBodyBytes || bodyBytes > bytes.length - at - messageHeaderBytes) throw malformed('a message body is too long');
+    const bodyAt = at + messageHeaderBytes;
+    const body = bodyBytes === 0 ? noBody : bytes.subarray(bodyAt, bodyAt + bodyBytes);
+    messages.push({ name, a: readWhole(bytes, at + 8), b: readWhole(bytes, at + 16), body });
+    at = bodyAt + bodyBytes;
+  }
+  return messages;
+}
+
+/** The owner field for an epoch, seen from `node`. */
+export function ownerField(epoch: Epoch, node: string): FrameHeader['owner'] {
+  if (epoch.number === 0) return 'none';
+  return epoch.owner === node ? 'sender' : 'receiver';
+}
+
+/** The epoch that a frame of `sender` carries, as `receiver` names it. */
+export function frameEpoch(header: FrameHeader, sender: string, receiver: string): Epoch {
+  if (header.owner === 'none') return { number: 0, owner: '' };
+  return { number: header.epochNumber, owner: header.owner === 'sender' ? sender : receiver };
+}
+
+/** The error for what makes no sense on a data link. */
+export function malformed(what: string): HotMirrorError {
+  return new HotMirrorError('HM_PROTOCOL', what);
+}
+
+function writeWhole(bytes: Buffer, value: number, at: number): void {
+  bytes.writeUInt32LE(value % highUnit, at);
+  bytes.writeUInt32LE(Math.floor(value / highUnit), at + 4);
+}
+
+function readWhole(bytes: Buffer, at: number): number {
+  const value = bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * highUnit;
+  if (!Number.isSafeInteger(value)) throw malformed('a number is too large');
+  return value;
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

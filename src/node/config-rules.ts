@@ -1,0 +1,134 @@
+import type { FileConfig, Problem } from './config-schema.ts';
+import { formatPath } from './config-schema.ts';
+import type { LinkAddress } from './link-address.ts';
+import { isLoopback } from './link-address.ts';
+
+/** The sections of the file that are well-formed in themselves; a rule that needs another one is not judged. */
+export type Sections = Partial<FileConfig>;
+
+type Path = readonly PropertyKey[];
+type Report = (path: Path, problem: string) => void;
+
+/** The initial grace and the deadline count at least this many of what they wait for (rules `timing.deadline`, `timing.grace`). */
+const leastIntervalsPerDeadline = 2;
+const leastDeadlinesPerGrace = 2;
+
+/** Judges everything that concerns more than one field. Pure. */
+export function crossFieldProblems(file: Sections): Problem[] {
+  const problems: Problem[] = [];
+  const report: Report = (path, problem) => problems.push({ path: formatPath(path), problem });
+  judgeNodes(file, report);
+  judgeMirrors(file, report);
+  judgeMonitor(file, report);
+  judgeFailover(file, report);
+  judgeAddresses(file, report);
+  return problems;
+}
+
+function judgeNodes({ nodes }: Sections, report: Report): void {
+  if (!nodes) return;
+  const entries = Object.entries(nodes);
+  if (entries.length !== 2) report(['nodes'], 'must be exactly two');
+  for (const home of ['primary', 'standby'] as const) {
+    if (entries.filter(([, node]) => node.home === home).length !== 1) report(['nodes'], `must have exactly one with home "${home}"`);
+  }
+  if (Object.hasOwn(nodes, 'name')) report(['nodes', 'name'], 'a node cannot be called "name"');
+}
+
+function judgeMirrors({ nodes, mirrors = [] }: Sections, report: Report): void {
+  judgeUnique(
+    mirrors.map(({ name }, index) => [['mirrors', index, 'name'], name] as const),
+    report,
+  );
+  if (!nodes) return;
+  mirrors.forEach((mirror, index) => {
+    judgeKeys(mirror.elements, nodes, ['mirrors', index, 'elements'], true, report);
+    judgeKeys(mirror.dataLink, nodes, ['mirrors', index, 'dataLink'], true, report);
+    if (mirror.export) judgeKeys(mirror.export, nodes, ['mirrors', index, 'export'], false, report);
+  });
+  for (const node of Object.keys(nodes)) {
+    const devices = mirrors.flatMap(({ elements }, index) => {
+      const element = own(elements, node);
+      return element ? [[['mirrors', index, 'elements', node, 'device'], element.device] as const] : [];
+    });
+    judgeUnique(devices, report);
+  }
+}
+
+function judgeMonitor({ nodes, monitor }: Sections, report: Report): void {
+  if (!monitor) return;
+  const { intervalMs, deadlineMs, initialGraceMs, leaseMs, links } = monitor;
+  if (deadlineMs < leastIntervalsPerDeadline * intervalMs) report(['monitor', 'deadlineMs'], 'must be at least 2 × intervalMs');
+  if (initialGraceMs !== undefined && initialGraceMs < leastDeadlinesPerGrace * deadlineMs) {
+    report(['monitor', 'initialGraceMs'], 'must be at least 2 × deadlineMs');
+  }
+  if (leaseMs !== undefined && leaseMs >= deadlineMs) report(['monitor', 'leaseMs'], 'must be less than deadlineMs');
+  judgeUnique(
+    links.map(({ name }, index) => [['monitor', 'links', index, 'name'], name] as const),
+    report,
+  );
+  if (!nodes) return;
+  links.forEach((link, index) => judgeKeys(linkAddresses(link), nodes, ['monitor', 'links', index], true, report));
+}
+
+function judgeFailover({ failover }: Sections, report: Report): void {
+  if (!failover) return;
+  if (failover.whenAlone === 'arbiter' && !failover.arbiter) report(['failover', 'whenAlone'], '"arbiter" needs failover.arbiter');
+  if (failover.platform.kind !== 'command') return;
+  for (const [step, command] of Object.entries(failover.platform.commands)) {
+    for (const [path, deadlineMs] of [
+      [['deadlineMs'], command.deadlineMs],
+      [['probe', 'deadlineMs'], command.probe?.deadlineMs],
+    ] as const) {
+      if (deadlineMs === undefined || deadlineMs <= failover.stepDeadlineMs) continue;
+      report(['failover', 'platform', 'commands', step, ...path], 'must be at most failover.stepDeadlineMs');
+    }
+  }
+}
+
+/** Rule `trust`, and that no two listeners of one node stand in the same place. */
+function judgeAddresses({ nodes, mirrors = [], monitor, auth }: Sections, report: Report): void {
+  for (const node of Object.keys(nodes ?? {})) {
+    const all = [
+      ...mirrors.map(({ dataLink }, index) => [['mirrors', index, 'dataLink', node], own(dataLink, node)] as const),
+      ...(monitor?.links ?? []).map((link, index) => [['monitor', 'links', index, node], own(linkAddresses(link), node)] as const),
+    ];
+    const listeners: (readonly [Path, string])[] = [];
+    for (const [path, written] of all) {
+      if (written === undefined) continue;
+      const { listen, advertise } = bothAddresses(written);
+      listeners.push([path, new URL(listen).host]);
+      if (!auth && !(isLoopback(listen) && isLoopback(advertise))) report(path, 'beyond loopback needs auth.keyFile (rule trust)');
+    }
+    judgeUnique(listeners, report);
+  }
+}
+
+function judgeKeys(keyed: object, nodes: object, path: Path, all: boolean, report: Report): void {
+  for (const key of Object.keys(keyed)) if (!Object.hasOwn(nodes, key)) report([...path, key], 'no such node');
+  if (!all) return;
+  for (const node of Object.keys(nodes)) if (!Object.hasOwn(keyed, node)) report([...path, node], 'is required');
+}
+
+function judgeUnique(values: readonly (readonly [Path, string])[], report: Report): void {
+  const first = new Map<string, Path>();
+  for (const [path, value] of values) {
+    const earlier = first.get(value);
+    if (earlier) report(path, `the same as ${formatPath(earlier)}`);
+    else first.set(value, path);
+  }
+}
+
+/** The addresses of a monitor link, which stand beside its name. */
+export function linkAddresses(link: FileConfig['monitor']['links'][number]): Record<string, string | LinkAddress> {
+  return Object.fromEntries(Object.entries(link).filter(([key]) => key !== 'name'));
+}
+
+/** What is written as one URL is listened on and dialled. */
+export function bothAddresses(written: string | LinkAddress): LinkAddress {
+  return typeof written === 'string' ? { listen: written, advertise: written } : written;
+}
+
+function own<Value>(keyed: Readonly<Record<string, Value>>, key: string): Value | undefined {
+  return Object.hasOwn(keyed, key) ? keyed[key] : undefined;
+}

@@ -1,0 +1,248 @@
+import * as z from 'zod';
+
+import type { PlatformStep } from '../platform/platform-actions.ts';
+import { platformSteps } from '../platform/platform-actions.ts';
+import type { LinkAddress } from './link-address.ts';
+import { exportUriProblem, linkUrlProblem } from './link-address.ts';
+
+const dayMs = 86_400_000;
+const largestNameLength = 64;
+const largestWindowBytes = 2 ** 30;
+const largestActiveRegions = 65_536;
+const largestStepRetries = 100;
+
+/** Issues that the schema words itself. Everything else is worded by {@link issueProblem}. */
+function custom(problemOf: (text: string) => string | null) {
+  return (text: string, context: z.RefinementCtx): void => {
+    const problem = problemOf(text);
+    if (problem !== null) context.addIssue({ code: 'custom', message: problem });
+  };
+}
+
+function notYet(later: readonly string[], values: readonly string[]) {
+  return (issue: { readonly input?: unknown }): string => {
+    const kind = typeof issue.input === 'object' && issue.input !== null && 'kind' in issue.input ? issue.input.kind : issue.input;
+    if (typeof kind === 'string' && later.includes(kind)) return `"${kind}" is not in this version; use ${listed(values)}`;
+    return `must be ${listed(values)}`;
+  };
+}
+
+const nameProblem = 'must begin with a letter or digit and hold letters, digits, ".", "_" and "-" only, 64 at most';
+const name = z
+  .string()
+  .max(largestNameLength, nameProblem)
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, nameProblem);
+const path = z.string().min(1);
+const durationMs = z.int().min(1).max(dayMs);
+
+const linkUrl = z
+  .string()
+  .superRefine(custom(linkUrlProblem))
+  .meta({ description: 'tcp://host:port', examples: ['tcp://192.0.2.1:7701'] });
+const linkAddress = z
+  .union([linkUrl, z.strictObject({ listen: linkUrl, advertise: linkUrl })])
+  .meta({ description: 'Where the node listens; with "advertise" where the peer must dial another address.' });
+
+const devicePath = path.superRefine(
+  custom((text) => (/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? 'must be a path; devices behind URLs are not in this version' : null)),
+);
+
+const commandLine = {
+  argv: z.array(z.string()).min(1).meta({ description: 'Program and arguments; no shell is involved.' }),
+  deadlineMs: durationMs.optional(),
+};
+
+const platform = z
+  .discriminatedUnion(
+    'kind',
+    [
+      z.strictObject({ kind: z.literal('none') }),
+      z.strictObject({
+        kind: z.literal('command'),
+        commands: z.partialRecord(z.enum(platformSteps), z.strictObject({ ...commandLine, probe: z.strictObject(commandLine).optional() })),
+      }),
+    ],
+    { error: notYet(['linux'], ['none', 'command']) },
+  )
+  .prefault({ kind: 'none' });
+
+const monitorLink = z.object({ name }).catchall(linkAddress);
+
+const mirror = z.strictObject({
+  name,
+  protocol: z.enum(['sync'], { error: notYet(['memsync', 'async'], ['sync']) }).default('sync'),
+  elements: z.record(name, z.strictObject({ device: devicePath })),
+  dataLink: z.record(name, linkAddress),
+  export: z.record(name, z.string().superRefine(custom(exportUriProblem))).optional(),
+  limits: z
+    .strictObject({
+      windowBytes: z.int().min(65_536).max(largestWindowBytes).optional(),
+      resyncWindowBytes: z.int().min(65_536).max(largestWindowBytes).optional(),
+      activeRegions: z.int().min(8).max(largestActiveRegions).optional(),
+    })
+    .prefault({}),
+});
+
+/** The configuration file as it is written, with its plain defaults. Rules that span fields are in `config-rules.ts`. */
+const fileSchema = z.strictObject({
+  $schema: z.string().optional(),
+  pair: name,
+  auth: z.strictObject({ keyFile: path }).optional(),
+  nodes: z.record(name, z.strictObject({ home: z.enum(['primary', 'standby']), stateDir: path, controlSocket: path })),
+  mirrors: z.array(mirror).min(1),
+  monitor: z.strictObject({
+    intervalMs: durationMs.default(1000),
+    deadlineMs: durationMs.default(5000),
+    initialGraceMs: durationMs.optional().meta({ description: 'Default: 2 × deadlineMs.' }),
+    leaseMs: durationMs.optional().meta({ description: 'Default: ¾ of deadlineMs.' }),
+    links: z.array(monitorLink).min(1),
+  }),
+  failover: z
+    .strictObject({
+      control: z.enum(['auto', 'manual']).default('auto'),
+      whenAlone: z.enum(['continue', 'freeze', 'arbiter']).optional().meta({ description: 'Default: arbiter with one, else continue.' }),
+      bootAlone: z.enum(['wait', 'serve']).default('wait'),
+      platform,
+      arbiter: z
+        .discriminatedUnion('kind', [z.strictObject({ kind: z.literal('operator') })], { error: notYet(['etcd', 'scsi'], ['operator']) })
+        .optional(),
+      stepDeadlineMs: durationMs.default(60_000),
+      stepRetries: z.int().min(0).max(largestStepRetries).default(2),
+    })
+    .prefault({}),
+});
+
+/** What the file says, with its plain defaults. */
+export interface FileConfig {
+  readonly pair: string;
+  readonly auth?: { readonly keyFile: string } | undefined;
+  readonly nodes: Readonly<Record<string, { readonly home: 'primary' | 'standby'; readonly stateDir: string; readonly controlSocket: string }>>;
+  readonly mirrors: readonly FileMirror[];
+  readonly monitor: FileMonitor;
+  readonly failover: FileFailover;
+}
+
+/** One mirror as the file says it. */
+export interface FileMirror {
+  readonly name: string;
+  readonly protocol: 'sync';
+  readonly elements: Readonly<Record<string, { readonly device: string }>>;
+  readonly dataLink: Readonly<Record<string, string | LinkAddress>>;
+  readonly export?: Readonly<Record<string, string>> | undefined;
+  readonly limits: {
+    readonly windowBytes?: number | undefined;
+    readonly resyncWindowBytes?: number | undefined;
+    readonly activeRegions?: number | undefined;
+  };
+}
+
+/** The monitor as the file says it. */
+export interface FileMonitor {
+  readonly intervalMs: number;
+  readonly deadlineMs: number;
+  readonly initialGraceMs?: number | undefined;
+  readonly leaseMs?: number | undefined;
+  readonly links: readonly ({ readonly name: string } & Readonly<Record<string, string | LinkAddress>>)[];
+}
+
+/** Failover as the file says it. */
+export interface FileFailover {
+  readonly control: 'auto' | 'manual';
+  readonly whenAlone?: 'continue' | 'freeze' | 'arbiter' | undefined;
+  readonly bootAlone: 'wait' | 'serve';
+  readonly platform:
+    { readonly kind: 'none' } | { readonly kind: 'command'; readonly commands: Readonly<Partial<Record<PlatformStep, FileCommand>>> };
+  readonly arbiter?: { readonly kind: 'operator' } | undefined;
+  readonly stepDeadlineMs: number;
+  readonly stepRetries: number;
+}
+
+interface FileCommandLine {
+  readonly argv: readonly string[];
+  readonly deadlineMs?: number | undefined;
+}
+
+interface FileCommand extends FileCommandLine {
+  readonly probe?: FileCommandLine | undefined;
+}
+
+/** The file's form: all of it where nothing is wrong, else those sections that are well-formed, so that one mistake does not hide the others. */
+export type ParsedFile =
+  | { readonly file: FileConfig; readonly sections: FileConfig; readonly problems: readonly [] }
+  | { readonly file: null; readonly sections: Partial<FileConfig>; readonly problems: readonly Problem[] };
+
+/** Checks the form of a configuration file. */
+export function parseFile(json: unknown): ParsedFile {
+  const whole = fileSchema.safeParse(json, { reportInput: true });
+  if (whole.success) return { file: whole.data, sections: whole.data, problems: [] };
+  const fields: Readonly<Record<string, unknown>> = typeof json === 'object' && json !== null ? { ...json } : {};
+  const sections = Object.entries(fileSchema.shape).flatMap(([key, section]) => {
+    const parsed = section.safeParse(fields[key]);
+    return parsed.success ? [[key, parsed.data]] : [];
+  });
+  const problems = whole.error.issues.flatMap((issue) => issueProblems(issue, []));
+  return { file: null, sections: Object.fromEntries(sections) as Partial<FileConfig>, problems };
+}
+
+/** The form of the file as a JSON Schema. */
+export function fileJsonSchema(): object {
+  return z.toJSONSchema(fileSchema, { io: 'input' });
+}
+
+/** One thing wrong with the configuration, and where. */
+export interface Problem {
+  /** As in `mirrors[0].elements.alpha.device`. */
+  readonly path: string;
+  /** As in `must be at least 2 × intervalMs`. */
+  readonly problem: string;
+}
+
+/** Words zod's issues as problems; one issue about several keys becomes several. */
+function issueProblems(issue: z.core.$ZodIssue, within: readonly PropertyKey[]): Problem[] {
+  const at = [...within, ...issue.path];
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => ({ path: formatPath([...at, key]), problem: 'unknown key' }));
+  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+    const branch = issue.errors.find((issues) => issues[0]?.code !== 'invalid_type' || issues[0].path.length > 0) ?? issue.errors[0];
+    if (typeof issue.input === 'object') return (branch ?? []).flatMap((inner) => issueProblems(inner, at));
+  }
+  return [{ path: formatPath(at), problem: issueProblem(issue) }];
+}
+
+function issueProblem(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return issue.input === undefined ? 'is required' : `must be ${typeNames[issue.expected] ?? issue.expected}`;
+    case 'too_small':
+      return issue.origin === 'string' ? 'must not be empty' : `must ${issue.origin === 'array' ? 'have' : 'be'} at least ${String(issue.minimum)}`;
+    case 'too_big':
+      return issue.origin === 'string' ? issue.message : `must be at most ${String(issue.maximum)}`;
+    case 'invalid_value':
+      if (issue.input === undefined) return 'is required';
+      return issue.message.startsWith('Invalid') ? `must be ${listed(issue.values.map(String))}` : issue.message;
+    case 'invalid_key':
+      return issue.issues[0]?.message ?? issue.message;
+    case 'invalid_union':
+      return issue.errors.length > 0 ? 'must be a URL or { "listen": URL, "advertise": URL }' : issue.message;
+    default:
+      return issue.message;
+  }
+}
+
+const typeNames: Readonly<Record<string, string>> = {
+  string: 'a string',
+  object: 'an object',
+  record: 'an object',
+  array: 'a list',
+  int: 'a whole number',
+  number: 'a whole number',
+};
+
+function listed(values: readonly string[]): string {
+  return values.map((value) => `"${value}"`).join(' or ');
+}
+
+/** `['mirrors', 0, 'name']` as `mirrors[0].name`; the file itself as `(file)`. */
+export function formatPath(path: readonly PropertyKey[]): string {
+  const text = path.map((key) => (typeof key === 'number' ? `[${String(key)}]` : `.${String(key)}`)).join('');
+  return text.replace(/^\./, '') || '(file)';
+}

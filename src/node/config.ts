@@ -1,0 +1,208 @@
+import { readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+
+import { HotMirrorError } from '../errors.ts';
+import type { PlatformStep } from '../platform/platform-actions.ts';
+import { bothAddresses, crossFieldProblems, linkAddresses } from './config-rules.ts';
+import type { FileConfig, Problem } from './config-schema.ts';
+import { fileJsonSchema, parseFile } from './config-schema.ts';
+import type { LinkAddress } from './link-address.ts';
+
+export type { LinkAddress } from './link-address.ts';
+
+/** A pair as configured: defaults filled in, paths absolute. */
+export interface PairConfig {
+  readonly pair: string;
+  /** Absent only where every address is loopback. */
+  readonly auth?: { readonly keyFile: string };
+  /** Exactly two, by name. */
+  readonly nodes: Readonly<Record<string, NodeConfig>>;
+  readonly mirrors: readonly MirrorConfig[];
+  readonly monitor: MonitorConfig;
+  readonly failover: FailoverConfig;
+}
+
+/** One of the two nodes. */
+export interface NodeConfig {
+  /** The initial role; afterwards the pair record decides. */
+  readonly home: 'primary' | 'standby';
+  readonly stateDir: string;
+  readonly controlSocket: string;
+}
+
+/** One mirror; everything that differs between the nodes is keyed by their names. */
+export interface MirrorConfig {
+  readonly name: string;
+  readonly protocol: 'sync';
+  readonly elements: Readonly<Record<string, { readonly device: string }>>;
+  readonly dataLink: Readonly<Record<string, LinkAddress>>;
+  /** NBD URIs, as written: exports come with a later version. */
+  readonly export: Readonly<Record<string, string>>;
+  readonly limits: MirrorLimitsConfig;
+}
+
+/** Limits that may be set; the mirror's own defaults hold for the rest. */
+export interface MirrorLimitsConfig {
+  readonly windowBytes?: number;
+  readonly resyncWindowBytes?: number;
+  readonly activeRegions?: number;
+}
+
+/** How the nodes watch each other. */
+export interface MonitorConfig {
+  readonly intervalMs: number;
+  readonly deadlineMs: number;
+  readonly initialGraceMs: number;
+  /** How long an answered probe lets the serving node go on completing (rule `serve.lease`). */
+  readonly leaseMs: number;
+  readonly links: readonly MonitorLinkConfig[];
+}
+
+/** One monitor link. */
+export interface MonitorLinkConfig {
+  readonly name: string;
+  readonly addresses: Readonly<Record<string, LinkAddress>>;
+}
+
+/** When and how the service moves. */
+export interface FailoverConfig {
+  readonly control: 'auto' | 'manual';
+  readonly whenAlone: 'continue' | 'freeze' | 'arbiter';
+  readonly bootAlone: 'wait' | 'serve';
+  readonly platform: PlatformConfig;
+  readonly arbiter: { readonly kind: 'operator' } | null;
+  /** Each try of a platform step. */
+  readonly stepDeadlineMs: number;
+  /** Tries after the first. */
+  readonly stepRetries: number;
+}
+
+/** What the operating system does: nothing, or configured command lines. */
+export type PlatformConfig =
+  { readonly kind: 'none' } | { readonly kind: 'command'; readonly commands: Readonly<Partial<Record<PlatformStep, StepCommandConfig>>> };
+
+/** A program with its arguments; no shell is involved. */
+export interface CommandLineConfig {
+  readonly argv: readonly string[];
+  readonly deadlineMs?: number;
+}
+
+/** The command of a step, and one that tells whether the step is in effect. */
+export interface StepCommandConfig extends CommandLineConfig {
+  readonly probe?: CommandLineConfig;
+}
+
+/** A configuration and where it came from. */
+export interface LoadedConfig {
+  readonly path: string;
+  /** What relative paths were resolved against. */
+  readonly folder: string;
+  readonly config: PairConfig;
+}
+
+const largestFileBytes = 2 ** 20;
+const leasePartOfDeadline = 0.75;
+const gracePerDeadline = 2;
+
+/**
+ * Reads a configuration file. Relative paths count from the file's folder.
+ * Rejects with `HM_CONFIG` that lists everything that is wrong, one `path: problem` a line.
+ */
+export async function loadConfig(file: string): Promise<LoadedConfig> {
+  const absolute = path.resolve(file);
+  const folder = path.dirname(absolute);
+  const text = await readText(absolute);
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw HotMirrorError.from(error, 'HM_CONFIG', `${file} is not JSON`);
+  }
+  return { path: absolute, folder, config: parseConfig(json, { folder }) };
+}
+
+/** Checks what a configuration file holds and fills in the defaults. Throws `HM_CONFIG`, as {@link loadConfig}. */
+export function parseConfig(json: unknown, { folder }: { readonly folder: string }): PairConfig {
+  const { file, sections, problems } = parseFile(json);
+  const all = [...problems, ...crossFieldProblems(sections)];
+  if (!file || all.length > 0) throw configError(all);
+  return resolveConfig(file, folder);
+}
+
+/** The JSON Schema of the configuration file, for editors. */
+export function pairJsonSchema(): object {
+  return { ...fileJsonSchema(), title: 'hotmirror pair configuration' };
+}
+
+/** The two nodes' names. */
+export function homesOf(config: PairConfig): { readonly primary: string; readonly standby: string } {
+  const [first, second] = Object.keys(config.nodes) as [string, string];
+  return config.nodes[first]?.home === 'primary' ? { primary: first, standby: second } : { primary: second, standby: first };
+}
+
+/** The other node. Throws `HM_USAGE` where `node` is neither of the two. */
+export function peerOf(config: PairConfig, node: string): string {
+  const names = Object.keys(config.nodes);
+  const peer = names.find((name) => name !== node);
+  if (!names.includes(node) || peer === undefined)
+    throw new HotMirrorError('HM_USAGE', `no node is called "${node}"; there are ${names.join(' and ')}`);
+  return peer;
+}
+
+/** Whether nothing but silence decides a takeover (rule `takeover.unfenced`). */
+export function isUnfenced({ failover }: PairConfig): boolean {
+  const fence = failover.platform.kind === 'command' && failover.platform.commands.fence !== undefined;
+  return failover.arbiter === null && !fence;
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    const { size } = await stat(file);
+    if (size > largestFileBytes) throw new HotMirrorError('HM_CONFIG', `${file} is longer than ${String(largestFileBytes)} bytes`);
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw HotMirrorError.from(error, 'HM_CONFIG', `${file} cannot be read`);
+  }
+}
+
+function configError(problems: readonly Problem[]): HotMirrorError {
+  const message = problems.map(({ path: where, problem }) => `${where}: ${problem}`).join('\n');
+  return new HotMirrorError('HM_CONFIG', message, { details: { problems } });
+}
+
+function resolveConfig(file: FileConfig, folder: string): PairConfig {
+  const absolute = (relative: string): string => path.resolve(folder, relative);
+  const { monitor, failover } = file;
+  return {
+    pair: file.pair,
+    ...(file.auth ? { auth: { keyFile: absolute(file.auth.keyFile) } } : {}),
+    nodes: mapValues(file.nodes, (node) => ({ ...node, stateDir: absolute(node.stateDir), controlSocket: absolute(node.controlSocket) })),
+    mirrors: file.mirrors.map((mirror) => ({
+      ...mirror,
+      elements: mapValues(mirror.elements, ({ device }) => ({ device: absolute(device) })),
+      dataLink: mapValues(mirror.dataLink, bothAddresses),
+      export: mirror.export ?? {},
+      limits: withoutUndefined(mirror.limits),
+    })),
+    monitor: {
+      ...monitor,
+      initialGraceMs: monitor.initialGraceMs ?? gracePerDeadline * monitor.deadlineMs,
+      leaseMs: monitor.leaseMs ?? Math.floor(leasePartOfDeadline * monitor.deadlineMs),
+      links: monitor.links.map((link) => ({ name: link.name, addresses: mapValues(linkAddresses(link), bothAddresses) })),
+    },
+    failover: {
+      ...failover,
+      platform: failover.platform as PlatformConfig,
+      arbiter: failover.arbiter ?? null,
+      whenAlone: failover.whenAlone ?? (failover.arbiter ? 'arbiter' : 'continue'),
+    },
+  };
+}
+
+function mapValues<From, To>(keyed: Readonly<Record<string, From>>, map: (value: From) => To): Record<string, To> {
+  return Object.fromEntries(Object.entries(keyed).map(([key, value]) => [key, map(value)]));
+}
+
+function withoutUndefined(limits: FileConfig['mirrors'][number]['limits']): MirrorLimitsConfig {
+  return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,200 @@
+import * as z from 'zod';
+
+import type { SerializedError } from '../errors.ts';
+import { HotMirrorError } from '../errors.ts';
+import type { ElementState, Json, MirrorView, PeerState, ResyncProgress } from '../failover/ports.ts';
+import type { Rule } from '../rules.ts';
+import { rules } from '../rules.ts';
+
+/** Version of {@link NodeStatus} and {@link LoggedEvent}. */
+export const schemaVersion = 1;
+
+/** A rule that stands in the way, and what it saw. */
+export interface Blocked {
+  readonly rule: Rule;
+  readonly because: string;
+}
+
+/** What `status --json` prints: stable, see the command-line contract. */
+export interface NodeStatus {
+  readonly schema: typeof schemaVersion;
+  readonly node: string;
+  /** From the pair record. */
+  readonly home: 'primary' | 'standby';
+  readonly mode: 'normal' | 'fallback';
+  readonly serving: boolean;
+  readonly epoch: number;
+  readonly control: 'auto' | 'manual';
+  readonly monitor: {
+    readonly state: 'grace' | 'normal' | 'paused';
+    readonly peer: PeerState;
+    readonly links: readonly LinkStatus[];
+  };
+  readonly mirrors: readonly MirrorStatus[];
+  /** The rules that keep this node from doing what it would do now. */
+  readonly blockedBy: readonly Blocked[];
+}
+
+/** One monitor link in {@link NodeStatus}. */
+export interface LinkStatus {
+  readonly name: string;
+  readonly state: 'up' | 'late' | 'down';
+  /** Age of the last sign of life; null before the first. */
+  readonly lastSeenMs: number | null;
+  /** Of the last answered token; null before the first. */
+  readonly rttMs: number | null;
+}
+
+/** One mirror in {@link NodeStatus}. */
+export interface MirrorStatus {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly role: MirrorView['role'];
+  readonly connection: MirrorView['connection'];
+  readonly element: ElementState;
+  readonly peerElement: ElementState;
+  readonly dirtyBytes: number;
+  readonly resync: ResyncProgress | null;
+  /** The NBD URI; null while the node does not serve. */
+  readonly export: string | null;
+}
+
+/** One entry of the event log, as `events --json` prints it: stable, see the command-line contract. */
+export interface LoggedEvent {
+  readonly schema: typeof schemaVersion;
+  /** Counts up by one an event, through restarts of the node. */
+  readonly seq: number;
+  /** Wall time, ISO 8601. */
+  readonly time: string;
+  readonly node: string;
+  /** `noun:verb`. */
+  readonly event: string;
+  readonly class: 0 | 1 | 2 | 3;
+  readonly mirror?: string;
+  readonly rule?: Rule;
+  readonly evidence?: Readonly<Record<string, unknown>>;
+  readonly text: string;
+}
+
+/** What became of a wish. */
+export interface WishResult {
+  /** False where it had been fulfilled before. */
+  readonly changed: boolean;
+  /** One sentence for people. */
+  readonly text: string;
+}
+
+/** How far a running wish is. */
+export interface WishProgress {
+  readonly text: string;
+  readonly mirror?: string;
+  readonly resync?: ResyncProgress;
+}
+
+/** The steps that would run now, and the rules that would block them. */
+export interface PlanView {
+  readonly wish: 'fallback' | 'recover';
+  /** Nothing would have to be done. */
+  readonly fulfilled: boolean;
+  readonly steps: readonly { readonly node: string; readonly step: string; readonly text: string }[];
+  readonly blockedBy: readonly Blocked[];
+  /** What forcing it may lose, in plain words; null where nothing can be lost. */
+  readonly mayLose: string | null;
+}
+
+/** The commands that a node takes on its control socket. */
+export interface ControlCommands {
+  readonly status: { readonly params: Record<string, never>; readonly progress: never; readonly result: NodeStatus };
+  /** Streams the log as progress; with `follow` it goes on until the client leaves. */
+  readonly events: { readonly params: { readonly follow: boolean }; readonly progress: LoggedEvent; readonly result: null };
+  readonly control: { readonly params: { readonly mode: 'auto' | 'manual' }; readonly progress: never; readonly result: WishResult };
+  readonly fallback: {
+    readonly params: { readonly force: boolean; readonly overrides: readonly Rule[] };
+    readonly progress: WishProgress;
+    readonly result: WishResult;
+  };
+  readonly recover: { readonly params: Record<string, never>; readonly progress: WishProgress; readonly result: WishResult };
+  readonly switchover: { readonly params: Record<string, never>; readonly progress: WishProgress; readonly result: WishResult };
+  readonly adopt: { readonly params: Record<string, never>; readonly progress: WishProgress; readonly result: WishResult };
+  readonly plan: { readonly params: { readonly wish: 'fallback' | 'recover' }; readonly progress: never; readonly result: PlanView };
+}
+
+/** The name of a command. */
+export type ControlCommand = keyof ControlCommands;
+
+/** A request line from the client. */
+export interface ControlRequest {
+  readonly id: number;
+  readonly command: ControlCommand;
+  readonly params: Json;
+}
+
+/** A line from the node: the end of a request, or its progress. */
+export type ControlReply =
+  | { readonly id: number; readonly ok: true; readonly result: Json }
+  | { readonly id: number; readonly ok: false; readonly error: SerializedError }
+  | { readonly id: number; readonly progress: Json };
+
+/** Longest line in either direction. */
+export const maxLineBytes = 262_144;
+
+/** A node as the control socket sees it: one method a command. Each rejects with `HotMirrorError`. */
+export type ControlHandlers = {
+  readonly [Name in ControlCommand]: (
+    params: ControlCommands[Name]['params'],
+    stream: ControlStream<ControlCommands[Name]['progress']>,
+  ) => Promise<ControlCommands[Name]['result']>;
+};
+
+/** The way back to a client while its request runs. */
+export interface ControlStream<Progress> {
+  /** Aborted when the client has gone. */
+  readonly signal: AbortSignal;
+  /** Sends progress; resolves when the client has taken most of it. Does nothing after the client has gone. */
+  readonly progress: (value: Progress) => Promise<void>;
+}
+
+const nothing = z.strictObject({});
+const ruleName = z.custom<Rule>((value) => typeof value === 'string' && Object.hasOwn(rules, value));
+
+const paramSchemas = {
+  status: nothing,
+  events: z.strictObject({ follow: z.boolean() }),
+  control: z.strictObject({ mode: z.enum(['auto', 'manual']) }),
+  fallback: z.strictObject({ force: z.boolean(), overrides: z.array(ruleName).max(Object.keys(rules).length) }),
+  recover: nothing,
+  switchover: nothing,
+  adopt: nothing,
+  plan: z.strictObject({ wish: z.enum(['fallback', 'recover']) }),
+} satisfies { readonly [Name in ControlCommand]: z.ZodType<ControlCommands[Name]['params']> };
+
+const requestSchema = z.strictObject({
+  id: z.int().nonnegative(),
+  command: z.enum(Object.keys(paramSchemas) as [ControlCommand, ...ControlCommand[]]),
+  params: z.unknown(),
+});
+
+/** Reads one request line. Throws `HM_PROTOCOL` for anything that is not a request of this version. */
+export function parseRequest(line: string): ControlRequest {
+  try {
+    const request = requestSchema.parse(JSON.parse(line));
+    return { ...request, params: paramSchemas[request.command].parse(request.params) };
+  } catch (error) {
+    throw new HotMirrorError('HM_PROTOCOL', 'the control socket got a line that is no request of this version', { cause: error });
+  }
+}
+
+const replySchema = z.union([
+  z.object({ id: z.int(), ok: z.literal(true), result: z.unknown() }),
+  z.object({ id: z.int(), ok: z.literal(false), error: z.looseObject({ code: z.string(), message: z.string() }) }),
+  z.object({ id: z.int(), progress: z.unknown() }),
+]);
+
+/** Reads one line from a node. Throws `HM_PROTOCOL`. */
+export function parseReply(line: string): ControlReply {
+  try {
+    return replySchema.parse(JSON.parse(line)) as ControlReply;
+  } catch (error) {
+    throw new HotMirrorError('HM_PROTOCOL', 'what answers on the control socket speaks another protocol', { cause: error });
+  }
+}

@@ -1,0 +1,117 @@
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+import { HotMirrorError } from '../../errors.ts';
+import type { LoggedEvent, NodeStatus } from '../control-protocol.ts';
+import type { DemoMessage, DemoRequest } from './demo-messages.ts';
+
+type Ask = DemoRequest extends infer Each ? (Each extends DemoRequest ? Omit<Each, 'id'> : never) : never;
+
+interface Pending {
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: HotMirrorError) => void;
+}
+
+/** One node of a demonstration as its parent sees it: an operating-system process, asked over IPC. */
+export class DemoProcess {
+  readonly node: string;
+  readonly #child: ChildProcess;
+  readonly #exited: Promise<void>;
+  readonly #pending = new Map<number, Pending>();
+  #ids = 0;
+  #ended: HotMirrorError | null = null;
+
+  private constructor(node: string, child: ChildProcess) {
+    this.node = node;
+    this.#child = child;
+    this.#exited = new Promise((resolve) => {
+      child.once('exit', (code, signal) => {
+        this.#end(`the process of ${node} ended (${signal ?? `exit code ${String(code)}`})`);
+        resolve();
+      });
+    });
+  }
+
+  /** Starts a node's process; resolves when the node runs. Rejects with what the node rejected with. */
+  static async start(configFile: string, node: string, onEvent: (event: LoggedEvent) => void): Promise<DemoProcess> {
+    const program = fileURLToPath(new URL('./demo-node.js', import.meta.url));
+    const child = fork(program, [configFile, node], { serialization: 'advanced', stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    const demo = new DemoProcess(node, child);
+    await new Promise<void>((resolve, reject) => {
+      child.on('message', (message: DemoMessage) => {
+        if (message.say === 'ready') resolve();
+        else if (message.say === 'failed') reject(HotMirrorError.fromJSON(message.error));
+        else if (message.say === 'event') onEvent(message.event);
+        else demo.#answered(message);
+      });
+      child.once('exit', () => {
+        reject(new HotMirrorError('HM_INTERNAL', `the process of ${node} ended before it was ready`));
+      });
+    });
+    return demo;
+  }
+
+  /** The process lives, as far as is known. */
+  get alive(): boolean {
+    return this.#ended === null;
+  }
+
+  status(): Promise<NodeStatus> {
+    return this.#ask({ ask: 'status' });
+  }
+
+  /** Resolves when the write is acknowledged to this process. */
+  async write(offsetBytes: number, bytes: Uint8Array): Promise<void> {
+    await this.#ask({ ask: 'write', offsetBytes, bytes });
+  }
+
+  read(offsetBytes: number, lengthBytes: number): Promise<Uint8Array> {
+    return this.#ask({ ask: 'read', offsetBytes, lengthBytes });
+  }
+
+  async flush(): Promise<void> {
+    await this.#ask({ ask: 'flush' });
+  }
+
+  async recover(): Promise<void> {
+    await this.#ask({ ask: 'recover' });
+  }
+
+  /** Stops the node in order; resolves when its process is gone. */
+  async close(): Promise<void> {
+    await this.#ask({ ask: 'close' });
+    await this.#exited;
+  }
+
+  /** SIGKILL, at once; resolves when the process is gone. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#exited;
+  }
+
+  #ask<Result>(ask: Ask): Promise<Result> {
+    if (this.#ended) return Promise.reject(this.#ended);
+    this.#ids += 1;
+    const id = this.#ids;
+    return new Promise<Result>((resolve, reject) => {
+      this.#pending.set(id, { resolve: resolve as (result: unknown) => void, reject });
+      this.#child.send({ ...ask, id }, (error) => {
+        if (error) this.#answered({ say: 'refused', id, error: new HotMirrorError('HM_CLOSED', error.message).toJSON() });
+      });
+    });
+  }
+
+  #answered(message: Extract<DemoMessage, { say: 'done' | 'refused' }>): void {
+    const pending = this.#pending.get(message.id);
+    this.#pending.delete(message.id);
+    if (message.say === 'done') pending?.resolve(message.result);
+    else pending?.reject(HotMirrorError.fromJSON(message.error));
+  }
+
+  #end(because: string): void {
+    this.#ended = new HotMirrorError('HM_CLOSED', because);
+    for (const { reject } of this.#pending.values()) reject(this.#ended);
+    this.#pending.clear();
+  }
+}

@@ -1,0 +1,243 @@
+import { Worker } from 'node:worker_threads';
+
+import type { Clock } from '../clock/clock.ts';
+import type { Arbiter } from '../arbiter/arbiter.ts';
+import { OperatorArbiter } from '../arbiter/operator.ts';
+import type { BlockDevice } from '../device/block-device.ts';
+import { openStateFile } from '../device/state-file.ts';
+import { FailoverOrchestrator } from '../failover/orchestrator.ts';
+import { DurablePairRecordStore, pairRecordBytes } from '../failover/pair-record-store.ts';
+import { HeartbeatMonitor } from '../heartbeat/heartbeat-monitor.ts';
+import { commandPlatform } from '../platform/command.ts';
+import { nonePlatform } from '../platform/none.ts';
+import type { PlatformActions } from '../platform/platform-actions.ts';
+import { homesOf, peerOf } from './config.ts';
+import type { PairConfig } from './config.ts';
+import type { ControlSocket } from './control-socket.ts';
+import { openControlSocket } from './control-socket.ts';
+import { schemaVersion } from './control-protocol.ts';
+import type { MirrorStatus, NodeStatus } from './control-protocol.ts';
+import { EventLog } from './event-log.ts';
+import { readKeyFile } from './key-file.ts';
+import type { MirrorSource } from './mirror-assembly.ts';
+import { recordFile } from './mirror-assembly.ts';
+import { MirrorProxy } from './mirror-proxy.ts';
+import { controlHandlers } from './node-control.ts';
+import type { NodeControl } from './node-control.ts';
+import { NodeEvents } from './node-events.ts';
+import type { ProgramOptions } from './programs.ts';
+import { monitorTransports } from './transports.ts';
+import { workerThread } from './worker-thread.ts';
+
+/** Opens and closes the parts of a node in order. */
+class Parts {
+  readonly #closers: (() => Promise<void>)[] = [];
+
+  /** Waits for a part and remembers how to close it. */
+  async add<Part>(opening: Promise<Part>, close: (part: Part) => Promise<void>): Promise<Part> {
+    const part = await opening;
+    this.#closers.push(() => close(part));
+    return part;
+  }
+
+  /** Closes what was opened, the latest first; goes on where one fails and then rejects with the first error. */
+  async close(): Promise<void> {
+    const errors: unknown[] = [];
+    for (const close of this.#closers.splice(0).reverse()) await close().catch((error: unknown) => errors.push(error));
+    if (errors.length > 0) throw errors[0];
+  }
+}
+
+/** @internal What a node consists of. */
+export interface NodeParts {
+  readonly name: string;
+  readonly config: PairConfig;
+  readonly log: EventLog;
+  readonly monitor: HeartbeatMonitor;
+  readonly orchestrator: FailoverOrchestrator;
+  readonly mirrors: ReadonlyMap<string, MirrorProxy>;
+  readonly parts: Parts;
+}
+
+/**
+ * One node of a pair, assembled from its configuration: a thread for each mirror, the monitor, the orchestrator, the event log and the control socket.
+ * For products that embed a node as `hotmirror run` does.
+ */
+export class HotMirrorNode {
+  readonly name: string;
+  /** What happened, as `hotmirror events` shows it. */
+  readonly log: EventLog;
+  readonly orchestrator: FailoverOrchestrator;
+  readonly monitor: HeartbeatMonitor;
+  readonly #config: PairConfig;
+  readonly #mirrors: ReadonlyMap<string, MirrorProxy>;
+  readonly #parts: Parts;
+  #closing: Promise<void> | null = null;
+
+  /** @internal Use {@link HotMirrorNode.start}. */
+  constructor(options: NodeParts) {
+    this.name = options.name;
+    this.#config = options.config;
+    this.log = options.log;
+    this.monitor = options.monitor;
+    this.orchestrator = options.orchestrator;
+    this.#mirrors = options.mirrors;
+    this.#parts = options.parts;
+  }
+
+  /**
+   * Starts a node; resolves when its control socket answers. Rejects with what its parts reject with, such as `HM_NODE_RUNNING`, `HM_KEY_MISSING`,
+   * `HM_METADATA_MISSING`, `HM_DEVICE_IN_USE` or `HM_ADDRESS_IN_USE`; then nothing is left open.
+   */
+  static async start(options: ProgramOptions): Promise<HotMirrorNode> {
+    const parts = new Parts();
+    try {
+      return await assemble(options, parts);
+    } catch (error) {
+      await parts.close().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** A mirror by name, to read, write and flush while this node serves it. Throws `RangeError` where there is none. */
+  mirror(name: string): MirrorProxy {
+    const mirror = this.#mirrors.get(name);
+    if (!mirror) throw new RangeError(`there is no mirror ${name}`);
+    return mirror;
+  }
+
+  /** What `hotmirror status --json` prints. */
+  status(): NodeStatus {
+    const { home, mode, serving, epoch, control, blockedBy } = this.orchestrator.status();
+    return {
+      schema: schemaVersion,
+      node: this.name,
+      home,
+      mode: mode ?? 'normal',
+      serving,
+      epoch,
+      control,
+      monitor: this.monitor.status(),
+      mirrors: this.#config.mirrors.map(({ name }) => mirrorStatus(this.mirror(name))),
+      blockedBy,
+    };
+  }
+
+  /** Stops in order (rule node.leave): services, mirrors, links, and lets go of everything. */
+  close(): Promise<void> {
+    this.#closing ??= this.#parts.close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: Parts): Promise<HotMirrorNode> {
+  const { config } = loaded;
+  const { intervalMs, deadlineMs, initialGraceMs } = config.monitor;
+  const settings = config.nodes[node];
+  const peer = peerOf(config, node);
+  const key = config.auth ? await readKeyFile(config.auth.keyFile) : null;
+  const assembled = later<NodeControl>();
+  await parts.add<ControlSocket>(
+    openControlSocket({ path: settings?.controlSocket ?? '', random, handlers: controlHandlers(assembled.promise) }),
+    (socket) => socket.close(),
+  );
+  const log = await parts.add(EventLog.open({ stateDir: settings?.stateDir ?? '', node, clock }), (opened) => opened.close());
+  const events = new NodeEvents(log);
+  const record = await parts.add<BlockDevice>(openStateFile(recordFile(settings?.stateDir ?? ''), pairRecordBytes), (device) =>
+    device.close(),
+  );
+  const mirrors = new Map<string, MirrorProxy>();
+  for (const { name } of config.mirrors) {
+    mirrors.set(name, await parts.add(openMirror({ config, node, key, mirror: name }, events), (mirror) => mirror.close()));
+  }
+  const monitor: HeartbeatMonitor = new HeartbeatMonitor({
+    node,
+    peer,
+    preferOwnDial: homesOf(config).primary === node,
+    links: monitorTransports({ config, node, key }, clock, random),
+    clock,
+    random,
+    intervalMs,
+    deadlineMs,
+    initialGraceMs,
+    report: () => orchestrator.report(),
+    answer: (body) => orchestrator.answer(body),
+  });
+  for (const [name, mirror] of mirrors) mirror.onHeard((atMs) => monitor.heard(`data:${name}`, { atMs }));
+  const orchestrator = makeOrchestrator(config, node, { mirrors, monitor, record, clock, random, events });
+  events.monitor(monitor);
+  events.orchestrator(orchestrator);
+  await parts.add(orchestrator.start(), () => Promise.resolve());
+  await parts.add(monitor.start(), () => monitor.close({ leave: true }));
+  // Closed before the monitor: what it says to the peer on the way out travels over the monitor's links.
+  await parts.add(Promise.resolve(), () => orchestrator.close({ leave: true }));
+  const assembledNode = new HotMirrorNode({ name: node, config, log, monitor, orchestrator, mirrors, parts });
+  assembled.resolve({ orchestrator, log, status: () => assembledNode.status() });
+  return assembledNode;
+}
+
+async function openMirror(source: MirrorSource, events: NodeEvents): Promise<MirrorProxy> {
+  const { config, node, key, mirror: name } = source;
+  const workerData: MirrorSource = { config, node, key, mirror: name };
+  const worker = new Worker(new URL('./mirror-worker.js', import.meta.url), { workerData });
+  const mirror = await MirrorProxy.open(name, workerThread(worker));
+  mirror.onDeath((error) => {
+    events.append('thread:died', { class: 3, text: error.message }, name);
+  });
+  events.mirror(mirror);
+  return mirror;
+}
+
+function makeOrchestrator(
+  config: PairConfig,
+  node: string,
+  made: Pick<ProgramOptions, 'clock' | 'random'> & {
+    readonly mirrors: ReadonlyMap<string, MirrorProxy>;
+    readonly monitor: HeartbeatMonitor;
+    readonly record: BlockDevice;
+    readonly events: NodeEvents;
+  },
+): FailoverOrchestrator {
+  const { mirrors, monitor, record, clock, random, events } = made;
+  const { control, whenAlone, bootAlone, stepDeadlineMs, stepRetries } = config.failover;
+  return new FailoverOrchestrator({
+    node,
+    peer: peerOf(config, node),
+    homes: Object.fromEntries(Object.entries(config.nodes).map(([name, { home }]) => [name, home])),
+    mirrors: [...mirrors.values()],
+    monitor,
+    platform: platformOf(config, clock, events),
+    arbiter: arbiterOf(config),
+    records: new DurablePairRecordStore(record),
+    clock,
+    random,
+    policy: { control, whenAlone, bootAlone, stepDeadlineMs, stepRetries },
+  });
+}
+
+function platformOf({ failover: { platform } }: PairConfig, clock: Clock, events: NodeEvents): PlatformActions {
+  if (platform.kind === 'command') return commandPlatform(platform.commands, clock);
+  return nonePlatform((text) => events.append('step:skipped', { class: 0, text }));
+}
+
+function arbiterOf({ failover: { arbiter } }: PairConfig): Arbiter | null {
+  return arbiter === null ? null : new OperatorArbiter();
+}
+
+function mirrorStatus(mirror: MirrorProxy): MirrorStatus {
+  const { name, sizeBytes, role, connection, element, peerElement, dirtyBytes, resync } = mirror.state();
+  // Exports come with the net disk.
+  return { name, sizeBytes, role, connection, element, peerElement, dirtyBytes, resync, export: null };
+}
+
+function later<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}

@@ -1,0 +1,53 @@
+import { mkdir, rm } from 'node:fs/promises';
+
+import { FileDevice } from '../device/file.ts';
+import { openStateFile } from '../device/state-file.ts';
+import { elementMetadataBytes } from '../mirror/create-element.ts';
+import { MirrorLink } from '../mirror/mirror-link.ts';
+import { ensureKeyFile, readKeyFile } from './key-file.ts';
+import { metadataFile, recordFile } from './mirror-assembly.ts';
+import type { InitOptions, InitReport } from './programs.ts';
+
+/** The epoch that a new pair begins in. */
+const firstEpochNumber = 1;
+
+/**
+ * Makes the key file (on the home primary) and each mirror's metadata: the home primary's elements hold the data, the home standby's are blank.
+ * With `force`, what metadata and pair record knew is forgotten.
+ */
+export async function initNode({ loaded, node, random, force }: InitOptions): Promise<InitReport> {
+  const { config } = loaded;
+  const home = config.nodes[node]?.home ?? 'standby';
+  const key = await prepareKey(config.auth?.keyFile, home, random);
+  const stateDir = config.nodes[node]?.stateDir ?? '';
+  const mirrors: InitReport['mirrors'][number][] = [];
+  for (const { name, elements } of config.mirrors) {
+    const file = metadataFile(stateDir, name);
+    const kind = home === 'primary' ? 'data' : 'blank';
+    const device = await FileDevice.open(elements[node]?.device ?? '');
+    try {
+      const { sizeBytes } = device;
+      const metadata = await openStateFile(file, elementMetadataBytes(sizeBytes));
+      try {
+        await MirrorLink.create({ kind, sizeBytes, metadata, random, epoch: { number: firstEpochNumber, owner: node }, replace: force });
+      } finally {
+        await metadata.close();
+      }
+      mirrors.push({ name, sizeBytes, element: kind, metadata: file });
+    } finally {
+      await device.close();
+    }
+  }
+  if (force) {
+    await mkdir(stateDir, { recursive: true });
+    await rm(recordFile(stateDir), { force: true });
+  }
+  return { node, home, key, mirrors };
+}
+
+async function prepareKey(keyFile: string | undefined, home: 'primary' | 'standby', random: InitOptions['random']): Promise<InitReport['key']> {
+  if (keyFile === undefined) return 'none';
+  if (home === 'primary') return ensureKeyFile(keyFile, random);
+  await readKeyFile(keyFile);
+  return 'present';
+}

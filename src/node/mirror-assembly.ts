@@ -1,0 +1,49 @@
+import path from 'node:path';
+
+import { systemClock } from '../clock/system-clock.ts';
+import { systemRandom } from '../clock/system-random.ts';
+import { FileDevice } from '../device/file.ts';
+import { openStateFile } from '../device/state-file.ts';
+import { HotMirrorError } from '../errors.ts';
+import { elementMetadataBytes } from '../mirror/create-element.ts';
+import { MirrorLink } from '../mirror/mirror-link.ts';
+import { homesOf, peerOf } from './config.ts';
+import { dataTransport } from './transports.ts';
+import type { LinkSource } from './transports.ts';
+
+/** What a mirror of this node is made from; plain data, for it travels to a thread. */
+export interface MirrorSource extends LinkSource {
+  readonly mirror: string;
+}
+
+/** Opens element and metadata of one configured mirror; the mirror itself is not open yet. */
+export async function assembleMirror({ config, node, key, mirror: name }: MirrorSource): Promise<MirrorLink> {
+  const mirror = config.mirrors.find((candidate) => candidate.name === name);
+  if (!mirror) throw new HotMirrorError('HM_CONFIG', `mirrors: there is no ${name}`);
+  const { intervalMs, deadlineMs, leaseMs } = config.monitor;
+  const device = await FileDevice.open(mirror.elements[node]?.device ?? '');
+  const metadata = await openStateFile(metadataFile(config.nodes[node]?.stateDir ?? '', name), elementMetadataBytes(device.sizeBytes));
+  return new MirrorLink({
+    name,
+    node,
+    peer: peerOf(config, node),
+    preferOwnDial: homesOf(config).primary === node,
+    device,
+    metadata,
+    transport: dataTransport({ config, node, key }, name, systemClock, systemRandom),
+    clock: systemClock,
+    random: systemRandom,
+    protocol: mirror.protocol,
+    limits: { ...mirror.limits, probeIntervalMs: intervalMs, deadlineMs, leaseMs },
+  });
+}
+
+/** Where the metadata of a mirror lies. */
+export function metadataFile(stateDir: string, mirror: string): string {
+  return path.join(stateDir, `${mirror}.meta`);
+}
+
+/** Where the pair record of a node lies. */
+export function recordFile(stateDir: string): string {
+  return path.join(stateDir, 'pair.record');
+}

@@ -1,0 +1,88 @@
+import type { BlockDevice } from '../device/block-device.ts';
+import { devicePromises } from '../device/promises.ts';
+import { HotMirrorError } from '../errors.ts';
+import type { MirrorPort } from '../failover/ports.ts';
+import type { MirrorCall, MirrorCalls, MirrorMessage, MirrorMethod, MirrorThreadPort } from './mirror-messages.ts';
+
+/** A mirror as its thread holds it; `MirrorLink` fits as it is. */
+export interface HostedMirror extends MirrorPort, BlockDevice {
+  open(): Promise<void>;
+}
+
+type Handlers = { readonly [Method in Exclude<MirrorMethod, 'open'>]: (params: MirrorCalls[Method]['params']) => Promise<MirrorCalls[Method]['result']> };
+
+/**
+ * Serves a mirror to the other side of a port: carries out its calls, in the order in which they come as far as they start, and reports each change.
+ * Changes that come in one go are reported once. The mirror is assembled when its first call, `open`, comes.
+ */
+export function serveMirror(port: MirrorThreadPort, assemble: () => Promise<HostedMirror>): void {
+  let mirror: HostedMirror | null = null;
+  let handlers: Handlers | null = null;
+  let reportDue = false;
+  const report = (): void => {
+    if (reportDue) return;
+    reportDue = true;
+    queueMicrotask(() => {
+      reportDue = false;
+      if (mirror) port.postMessage({ kind: 'view', view: mirror.state() });
+    });
+  };
+  const open = async (): Promise<null> => {
+    const assembled = await assemble();
+    await assembled.open();
+    mirror = assembled;
+    handlers = mirrorHandlers(assembled);
+    assembled.onChange(report);
+    return null;
+  };
+  const carryOut = (method: MirrorMethod, params: unknown): Promise<unknown> => {
+    if (method === 'open') return open();
+    if (!handlers) throw new HotMirrorError('HM_CLOSED', 'the mirror is not open');
+    return (handlers[method] as (given: unknown) => Promise<unknown>)(params);
+  };
+  const reply = async ({ id, method, params }: MirrorCall): Promise<MirrorMessage> => {
+    try {
+      const result = await carryOut(method, params);
+      return { kind: 'reply', id, ok: true, result, view: mirror?.state() ?? null };
+    } catch (error) {
+      return { kind: 'reply', id, ok: false, error: HotMirrorError.from(error, 'HM_INTERNAL', method).toJSON(), view: mirror?.state() ?? null };
+    }
+  };
+  port.on('message', (call) => {
+    void reply(call).then((message) => port.postMessage(message, transferOf(message)));
+  });
+}
+
+function mirrorHandlers(mirror: HostedMirror): Handlers {
+  const device = devicePromises(mirror);
+  return {
+    promote: (order) => nothing(mirror.promote(order)),
+    demote: () => mirror.demote(),
+    seal: () => mirror.seal(),
+    unseal: () => nothing(mirror.unseal()),
+    goAlone: (order) => nothing(mirror.goAlone(order)),
+    outdate: (order) => nothing(mirror.outdate(order)),
+    doubt: (because) => nothing(mirror.doubt(because)),
+    raiseEpoch: (epoch) => nothing(mirror.raiseEpoch(epoch)),
+    renewLease(evidence) {
+      mirror.renewLease(evidence);
+      return Promise.resolve(null);
+    },
+    leave: () => nothing(mirror.leave()),
+    close: () => nothing(mirror.close()),
+    read: ({ offsetBytes, lengthBytes }) => device.read(offsetBytes, lengthBytes),
+    write: ({ offsetBytes, bytes, fua }) => nothing(device.write(offsetBytes, bytes, { fua })),
+    flush: () => nothing(device.flush()),
+  };
+}
+
+async function nothing(work: Promise<void>): Promise<null> {
+  await work;
+  return null;
+}
+
+/** Bytes that were read change hands instead of being copied. */
+function transferOf(message: MirrorMessage): readonly ArrayBuffer[] {
+  const result = message.kind === 'reply' && message.ok ? message.result : null;
+  return result instanceof Uint8Array && result.buffer instanceof ArrayBuffer ? [result.buffer] : [];
+}

@@ -1,0 +1,70 @@
+import type { Epoch } from '../epoch.ts';
+import type { SerializedError } from '../errors.ts';
+import type { MirrorView, OutdateOrder } from '../failover/ports.ts';
+import type { Rule } from '../rules.ts';
+
+/** What a mirror in another thread can be asked, by method: what goes there and what comes back. */
+export interface MirrorCalls {
+  readonly open: { readonly params: null; readonly result: null };
+  readonly promote: { readonly params: { readonly epoch: Epoch; readonly alone: boolean; readonly force?: boolean }; readonly result: null };
+  readonly demote: { readonly params: null; readonly result: { readonly handedOver: boolean } };
+  readonly seal: { readonly params: null; readonly result: MirrorView };
+  readonly unseal: { readonly params: null; readonly result: null };
+  readonly goAlone: {
+    readonly params: { readonly epoch: Epoch; readonly rule: Rule; readonly connectionId: string | null };
+    readonly result: null;
+  };
+  readonly outdate: { readonly params: OutdateOrder; readonly result: null };
+  readonly doubt: { readonly params: string; readonly result: null };
+  readonly raiseEpoch: { readonly params: Epoch; readonly result: null };
+  readonly renewLease: { readonly params: { readonly probeSentMs: number }; readonly result: null };
+  readonly leave: { readonly params: null; readonly result: null };
+  readonly close: { readonly params: null; readonly result: null };
+  readonly read: { readonly params: { readonly offsetBytes: number; readonly lengthBytes: number }; readonly result: Uint8Array };
+  readonly write: { readonly params: { readonly offsetBytes: number; readonly bytes: Uint8Array; readonly fua: boolean }; readonly result: null };
+  readonly flush: { readonly params: null; readonly result: null };
+}
+
+/** The name of a call. */
+export type MirrorMethod = keyof MirrorCalls;
+
+/** A call on its way to the mirror's thread. */
+export interface MirrorCall<Method extends MirrorMethod = MirrorMethod> {
+  readonly id: number;
+  readonly method: Method;
+  readonly params: MirrorCalls[Method]['params'];
+}
+
+/** An event of the mirror: its name and plain payload. */
+export interface MirrorEvent {
+  readonly name: string;
+  readonly payload: unknown;
+}
+
+/**
+ * What comes from the mirror's thread. A reply carries the state after the call, so that whoever waited for it sees its effect.
+ * `view` is null until the mirror is open.
+ */
+export type MirrorMessage =
+  | { readonly kind: 'reply'; readonly id: number; readonly ok: true; readonly result: unknown; readonly view: MirrorView | null }
+  | { readonly kind: 'reply'; readonly id: number; readonly ok: false; readonly error: SerializedError; readonly view: MirrorView | null }
+  | { readonly kind: 'view'; readonly view: MirrorView }
+  | { readonly kind: 'event'; readonly event: MirrorEvent }
+  /** The peer gave an authenticated sign of life on the data link; the clock has one origin for all threads. */
+  | { readonly kind: 'heard'; readonly atMs: number };
+
+/** The side of a thread that the main thread holds. `Worker` fits after {@link workerThread}. */
+export interface MirrorThread {
+  post(call: MirrorCall, transfer: readonly ArrayBuffer[]): void;
+  onMessage(listener: (message: MirrorMessage) => void): void;
+  /** Called once when the thread has ended, however it ended. */
+  onEnd(listener: (because: string) => void): void;
+  /** Ends the thread at once. */
+  terminate(): Promise<void>;
+}
+
+/** The side of a thread that the mirror's thread holds; `parentPort` and any `MessagePort` fit. */
+export interface MirrorThreadPort {
+  postMessage(message: MirrorMessage, transfer?: readonly ArrayBuffer[]): void;
+  on(event: 'message', listener: (call: MirrorCall) => void): unknown;
+}

@@ -1,0 +1,78 @@
+import type { FailoverOrchestrator } from '../failover/orchestrator.ts';
+import type { FailoverPlan } from '../failover/status.ts';
+import type { ControlHandlers, ControlStream, NodeStatus, PlanView, WishProgress, WishResult } from './control-protocol.ts';
+import type { EventLog } from './event-log.ts';
+
+/** What the control socket of a node reaches. */
+export interface NodeControl {
+  readonly orchestrator: FailoverOrchestrator;
+  readonly log: EventLog;
+  readonly status: () => NodeStatus;
+}
+
+/** The commands of the control socket. Each waits until the node is assembled. */
+export function controlHandlers(assembled: Promise<NodeControl>): ControlHandlers {
+  return {
+    status: async () => (await assembled).status(),
+    async events({ follow }, { signal, progress }) {
+      const { log } = await assembled;
+      if (follow) for await (const event of log.follow(signal)) await progress(event);
+      else for await (const event of log.read()) await progress(event);
+      return null;
+    },
+    async control({ mode }) {
+      const { orchestrator } = await assembled;
+      const changed = orchestrator.status().control !== mode;
+      await orchestrator.setControl(mode);
+      return { changed, text: `automatic fallback is ${mode === 'auto' ? 'on' : 'off'}` };
+    },
+    fallback: async ({ force, overrides }, stream) =>
+      wish(await assembled, stream, 'the home standby serves', (orchestrator) => orchestrator.fallback({ force, overrides })),
+    recover: async (_params, stream) => wish(await assembled, stream, 'the home primary serves', (orchestrator) => orchestrator.recover()),
+    switchover: async (_params, stream) => wish(await assembled, stream, 'the other node serves', (orchestrator) => orchestrator.switchover()),
+    adopt: async (_params, stream) =>
+      wish(await assembled, stream, 'the serving node is the home primary', (orchestrator) => orchestrator.adopt()),
+    async plan({ wish: wanted }) {
+      return planView(wanted, (await assembled).orchestrator.plan(wanted));
+    },
+  };
+}
+
+/** A client that goes away does not undo the operator's wish: it goes on, and asking again joins it. */
+async function wish(
+  { orchestrator, status }: NodeControl,
+  stream: ControlStream<WishProgress>,
+  text: string,
+  fulfil: (orchestrator: FailoverOrchestrator) => Promise<void>,
+): Promise<WishResult> {
+  const before = whoServes(status());
+  const tell = (event: { readonly text: string }): void => void stream.progress({ text: event.text });
+  const regenerated = (event: { readonly text: string }): void => {
+    const running = status().mirrors.find(({ resync }) => resync !== null);
+    void stream.progress({ text: event.text, ...(running?.resync ? { mirror: running.name, resync: running.resync } : {}) });
+  };
+  orchestrator.events.on('step:started', tell);
+  orchestrator.events.on('recover:progressed', regenerated);
+  try {
+    await fulfil(orchestrator);
+  } finally {
+    orchestrator.events.off('step:started', tell);
+    orchestrator.events.off('recover:progressed', regenerated);
+  }
+  return { changed: whoServes(status()) !== before, text };
+}
+
+function whoServes({ mode, home, epoch }: NodeStatus): string {
+  return `${mode} ${home} ${String(epoch)}`;
+}
+
+function planView(wanted: 'fallback' | 'recover', { way, steps, blockedBy }: FailoverPlan): PlanView {
+  const loss = 'what the other node acknowledged and this one does not hold; and where the other still serves, one of two histories';
+  return {
+    wish: wanted,
+    fulfilled: way === 'none',
+    steps: steps.map(({ node, step }) => ({ node, step, text: `${node}: ${step}` })),
+    blockedBy,
+    mayLose: way === 'takeover' ? loss : null,
+  };
+}

@@ -1,0 +1,14 @@
+import { HotMirrorNode } from './hotmirror-node.ts';
+import type { RunOptions } from './programs.ts';
+
+/** Runs a node until the signal aborts; then stops it in order. */
+export async function runNode({ signal, ready, warn, ...options }: RunOptions): Promise<void> {
+  const node = await HotMirrorNode.start(options);
+  for (const { because } of node.orchestrator.status().warnings) warn(because);
+  ready();
+  await new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  await node.close();
+}

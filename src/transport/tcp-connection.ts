@@ -1,0 +1,218 @@
+import type { Clock, Timer } from '../clock/clock.ts';
+import { HotMirrorError } from '../errors.ts';
+import { checkFrameLength, totalLength } from './frame-bytes.ts';
+import { FrameDecoder, FrameEncoder } from './framing.ts';
+import type { TransportLimits } from './limits.ts';
+import { opener, sealer } from './sealing.ts';
+import type { SocketReader } from './socket-reader.ts';
+import type { Authenticated } from './tcp-handshake.ts';
+import type { Connection, Receiver } from './transport.ts';
+
+/** What a connection needs beside its socket. */
+export interface TcpConnectionOptions {
+  readonly dialled: boolean;
+  readonly description: string;
+  readonly clock: Clock;
+  readonly limits: TransportLimits;
+}
+
+/** A connection over a socket whose peer has proven itself. */
+export class TcpConnection implements Connection {
+  readonly id: string;
+  readonly dialled: boolean;
+  readonly peer: string | null;
+  readonly description: string;
+  readonly maxFrameBytes: number;
+  readonly #reader: SocketReader;
+  readonly #clock: Clock;
+  readonly #limits: TransportLimits;
+  readonly #encoder: FrameEncoder;
+  readonly #decoder: FrameDecoder;
+  #receiver: Receiver | null = null;
+  #paused = false;
+  #wantsDrain = false;
+  /** `closing`: by this side, in order; `over`: nothing is delivered any more; `closed`: the socket is gone as well. */
+  #state: 'open' | 'closing' | 'over' | 'closed' = 'open';
+  #error: HotMirrorError | null = null;
+  #closeDeadline: Timer | null = null;
+  readonly #whenClosed: (() => void)[] = [];
+
+  constructor(reader: SocketReader, { outcome, rest }: Authenticated, options: TcpConnectionOptions) {
+    const { maxFrameBytes } = options.limits;
+    this.id = outcome.connectionId;
+    this.dialled = options.dialled;
+    this.peer = outcome.peer;
+    this.description = options.description;
+    this.maxFrameBytes = maxFrameBytes;
+    this.#reader = reader;
+    this.#clock = options.clock;
+    this.#limits = options.limits;
+    this.#encoder = new FrameEncoder(maxFrameBytes, outcome.keys && sealer(outcome.keys.send));
+    this.#decoder = new FrameDecoder(maxFrameBytes, outcome.keys && opener(outcome.keys.receive));
+    this.#decoder.feed(rest);
+    this.#watch();
+  }
+
+  get pendingBytes(): number {
+    return this.#reader.socket.writableLength;
+  }
+
+  receive(receiver: Receiver): void {
+    if (this.#receiver) throw new TypeError('receive() is to be called once');
+    this.#receiver = receiver;
+    queueMicrotask(() => {
+      if (this.#state === 'closed') receiver.closed(this.#error);
+      else this.#flow();
+    });
+  }
+
+  send(parts: readonly Uint8Array[]): boolean {
+    checkFrameLength(totalLength(parts), this.maxFrameBytes);
+    if (this.#state !== 'open') return false;
+    const buffers = this.#encoder.frame(parts);
+    const { highWaterBytes, pendingBytes } = this.#limits;
+    const mayCrowd = this.#wantsDrain || this.pendingBytes + totalLength(buffers) > highWaterBytes;
+    this.#write(buffers, mayCrowd ? this.#written : undefined);
+    if (this.pendingBytes > pendingBytes) {
+      this.destroy(new HotMirrorError('HM_SEND_WINDOW', `${this.description}: more than ${String(pendingBytes)} bytes pending`));
+      return false;
+    }
+    this.#wantsDrain ||= this.pendingBytes > highWaterBytes;
+    return !this.#wantsDrain;
+  }
+
+  pause(): void {
+    this.#paused = true;
+    if (this.#state === 'open') this.#reader.pause();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    queueMicrotask(() => {
+      this.#flow();
+    });
+  }
+
+  close(): Promise<void> {
+    if (this.#state === 'closed') return Promise.resolve();
+    const closed = new Promise<void>((resolve) => this.#whenClosed.push(resolve));
+    if (this.#state === 'open') this.#close();
+    return closed;
+  }
+
+  destroy(error?: HotMirrorError): void {
+    this.#end(error ?? null);
+  }
+
+  #watch(): void {
+    const { socket } = this.#reader;
+    this.#reader.into((chunk) => {
+      this.#arrived(chunk);
+    });
+    socket.on('end', () => {
+      const flushed = this.#state === 'closing' && socket.writableLength === 0;
+      this.#end(flushed ? null : this.#lost('the other end is gone'));
+    });
+    socket.on('error', (cause) => {
+      this.#end(this.#lost(cause.message, cause));
+    });
+    socket.on('close', () => {
+      this.#closed();
+    });
+    if (socket.destroyed) {
+      this.#end(this.#lost('the other end is gone'));
+      queueMicrotask(() => {
+        this.#closed();
+      });
+    }
+  }
+
+  #arrived(chunk: Uint8Array): void {
+    if (this.#state !== 'open') return;
+    this.#decoder.feed(chunk);
+    this.#deliver();
+  }
+
+  /** Delivers what is there and lets more come. */
+  #flow(): void {
+    if (this.#state !== 'open' || this.#paused) return;
+    this.#deliver();
+    if (this.#flowing()) this.#reader.resume();
+  }
+
+  #deliver(): void {
+    const receiver = this.#receiver;
+    let delivered = false;
+    while (receiver && this.#flowing()) {
+      const frame = this.#next();
+      if (!frame) break;
+      delivered = true;
+      receiver.frame(frame);
+    }
+    if (delivered && this.#state === 'open') receiver?.batchEnd?.();
+    if (this.#state === 'open') this.#decoder.keep();
+  }
+
+  #next(): Uint8Array | null {
+    try {
+      const frame = this.#decoder.next();
+      if (this.#decoder.ended) this.#end(null);
+      return frame;
+    } catch (error) {
+      this.#end(HotMirrorError.from(error, 'HM_PROTOCOL', this.description));
+      return null;
+    }
+  }
+
+  /** Pausing, closing and destroying may happen within a receiver's call. */
+  #flowing(): boolean {
+    return this.#state === 'open' && !this.#paused;
+  }
+
+  /** From here on nothing is delivered; what still arrives is dropped, lest the reset that unread bytes cause destroys what is pending. */
+  #close(): void {
+    this.#state = 'closing';
+    this.#closeDeadline = this.#clock.timer(this.#limits.closeDeadlineMs, () => {
+      this.#end(this.#lost('what was pending could not be sent before the deadline'));
+    });
+    this.#write(this.#encoder.goodbye());
+    this.#reader.socket.end();
+    this.#reader.resume();
+  }
+
+  #end(error: HotMirrorError | null): void {
+    if (this.#state === 'over' || this.#state === 'closed') return;
+    this.#state = 'over';
+    this.#error = error;
+    this.#reader.socket.destroy();
+  }
+
+  #closed(): void {
+    if (this.#state === 'closed') return;
+    this.#end(this.#lost('the socket was closed'));
+    this.#state = 'closed';
+    this.#closeDeadline?.cancel();
+    this.#receiver?.closed(this.#error);
+    for (const resolve of this.#whenClosed) resolve();
+  }
+
+  /** One system call for all parts, also of the frames that wait. */
+  #write(buffers: readonly Uint8Array[], written?: () => void): void {
+    const { socket } = this.#reader;
+    const last = buffers.length - 1;
+    socket.cork();
+    buffers.forEach((buffer, index) => socket.write(buffer, index === last ? written : undefined));
+    socket.uncork();
+  }
+
+  readonly #written = (): void => {
+    if (!this.#wantsDrain || this.pendingBytes > 0 || this.#state !== 'open') return;
+    this.#wantsDrain = false;
+    this.#receiver?.drain?.();
+  };
+
+  #lost(why: string, cause?: unknown): HotMirrorError {
+    return new HotMirrorError('HM_CONNECTION_LOST', `${this.description}: ${why}`, { cause });
+  }
+}

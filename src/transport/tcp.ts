@@ -1,0 +1,262 @@
+import { lookup } from 'node:dns/promises';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+
+import createDebug from 'debug';
+
+import type { Clock } from '../clock/clock.ts';
+import type { Random } from '../clock/random.ts';
+import { HotMirrorError } from '../errors.ts';
+import { sharedKeyBytes } from './authentication.ts';
+import type { HandshakeIdentity } from './authentication.ts';
+import { transportLimits } from './limits.ts';
+import type { TransportLimits } from './limits.ts';
+import { isLoopback } from './loopback.ts';
+import { SocketReader } from './socket-reader.ts';
+import { TcpConnection } from './tcp-connection.ts';
+import { authenticate } from './tcp-handshake.ts';
+import type { Connection, Listener, ListenHandlers, Transport, TransportCapabilities } from './transport.ts';
+import { formatTcpUrl, parseTcpUrl } from './url.ts';
+import type { TcpAddress } from './url.ts';
+
+const debug = createDebug('hotmirror:transport');
+
+/** A link over TCP. */
+export interface TcpTransportOptions {
+  /** Where this node listens, such as `tcp://192.0.2.1:7701`; null where it only dials. */
+  readonly listen: string | null;
+  /** Where the peer is reached. */
+  readonly dial: string;
+  /** The pair's name; both nodes must say the same. */
+  readonly pair: string;
+  readonly node: string;
+  readonly peer: string;
+  /** The link and its use, such as `data:m0`; both nodes must say the same. */
+  readonly purpose: string;
+  /** The key that both nodes share, 32 bytes; null only on loopback. */
+  readonly key: Uint8Array | null;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** `auto` (default): frames are encrypted unless both addresses of the socket are loopback ones, at either end. */
+  readonly encryption?: 'auto' | 'always';
+  readonly limits?: Partial<TransportLimits>;
+}
+
+/** Makes the transport of a TCP link. Throws `HM_ADDRESS` for a bad URL and `RangeError` for a bad key or limit. */
+export function tcpTransport(options: TcpTransportOptions): Transport {
+  return new TcpTransport(options);
+}
+
+class TcpTransport implements Transport {
+  readonly capabilities: TransportCapabilities;
+  readonly description: string;
+  readonly #options: TcpTransportOptions;
+  readonly #limits: TransportLimits;
+  readonly #listen: TcpAddress | null;
+  readonly #dial: TcpAddress;
+  readonly #key: Uint8Array | null;
+
+  constructor(options: TcpTransportOptions) {
+    const { key, encryption } = options;
+    if (key && key.length !== sharedKeyBytes) throw new RangeError(`key must hold ${String(sharedKeyBytes)} bytes`);
+    if (!key && encryption === 'always') throw new RangeError('encryption needs a key');
+    this.#options = options;
+    this.#key = key && Uint8Array.from(key);
+    this.#limits = transportLimits(options.limits);
+    this.#listen = options.listen === null ? null : parseTcpUrl(options.listen);
+    this.#dial = parseTcpUrl(options.dial);
+    this.description = formatTcpUrl(this.#dial);
+    const hosts = [this.#dial.host, ...(this.#listen ? [this.#listen.host] : [])];
+    const encrypted = encryption === 'always' || !hosts.every(isLoopback);
+    this.capabilities = { maxFrameBytes: this.#limits.maxFrameBytes, authenticated: key !== null, encrypted, bulk: true };
+  }
+
+  async dial(signal?: AbortSignal): Promise<Connection> {
+    const attempt = new AbortController();
+    const abort = (): void => {
+      attempt.abort(new HotMirrorError('HM_ABORTED', `dialling ${this.description} was given up`, { cause: signal?.reason }));
+    };
+    signal?.addEventListener('abort', abort, { once: true });
+    if (signal?.aborted) abort();
+    try {
+      attempt.signal.throwIfAborted();
+      return await this.#connect(attempt.signal);
+    } finally {
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  async listen(handlers: ListenHandlers): Promise<Listener> {
+    if (!this.#listen) throw new HotMirrorError('HM_NOT_SUPPORTED', `${this.description} has no address to listen at; it can only dial`);
+    const { host, port } = this.#listen;
+    const url = formatTcpUrl(this.#listen);
+    const resolved = await lookup(host, { all: true }).catch((cause: unknown) => {
+      throw HotMirrorError.from(cause, 'HM_ADDRESS', url);
+    });
+    if (!this.#key && !resolved.every(({ address }) => isLoopback(address))) {
+      throw new HotMirrorError('HM_UNAUTHENTICATED_BIND', `${url} is not a loopback address and there is no key`, { rule: 'trust' });
+    }
+    const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
+    await bind(server, { host: resolved[0]?.address ?? host, port }, url);
+    return new TcpListener(server, handlers, this.#limits.unauthenticatedConnections, (socket, reader, signal) =>
+      this.#accept(socket, reader, signal),
+    );
+  }
+
+  async #connect(signal: AbortSignal): Promise<Connection> {
+    const { clock } = this.#options;
+    const { handshakeDeadlineMs } = this.#limits;
+    const beganMs = clock.nowMs();
+    const socket = connect({ ...this.#dial, allowHalfOpen: true, noDelay: true });
+    const reader = new SocketReader(socket);
+    await established(socket, { clock, signal, deadlineMs: handshakeDeadlineMs, description: this.description });
+    if (!this.#key && !isLoopback(socket.remoteAddress ?? '')) {
+      socket.destroy();
+      throw new HotMirrorError('HM_UNAUTHENTICATED_BIND', `${this.description} is not a loopback address and there is no key`, {
+        rule: 'trust',
+      });
+    }
+    const leftMs = handshakeDeadlineMs - (clock.nowMs() - beganMs);
+    return this.#authenticated('dialler', reader, leftMs, signal);
+  }
+
+  #accept(socket: Socket, reader: SocketReader, signal: AbortSignal): Promise<Connection> {
+    debug('%s: %s connected', this.description, socket.remoteAddress);
+    return this.#authenticated('listener', reader, this.#limits.handshakeDeadlineMs, signal);
+  }
+
+  async #authenticated(role: 'dialler' | 'listener', reader: SocketReader, deadlineMs: number, signal: AbortSignal): Promise<Connection> {
+    const { clock, random } = this.#options;
+    const { description } = this;
+    const identity = this.#identity(reader.socket);
+    const authenticated = await authenticate(reader, { role, identity, clock, random, deadlineMs, signal, description });
+    return new TcpConnection(reader, authenticated, { dialled: role === 'dialler', description, clock, limits: this.#limits });
+  }
+
+  #identity({ localAddress, remoteAddress }: Socket): HandshakeIdentity {
+    const { pair, node, peer, purpose, encryption } = this.#options;
+    const local = isLoopback(localAddress ?? '') && isLoopback(remoteAddress ?? '');
+    return { pair, node, peer, purpose, key: this.#key, encrypt: encryption === 'always' || !local };
+  }
+}
+
+/** Lets strangers authenticate, a bounded number at once: when it is reached, the one that takes longest is turned away for the next. */
+class TcpListener implements Listener {
+  readonly address: string;
+  readonly #server: Server;
+  readonly #handlers: ListenHandlers;
+  readonly #capacity: number;
+  readonly #authenticate: (socket: Socket, reader: SocketReader, signal: AbortSignal) => Promise<Connection>;
+  readonly #strangers = new Map<Socket, AbortController>();
+  #open = true;
+
+  constructor(
+    server: Server,
+    handlers: ListenHandlers,
+    capacity: number,
+    authenticate: (socket: Socket, reader: SocketReader, signal: AbortSignal) => Promise<Connection>,
+  ) {
+    const { address, port } = server.address() as AddressInfo;
+    this.address = formatTcpUrl({ host: address, port });
+    this.#server = server;
+    this.#handlers = handlers;
+    this.#capacity = capacity;
+    this.#authenticate = authenticate;
+    server.on('connection', (socket) => {
+      void this.#admit(socket);
+    });
+    server.on('error', (cause) => {
+      this.#reject(HotMirrorError.from(cause, 'HM_CONNECT_FAILED', `${this.address} could not accept a connection`));
+    });
+  }
+
+  close(): Promise<void> {
+    this.#open = false;
+    this.#server.close();
+    for (const turnAway of this.#strangers.values()) turnAway.abort(new HotMirrorError('HM_CLOSED', `${this.address} was closed`));
+    return Promise.resolve();
+  }
+
+  async #admit(socket: Socket): Promise<void> {
+    const reader = new SocketReader(socket);
+    const turnAway = new AbortController();
+    if (this.#strangers.size >= this.#capacity) this.#turnAwayOldest();
+    this.#strangers.set(socket, turnAway);
+    socket.on('close', () => this.#strangers.delete(socket));
+    let connection: Connection;
+    try {
+      connection = await this.#authenticate(socket, reader, turnAway.signal);
+    } catch (error) {
+      this.#reject(HotMirrorError.from(error, 'HM_INTERNAL', this.address));
+      return;
+    }
+    this.#strangers.delete(socket);
+    this.#handlers.accepted(connection);
+  }
+
+  #turnAwayOldest(): void {
+    for (const [socket, turnAway] of this.#strangers) {
+      this.#strangers.delete(socket);
+      turnAway.abort(
+        new HotMirrorError('HM_BUSY', `${this.address}: more than ${String(this.#capacity)} connections wait for authentication`),
+      );
+      return;
+    }
+  }
+
+  #reject(error: HotMirrorError): void {
+    debug('%s: turned away: %s', this.address, error.message);
+    if (this.#open) this.#handlers.rejected?.(error);
+  }
+}
+
+function bind(server: Server, address: TcpAddress, url: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (cause: NodeJS.ErrnoException): void => {
+      reject(HotMirrorError.from(cause, cause.code === 'EADDRINUSE' ? 'HM_ADDRESS_IN_USE' : 'HM_ADDRESS', url));
+    };
+    server.once('error', failed);
+    server.listen(address, () => {
+      server.off('error', failed);
+      resolve();
+    });
+  });
+}
+
+interface Establishing {
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly deadlineMs: number;
+  readonly description: string;
+}
+
+/** Waits until the socket is connected. */
+function established(socket: Socket, { clock, signal, deadlineMs, description }: Establishing): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (error: HotMirrorError | null): void => {
+      deadline.cancel();
+      signal.removeEventListener('abort', aborted);
+      socket.off('connect', connected).off('error', failed);
+      if (!error) {
+        resolve();
+        return;
+      }
+      socket.destroy();
+      reject(error);
+    };
+    const connected = (): void => {
+      settle(null);
+    };
+    const failed = (cause: Error): void => {
+      settle(HotMirrorError.from(cause, 'HM_CONNECT_FAILED', description));
+    };
+    const aborted = (): void => {
+      settle(signal.reason as HotMirrorError);
+    };
+    const deadline = clock.timer(deadlineMs, () => {
+      settle(new HotMirrorError('HM_CONNECT_FAILED', `${description} did not answer within ${String(deadlineMs)} ms`));
+    });
+    signal.addEventListener('abort', aborted);
+    socket.on('connect', connected).on('error', failed);
+  });
+}

@@ -1,0 +1,462 @@
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { expect } from 'chai';
+
+import type { CliIo, ExitCode } from '../../src/cli/command.ts';
+import { main } from '../../src/cli/command-line.ts';
+import { HotMirrorError } from '../../src/errors.ts';
+import type { ControlHandlers, LoggedEvent, PlanView } from '../../src/node/control-protocol.ts';
+import { openControlSocket } from '../../src/node/control-socket.ts';
+import type { NodePrograms } from '../../src/node/programs.ts';
+import { SeededRandom } from '../../src/testing/seeded-random.ts';
+import { VirtualClock } from '../../src/testing/virtual-clock.ts';
+import { exampleStatus, refusingHandlers } from '../node/fake-node.ts';
+import { withFolder } from '../node/temporary-folder.ts';
+
+const example = new URL('../../../examples/pair.json', import.meta.url);
+
+interface Ran {
+  readonly code: ExitCode;
+  readonly out: string;
+  readonly err: string;
+}
+
+const noPrograms: NodePrograms = {
+  run: () => Promise.reject(new Error('not expected')),
+  init: () => Promise.reject(new Error('not expected')),
+  demo: () => Promise.reject(new Error('not expected')),
+};
+
+async function run(line: readonly string[], world: Partial<CliIo> = {}): Promise<Ran> {
+  let out = '';
+  let err = '';
+  const code = await main(line, {
+    out: (text) => void (out += text),
+    err: (text) => void (err += text),
+    screen: false,
+    hostName: 'somewhere',
+    version: '1.2.3',
+    clock: new VirtualClock(),
+    random: new SeededRandom(1),
+    signal: new AbortController().signal,
+    programs: noPrograms,
+    ...world,
+  });
+  return { code, out, err };
+}
+
+/** Runs command lines against a node that is not there but answers; `on` appends the configuration. */
+async function withNode(
+  handlers: Partial<ControlHandlers>,
+  use: (on: (...line: string[]) => Promise<Ran>, file: string) => Promise<void>,
+  { node = 'north', world = {} }: { readonly node?: string; readonly world?: Partial<CliIo> } = {},
+): Promise<void> {
+  await withPair(async (file) => {
+    const socket = await openControlSocket({
+      path: path.join(path.dirname(file), node, 'control.sock'),
+      handlers: { ...refusingHandlers, ...handlers },
+      random: new SeededRandom(1),
+    });
+    try {
+      await use((...line) => run([...line, '--config', file], world), file);
+    } finally {
+      await socket.close();
+    }
+  });
+}
+
+async function withPair(use: (file: string) => Promise<void>): Promise<void> {
+  await withFolder(async (folder) => {
+    const file = path.join(folder, 'pair.json');
+    await copyFile(example, file);
+    await use(file);
+  });
+}
+
+const blockedPlan: PlanView = {
+  wish: 'fallback',
+  fulfilled: false,
+  steps: [{ node: 'south', step: 'promote', text: 'serve files in epoch 4' }],
+  blockedBy: [{ rule: 'takeover.dead', because: 'north answers' }],
+  mayLose: 'nothing that was acknowledged',
+};
+
+describe('command line', () => {
+  it('explains itself', async () => {
+    const { code, out } = await run(['--help']);
+    expect(code).to.equal(0);
+    for (const name of ['check', 'init', 'run', 'status', 'events', 'control', 'fallback', 'recover', 'switchover', 'adopt', 'plan', 'demo'])
+      expect(out).to.contain(`\n  ${name}`);
+    expect((await run(['fallback', '--help'])).out).to.contain('hotmirror fallback [--force]');
+    expect(await run(['--version'])).to.include({ code: 0, out: '1.2.3\n' });
+  });
+
+  describe('exit code 2', () => {
+    const lines: readonly (readonly [readonly string[], string])[] = [
+      [[], 'which command?'],
+      [['dance'], 'no command is called "dance"'],
+      [['--config', 'x', 'status'], 'the command comes first'],
+      [['verify', '--config', 'x'], 'verify is not in this version'],
+      [['status'], 'status needs --config FILE'],
+      [['status', '--config'], '--config'],
+      [['status', '--force'], '--force'],
+      [['status', 'now', '--config', 'x'], 'usage: hotmirror status'],
+      [['control', 'maybe', '--config', 'x'], 'usage: hotmirror control auto|manual'],
+      [['status', '--config', '/does/not/exist.json'], 'cannot be read'],
+    ];
+    for (const [line, text] of lines) {
+      it(`for: hotmirror ${line.join(' ')}`, async () => {
+        const { code, out, err } = await run(line);
+        expect([code, out]).to.deep.equal([2, '']);
+        expect(err).to.contain(text);
+      });
+    }
+
+    it('for a configuration that is not valid, with every path', () =>
+      withPair(async (file) => {
+        const bent = (await readFile(file, 'utf8')).replace('"deadlineMs": 1000', '"deadlineMs": 300').replace('"auto"', '"maybe"');
+        await writeFile(file, bent);
+        const { code, err } = await run(['check', '--config', file]);
+        expect(code).to.equal(2);
+        expect(err)
+          .to.contain('\n  monitor.deadlineMs: must be at least 2 × intervalMs\n')
+          .and.to.contain('failover.control: must be "auto" or "manual"');
+      }));
+
+    it('for a node that is not there, and for run without knowing which node', () =>
+      withPair(async (file) => {
+        expect((await run(['status', '--config', file, '--node', 'east'])).code).to.equal(2);
+        expect((await run(['run', '--config', file, '--node', 'east'])).code).to.equal(2);
+        const { code, err } = await run(['run', '--config', file]);
+        expect(code).to.equal(2);
+        expect(err).to.contain('this host is called "somewhere"').and.to.contain('--node north');
+      }));
+
+    it('for a rule that is not there', () =>
+      withPair(async (file) => {
+        const { code, err } = await run(['fallback', '--override', 'takeover.dead,nonsense', '--config', file]);
+        expect(code).to.equal(2);
+        expect(err).to.contain('no rule is called "nonsense"');
+      }));
+  });
+
+  it('exit code 4: no node answers', () =>
+    withPair(async (file) => {
+      for (const line of [
+        ['status'],
+        ['events'],
+        ['control', 'auto'],
+        ['fallback'],
+        ['fallback', '--force'],
+        ['recover'],
+        ['switchover'],
+        ['adopt'],
+        ['plan', 'recover'],
+      ]) {
+        const { code, err } = await run([...line, '--config', file]);
+        expect(code, line.join(' ')).to.equal(4);
+        expect(err).to.contain('no node answers').and.to.contain('remedy: ');
+      }
+    }));
+
+  it('exit code 3: refused, with rule and remedy', () =>
+    withNode(
+      { switchover: () => Promise.reject(new HotMirrorError('HM_REFUSED', 'south is not healthy', { rule: 'takeover.uptodate' })) },
+      async (on) => {
+        const { code, out, err } = await on('switchover');
+        expect([code, out]).to.deep.equal([3, '']);
+        expect(err).to.match(/^hotmirror: south is not healthy\nrule: takeover.uptodate: .+\nremedy: Wait until .+\n$/);
+      },
+    ));
+
+  it('exit code 1: failed', () =>
+    withNode({ recover: () => Promise.reject(new HotMirrorError('HM_STEP_FAILED', 'mount: no such device')) }, async (on) => {
+      const { code, err } = await on('recover');
+      expect(code).to.equal(1);
+      expect(err).to.contain('mount: no such device').and.to.contain('remedy: ');
+    }));
+
+  describe('status', () => {
+    it('prints the state as the contract says', () =>
+      withNode({ status: () => Promise.resolve(exampleStatus) }, async (on) => {
+        const { code, out, err } = await on('status', '--json');
+        expect(JSON.parse(out)).to.deep.equal(exampleStatus);
+        expect([code, err]).to.deep.equal([0, '']);
+      }));
+
+    it('draws the pair, the home primary on the left', () =>
+      withNode({ status: () => Promise.resolve(exampleStatus) }, async (on) => {
+        const { out } = await on('status');
+        expect(out).to.contain('office: normal mode, epoch 3, control auto, as north sees it');
+        expect(out).to.match(/Primary: north ─+┐ +┌ Standby: south/);
+        expect(out).to.match(/│ serving +│ +│ up +│/);
+        expect(out).to.match(/│ files {2}uptodate +│ ═+▶ │ files {2}uptodate +│/);
+        expect(out).to.contain('warning takeover.unfenced');
+      }));
+
+    it('draws what is wrong', () =>
+      withNode(
+        {
+          status: () =>
+            Promise.resolve({
+              ...exampleStatus,
+              node: 'south',
+              home: 'standby',
+              serving: false,
+              control: 'manual',
+              blockedBy: [{ rule: 'takeover.auto', because: 'control is manual' }],
+              monitor: { ...exampleStatus.monitor, peer: 'down', links: [{ name: 'net', state: 'down', lastSeenMs: null, rttMs: null }] },
+              mirrors: exampleStatus.mirrors.map((mirror) => ({
+                ...mirror,
+                role: 'target',
+                resync: { doneBytes: 2 ** 20, totalBytes: 2 ** 22, bytesPerSecond: 2 ** 19, remainingMs: 65_000 },
+              })),
+            }),
+        },
+        async (on) => {
+          const { out } = await on('status', '--node', 'south');
+          expect(out).to.match(/Primary: north ─+┐ +┌ Standby: south/);
+          expect(out).to.match(/│ ═+▶ │/);
+          expect(out).to.contain('blocked by takeover.auto: control is manual');
+          expect(out).to.contain('resync files: 25 %, 1 MiB of 4 MiB, 512 KiB/s, 1 min 5 s left');
+          expect(out).to.contain('never seen');
+          expect(out).not.to.contain('unfenced');
+        },
+        { node: 'south' },
+      ));
+
+    it('asks either node, the one with the host name first, and only the one that --node names', () =>
+      withNode(
+        { status: () => Promise.resolve(exampleStatus) },
+        async (on) => {
+          expect((await on('status')).code).to.equal(0);
+          expect((await on('status', '--node', 'south')).code).to.equal(0);
+          expect((await on('status', '--node', 'north')).code).to.equal(4);
+        },
+        { node: 'south', world: { hostName: 'north' } },
+      ));
+
+    it('watches until it is told to stop, also through a failure', async () => {
+      const clock = new VirtualClock();
+      const stop = new AbortController();
+      let asked = 0;
+      const status: ControlHandlers['status'] = () => {
+        asked += 1;
+        if (asked === 3) stop.abort();
+        return asked === 2 ? Promise.reject(new HotMirrorError('HM_CLOSED', 'stopping')) : Promise.resolve(exampleStatus);
+      };
+      await withNode(
+        { status },
+        async (on) => {
+          const watching = on('status', '--watch', '--json');
+          let done = false;
+          void watching.then(() => (done = true));
+          // Sockets are real here, time is not.
+          const advance = async (): Promise<void> => {
+            while (!done) await clock.runFor(100);
+          };
+          await advance();
+          const { code, out, err } = await watching;
+          expect(code).to.equal(0);
+          expect(out.trimEnd().split('\n').length).to.be.within(1, 2);
+          expect(err).to.contain('stopping');
+        },
+        { world: { clock, signal: stop.signal } },
+      );
+    });
+  });
+
+  describe('events', () => {
+    const event: LoggedEvent = {
+      schema: 1,
+      seq: 1,
+      time: '2026-01-02T03:04:05.678Z',
+      node: 'north',
+      event: 'peer:changed',
+      class: 1,
+      rule: 'watch.all',
+      text: 'south is down',
+    };
+
+    it('prints one a line', () =>
+      withNode(
+        {
+          events: async (_, { progress }) => {
+            await progress(event);
+            await progress({ ...event, seq: 2, mirror: 'files' });
+            return null;
+          },
+        },
+        async (on) => {
+          expect(
+            (await on('events', '--json')).out
+              .trimEnd()
+              .split('\n')
+              .map((line) => JSON.parse(line) as unknown),
+          ).to.deep.equal([event, { ...event, seq: 2, mirror: 'files' }]);
+          expect((await on('events')).out).to.contain('2026-01-02T03:04:05.678Z north 1 peer:changed         south is down (watch.all)\n');
+        },
+      ));
+
+    it('follows until it is told to stop', () => {
+      const stop = new AbortController();
+      return withNode(
+        {
+          events: async ({ follow }, { progress }) => {
+            expect(follow).to.equal(true);
+            await progress(event);
+            return new Promise(() => undefined);
+          },
+        },
+        async (on) => {
+          expect(await on('events', '--follow')).to.include({ code: 0, err: '' });
+        },
+        {
+          world: {
+            signal: stop.signal,
+            out: () => stop.abort(),
+          },
+        },
+      );
+    });
+  });
+
+  describe('wishes', () => {
+    it('go to the node, and one already fulfilled is a success', () =>
+      withNode(
+        {
+          adopt: () => Promise.resolve({ changed: false, text: 'north is the home primary already' }),
+          control: ({ mode }) => Promise.resolve({ changed: true, text: `control is ${mode}` }),
+          recover: async (_, { progress }) => {
+            await progress({ text: 'resync', mirror: 'files', resync: { doneBytes: 1, totalBytes: 2, bytesPerSecond: 1, remainingMs: null } });
+            await progress({ text: 'unmount on south' });
+            return { changed: true, text: 'north serves' };
+          },
+        },
+        async (on) => {
+          expect(await on('adopt')).to.include({ code: 0, out: 'north is the home primary already\n' });
+          expect(await on('control', 'manual')).to.include({ code: 0, out: 'control is manual\n', err: '' });
+          expect((await on('control', 'auto')).err).to.contain('takeover.unfenced');
+          expect(await on('recover')).to.include({
+            code: 0,
+            out: 'north serves\n',
+            err: 'resync files: 50 %, 1 B of 2 B, 1 B/s\nunmount on south\n',
+          });
+          expect(JSON.parse((await on('recover', '--json')).out)).to.deep.equal({ changed: true, text: 'north serves' });
+        },
+      ));
+
+    it('fallback --force says what may be lost and does nothing without --yes', () => {
+      const wishes: unknown[] = [];
+      return withNode(
+        {
+          plan: () => Promise.resolve(blockedPlan),
+          fallback: (params) => {
+            wishes.push(params);
+            return Promise.resolve({ changed: true, text: 'south serves' });
+          },
+        },
+        async (on) => {
+          const { code, err } = await on('fallback', '--force');
+          expect(code).to.equal(3);
+          expect(err).to.contain('blocked by takeover.dead: north answers').and.to.contain('nothing that was acknowledged').and.to.contain('--yes');
+          expect((await on('fallback', '--override', 'takeover.fence')).code).to.equal(3);
+          expect(wishes).to.deep.equal([]);
+          expect((await on('fallback', '--force', '--yes', '--override', 'takeover.fence,takeover.arbiter')).code).to.equal(0);
+          expect((await on('fallback')).code).to.equal(0);
+          expect(wishes).to.deep.equal([
+            { force: true, overrides: ['takeover.fence', 'takeover.arbiter'] },
+            { force: false, overrides: [] },
+          ]);
+        },
+      );
+    });
+
+    it('plan shows steps and blocks, and changes nothing', () =>
+      withNode({ plan: ({ wish }) => Promise.resolve({ ...blockedPlan, wish }) }, async (on) => {
+        expect((await on('plan', 'fallback')).out).to.equal(
+          'blocked by takeover.dead: north answers\n1.  south  promote  serve files in epoch 4\nby force it may lose: nothing that was acknowledged\n',
+        );
+        expect(JSON.parse((await on('plan', 'recover', '--json')).out)).to.deep.equal({ ...blockedPlan, wish: 'recover' });
+      }));
+  });
+
+  describe('check', () => {
+    it('prints worst case and rules; a warning breaks nothing', () =>
+      withPair(async (file) => {
+        const { code, out } = await run(['check', '--config', file]);
+        expect(code).to.equal(0);
+        expect(out).to.match(/worst-case failover +1,200 ms/);
+        for (const rule of ['timing.deadline', 'timing.grace', 'timing.lease']) expect(out).to.match(new RegExp(`kept +${rule}`));
+        expect(out).to.match(/WARNING +takeover\.unfenced/);
+        expect(JSON.parse((await run(['check', '--config', file, '--json'])).out)).to.have.nested.property('worstCase.failoverMs', 1200);
+      }));
+
+    it('ends with 5 when a timing rule is broken', () =>
+      withPair(async (file) => {
+        await writeFile(file, (await readFile(file, 'utf8')).replace('"intervalMs": 200', '"intervalMs": 200, "leaseMs": 100'));
+        const { code, out } = await run(['check', '--config', file]);
+        expect(code).to.equal(5);
+        expect(out).to.match(/BROKEN +timing\.lease/);
+      }));
+
+    it('uses what a running node knows: round trips and the home of the pair record', () =>
+      withNode({ status: () => Promise.resolve({ ...exampleStatus, home: 'standby' }) }, async (on) => {
+        const { code, out } = await on('check');
+        expect(code).to.equal(0);
+        expect(out).to.contain('round trip 0.4 ms').and.to.contain('the pair record says standby');
+      }));
+  });
+
+  describe('run, init and demo', () => {
+    it('run: takes the node with the host name, says ready, warns, and ends with 0', () =>
+      withPair(async (file) => {
+        const programs: NodePrograms = {
+          ...noPrograms,
+          run: ({ node, ready, warn }) => {
+            expect(node).to.equal('south');
+            warn('takeover.unfenced');
+            ready();
+            return Promise.resolve();
+          },
+        };
+        const { code, out, err } = await run(['run', '--config', file], { hostName: 'south', programs });
+        expect([code, out]).to.deep.equal([0, 'node south of pair office is ready\n']);
+        expect(err).to.contain('takeover.unfenced');
+      }));
+
+    it('init: prints what was made; --force says what is forgotten and needs --yes; a missing key is a refusal', () =>
+      withPair(async (file) => {
+        const forces: boolean[] = [];
+        const init: NodePrograms['init'] = ({ node, force }) => {
+          forces.push(force);
+          if (node === 'south') return Promise.reject(new HotMirrorError('HM_KEY_MISSING', 'copy it from north'));
+          return Promise.resolve({
+            node,
+            home: 'primary',
+            key: 'created',
+            mirrors: [{ name: 'files', sizeBytes: 2 ** 26, element: 'data', metadata: '/x/files.meta' }],
+          });
+        };
+        const on = (...line: string[]): Promise<Ran> => run(['init', '--config', file, ...line], { programs: { ...noPrograms, init } });
+        const { code, out } = await on('--node', 'north');
+        expect(code).to.equal(0);
+        expect(out).to.contain('key file created').and.to.contain('64 MiB').and.to.contain('what it holds is the data');
+        expect(await on('--node', 'north', '--force')).to.include({ code: 3, out: '' });
+        expect((await on('--node', 'north', '--force')).err).to.contain('forgotten');
+        expect((await on('--node', 'north', '--force', '--yes')).code).to.equal(0);
+        expect(forces).to.deep.equal([false, true]);
+        const refused = await on('--node', 'south');
+        expect(refused.code).to.equal(3);
+        expect(refused.err).to.contain('copy it from north');
+      }));
+
+    it('demo: ends by its verdict', async () => {
+      const demo = (passed: boolean): Promise<Ran> =>
+        run(['demo'], { programs: { ...noPrograms, demo: ({ tell }) => (tell('killed'), Promise.resolve({ passed, text: 'verdict' })) } });
+      expect(await demo(true)).to.deep.equal({ code: 0, out: 'verdict\n', err: 'killed\n' });
+      expect((await demo(false)).code).to.equal(1);
+    });
+  });
+});

@@ -1,0 +1,29 @@
+import { readdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+import { expect } from 'chai';
+
+import { repositoryRoot } from '../support/repository.ts';
+import { runProgram } from './support/program.ts';
+
+const command = path.join(repositoryRoot, 'lib', 'cli', 'main.js');
+
+describe('hotmirror demo', function () {
+  this.timeout(120_000);
+
+  it('ends with the verdict, loses nothing, and leaves no file and no process behind', async () => {
+    const before = await demoFolders();
+    const { exitCode, stdout, stderr } = await runProgram(process.execPath, [command, 'demo']);
+    expect(stderr).to.equal('');
+    expect(stdout.trimEnd().split('\n').at(-1)).to.match(/^verdict: [1-9]\d* acknowledged writes, 0 lost, elements identical$/u);
+    expect(exitCode).to.equal(0);
+    expect(await demoFolders()).to.deep.equal(before);
+    const { stdout: processes } = await runProgram('ps', ['-eo', 'args']);
+    expect(processes).not.to.include('demo-node.js');
+  });
+});
+
+async function demoFolders(): Promise<string[]> {
+  return (await readdir(tmpdir())).filter((name) => name.startsWith('hotmirror-demo-'));
+}

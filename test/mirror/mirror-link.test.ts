@@ -1,0 +1,110 @@
+import { expect } from 'chai';
+
+import { HotMirrorError } from '../../src/errors.ts';
+import { MirrorPair, pattern } from './support/mirror-pair.ts';
+
+const block = 4096;
+
+describe('MirrorLink', () => {
+  it('fills a blank element and then mirrors writes to both (lineage.fill, write.both)', async () => {
+    const pair = new MirrorPair();
+    pair.disks.alpha.contents.set(pattern(block, 7), 8 * block);
+    await pair.start();
+    expect(pair.identical).to.equal(true);
+    await pair.write('alpha', 0, pattern(block, 1));
+    expect(pair.identical).to.equal(true);
+    expect(pair.disks.beta.contents[0]).to.equal(1);
+    await pair.flush('alpha');
+    expect(await pair.read('alpha', 0, block)).to.deep.equal(pattern(block, 1));
+    expect(pair.mirror('beta').state().element).to.equal('uptodate');
+  });
+
+  it('completes nothing after the data link is lost, until it may go alone (serve.fresh, alone)', async () => {
+    const pair = await new MirrorPair().start();
+    pair.kill('beta');
+    let done = false;
+    pair.mirror('alpha').write(0, pattern(block, 2), {}, (error) => {
+      expect(error).to.equal(null);
+      done = true;
+    });
+    await pair.clock.runFor(10_000);
+    expect(done).to.equal(false);
+    expect(pair.mirror('alpha').state().serving).to.equal('parked');
+    await pair.clock.settled(pair.mirror('alpha').goAlone({ epoch: { number: 2, owner: 'alpha' }, rule: 'alone' }), 1_000);
+    await pair.until(() => done, 'the parked write');
+    expect(pair.names('alpha')).to.include('lineage:minted');
+  });
+
+  it('copies only what changed when the peer returns (lineage.base)', async () => {
+    const pair = await new MirrorPair().start();
+    pair.kill('beta');
+    await pair.until(() => pair.mirror('alpha').state().serving === 'parked', 'the loss');
+    await pair.clock.settled(pair.mirror('alpha').goAlone({ epoch: { number: 2, owner: 'alpha' }, rule: 'alone' }), 1_000);
+    await pair.write('alpha', 0, pattern(block, 3));
+    await pair.open('beta');
+    await pair.until(() => pair.mirror('beta').state().element === 'uptodate', 'the resync');
+    expect(pair.identical).to.equal(true);
+    const started = pair.told.filter(({ node, name }) => node === 'alpha' && name === 'resync:started').at(-1);
+    expect(started?.event.text).to.equal('1 extents are copied to beta');
+    expect(pair.mirror('beta').state().epoch.number).to.equal(2);
+  });
+
+  it('fails over and back: the standby serves alone, and the primary is regenerated from it', async () => {
+    const pair = await new MirrorPair().start();
+    await pair.write('alpha', 0, pattern(block, 4));
+    pair.kill('alpha');
+    await pair.until(() => pair.mirror('beta').state().connection === 'connecting', 'the loss');
+    const sealed = await pair.clock.settled(pair.mirror('beta').seal(), 1_000);
+    expect(sealed.element).to.equal('uptodate');
+    await pair.mirror('beta').promote({ epoch: { number: 2, owner: 'beta' }, alone: true });
+    await pair.write('beta', block, pattern(block, 5));
+    await pair.open('alpha');
+    await pair.until(() => pair.mirror('alpha').state().element === 'uptodate', 'the regeneration');
+    expect(pair.identical).to.equal(true);
+    const { handedOver } = await pair.clock.settled(pair.mirror('beta').demote(), 1_000);
+    expect(handedOver).to.equal(true);
+    await pair.clock.settled(pair.mirror('beta').raiseEpoch({ number: 3, owner: 'alpha' }), 1_000);
+    await pair.clock.settled(pair.mirror('alpha').promote({ epoch: { number: 3, owner: 'alpha' }, alone: false }), 1_000);
+    await pair.write('alpha', 2 * block, pattern(block, 6));
+    expect(pair.identical).to.equal(true);
+    expect(pair.mirror('alpha').state().serving).to.equal('yes');
+  });
+
+  it('refuses to copy when both elements were written alone (lineage.split)', async () => {
+    const pair = await new MirrorPair().start();
+    pair.link.break();
+    pair.link.cut();
+    await pair.until(() => pair.mirror('alpha').state().serving === 'parked', 'the loss');
+    await pair.clock.settled(pair.mirror('alpha').goAlone({ epoch: { number: 2, owner: 'alpha' }, rule: 'alone' }), 1_000);
+    await pair.write('alpha', 0, pattern(block, 1));
+    await pair.clock.settled(pair.mirror('beta').seal(), 1_000);
+    await pair.mirror('beta').promote({ epoch: { number: 2, owner: 'beta' }, alone: true });
+    await pair.write('beta', 0, pattern(block, 2));
+    pair.link.heal();
+    await pair.until(() => pair.mirror('alpha').state().connection === 'split-brain' && pair.mirror('beta').state().connection === 'split-brain', 'split brain');
+    expect(pair.disks.alpha.contents[0]).to.equal(1);
+    expect(pair.disks.beta.contents[0]).to.equal(2);
+    expect(pair.mirror('alpha').state().serving).to.equal('no');
+    expect(pair.mirror('beta').state().serving).to.equal('no');
+  });
+
+  it('ends serving at once when a higher epoch is heard, failing what is inside (lineage.epoch)', async () => {
+    const pair = await new MirrorPair().start();
+    pair.kill('beta');
+    const failed = new Promise<HotMirrorError | null>((resolve) => {
+      pair.mirror('alpha').write(0, pattern(block, 2), {}, resolve);
+    });
+    await pair.until(() => pair.mirror('alpha').state().serving === 'parked', 'the loss');
+    await pair.clock.settled(pair.mirror('alpha').raiseEpoch({ number: 2, owner: 'beta' }), 1_000);
+    expect((await failed)?.code).to.equal('HM_STALE_EPOCH');
+    expect(pair.mirror('alpha').state().serving).to.equal('no');
+  });
+
+  it('leaves a clean target durably outdated, and the source knows (node.leave)', async () => {
+    const pair = await new MirrorPair().start();
+    await pair.clock.settled(pair.mirror('beta').leave(), 5_000);
+    expect(pair.mirror('beta').state().element).to.equal('outdated');
+    await pair.until(() => pair.mirror('alpha').state().peerBehind, 'the goodbye');
+    expect(pair.mirror('alpha').state().peerElement).to.equal('outdated');
+  });
+});

@@ -1,0 +1,183 @@
+import { devicePromises } from '../../../src/device/promises.ts';
+import { MemoryDevice } from '../../../src/device/memory.ts';
+import type { BlockDevice } from '../../../src/device/block-device.ts';
+import { elementMetadataBytes } from '../../../src/mirror/create-element.ts';
+import type { MirrorEvent, MirrorEventName } from '../../../src/mirror/mirror-events.ts';
+import { MirrorLink } from '../../../src/mirror/mirror-link.ts';
+import type { MirrorLimits } from '../../../src/mirror/options.ts';
+import { SeededRandom } from '../../../src/testing/seeded-random.ts';
+import { VirtualClock } from '../../../src/testing/virtual-clock.ts';
+import { MemoryNetwork } from '../../../src/transport/memory.ts';
+import type { MemoryLink } from '../../../src/transport/memory.ts';
+
+export type NodeName = 'alpha' | 'beta';
+
+export const other = (node: NodeName): NodeName => (node === 'alpha' ? 'beta' : 'alpha');
+
+/** One thing that a mirror told. */
+export interface Told {
+  readonly node: NodeName;
+  readonly name: MirrorEventName;
+  readonly event: MirrorEvent;
+}
+
+const told: readonly MirrorEventName[] = [
+  'link:connected',
+  'link:lost',
+  'link:refused',
+  'lineage:decided',
+  'lineage:minted',
+  'resync:started',
+  'resync:finished',
+  'writes:parked',
+  'writes:resumed',
+  'element:failed',
+  'epoch:refused',
+  'peer:left',
+  'metadata:repaired',
+];
+
+export interface MirrorPairOptions {
+  readonly sizeBytes?: number;
+  readonly betaBytes?: number;
+  readonly seed?: number;
+  readonly limits?: Partial<MirrorLimits>;
+  readonly delayMs?: number;
+  /** Wraps a device, to record or to fail. */
+  readonly wrap?: (device: BlockDevice, what: string) => BlockDevice;
+}
+
+const mebibyte = 1_048_576;
+
+/** Two nodes with one mirror, in virtual time. The contents of their disks outlive their mirrors, as they outlive a process. */
+export class MirrorPair {
+  readonly clock = new VirtualClock();
+  readonly random: SeededRandom;
+  readonly link: MemoryLink;
+  readonly disks: Record<NodeName, MemoryDevice>;
+  readonly metadata: Record<NodeName, MemoryDevice>;
+  readonly mirrors: Partial<Record<NodeName, MirrorLink>> = {};
+  readonly told: Told[] = [];
+  readonly #options: MirrorPairOptions;
+
+  constructor(options: MirrorPairOptions = {}) {
+    const { sizeBytes = 4 * mebibyte, betaBytes = sizeBytes, seed = 1 } = options;
+    this.#options = options;
+    this.random = new SeededRandom(seed);
+    this.link = new MemoryNetwork({ clock: this.clock, random: this.random }).link('data', {
+      nodes: ['alpha', 'beta'],
+      delayMs: options.delayMs ?? 1,
+    });
+    this.disks = { alpha: new MemoryDevice({ sizeBytes }), beta: new MemoryDevice({ sizeBytes: betaBytes }) };
+    this.metadata = {
+      alpha: new MemoryDevice({ sizeBytes: elementMetadataBytes(sizeBytes) }),
+      beta: new MemoryDevice({ sizeBytes: elementMetadataBytes(Math.max(betaBytes, sizeBytes)) }),
+    };
+  }
+
+  /** `init` on both nodes: alpha holds the data, beta is blank. */
+  async init(): Promise<this> {
+    for (const node of ['alpha', 'beta'] as const) await this.initNode(node, node === 'alpha' ? 'data' : 'blank');
+    return this;
+  }
+
+  async initNode(node: NodeName, kind: 'data' | 'blank', replace = false): Promise<void> {
+    await MirrorLink.create({
+      kind,
+      sizeBytes: this.disks[node].sizeBytes,
+      metadata: this.metadata[node],
+      random: this.random,
+      epoch: { number: 1, owner: 'alpha' },
+      replace,
+    });
+  }
+
+  /** Starts a node's mirror, passive. */
+  async open(node: NodeName): Promise<MirrorLink> {
+    const { wrap = (device: BlockDevice): BlockDevice => device } = this.#options;
+    const mirror = new MirrorLink({
+      name: 'm0',
+      node,
+      peer: other(node),
+      preferOwnDial: node === 'alpha',
+      device: wrap(unclosed(this.disks[node]), `${node}:disk`),
+      metadata: wrap(unclosed(this.metadata[node]), `${node}:metadata`),
+      transport: this.link.transport(node),
+      clock: this.clock,
+      random: this.random,
+      ...(this.#options.limits ? { limits: this.#options.limits } : {}),
+    });
+    for (const name of told) mirror.events.on(name, (event: MirrorEvent) => void this.told.push({ node, name, event }));
+    this.mirrors[node] = mirror;
+    await mirror.open();
+    return mirror;
+  }
+
+  mirror(node: NodeName): MirrorLink {
+    const mirror = this.mirrors[node];
+    if (!mirror) throw new Error(`${node} is not running`);
+    return mirror;
+  }
+
+  /** The process dies: its mirror does nothing any more. What it wrote stays, as in a page cache. */
+  kill(node: NodeName): void {
+    this.link.kill(node);
+    delete this.mirrors[node];
+  }
+
+  /** Both nodes up, alpha serving, elements equal. */
+  async start(): Promise<this> {
+    await this.init();
+    await this.open('alpha');
+    await this.open('beta');
+    await this.until(() => this.mirror('alpha').state().peerElement === 'uptodate', 'the first copy');
+    await this.mirror('alpha').promote({ epoch: { number: 1, owner: 'alpha' }, alone: false });
+    return this;
+  }
+
+  async until(condition: () => boolean, what: string, withinMs = 60_000): Promise<void> {
+    await this.clock.until(condition, withinMs, what);
+  }
+
+  /** Writes and waits for the acknowledgement. */
+  write(node: NodeName, offsetBytes: number, bytes: Uint8Array, fua = false): Promise<void> {
+    return this.clock.settled(devicePromises(this.mirror(node)).write(offsetBytes, bytes, { fua }), 60_000, 'the write');
+  }
+
+  flush(node: NodeName): Promise<void> {
+    return this.clock.settled(devicePromises(this.mirror(node)).flush(), 60_000, 'the flush');
+  }
+
+  read(node: NodeName, offsetBytes: number, lengthBytes: number): Promise<Uint8Array> {
+    return this.clock.settled(devicePromises(this.mirror(node)).read(offsetBytes, lengthBytes), 60_000, 'the read');
+  }
+
+  get identical(): boolean {
+    return Buffer.compare(this.disks.alpha.contents, this.disks.beta.contents) === 0;
+  }
+
+  /** Names of the events of a node, in order. */
+  names(node: NodeName): readonly MirrorEventName[] {
+    return this.told.filter((entry) => entry.node === node).map(({ name }) => name);
+  }
+}
+
+/** `length` bytes that tell where they come from. */
+export function pattern(length: number, value: number): Uint8Array {
+  return new Uint8Array(length).fill(value);
+}
+
+/** The disk stays when its mirror closes it. */
+function unclosed(device: MemoryDevice): BlockDevice {
+  return {
+    sizeBytes: device.sizeBytes,
+    blockSizeBytes: device.blockSizeBytes,
+    capabilities: device.capabilities,
+    read: (offsetBytes, into, done) => device.read(offsetBytes, into, done),
+    write: (offsetBytes, from, options, done) => device.write(offsetBytes, from, options, done),
+    flush: (done) => device.flush(done),
+    trim: (offsetBytes, lengthBytes, done) => device.trim(offsetBytes, lengthBytes, done),
+    writeZeroes: (offsetBytes, lengthBytes, options, done) => device.writeZeroes(offsetBytes, lengthBytes, options, done),
+    close: () => Promise.resolve(),
+  };
+}

@@ -1,0 +1,240 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { expect } from 'chai';
+
+import { HotMirrorError } from '../../src/errors.ts';
+import type { PairConfig } from '../../src/node/config.ts';
+import { homesOf, isUnfenced, loadConfig, pairJsonSchema, parseConfig, peerOf } from '../../src/node/config.ts';
+import { withFolder } from './temporary-folder.ts';
+
+const folder = '/srv/pair';
+const example = new URL('../../../examples/pair.json', import.meta.url);
+
+/** A change to the example: a new value for each path, or {@link absent}. */
+type Changes = Readonly<Record<string, unknown>>;
+
+const absent = Symbol('absent');
+
+async function exampleWith(changes: Changes = {}): Promise<unknown> {
+  const file = JSON.parse(await readFile(example, 'utf8')) as Record<string, unknown>;
+  for (const [where, value] of Object.entries(changes)) {
+    const keys = where.split(/[.[\]]+/).filter((key) => key !== '');
+    const last = keys.pop() ?? '';
+    const holder = keys.reduce((inner, key) => inner[key] as Record<string, unknown>, file);
+    if (value === absent) Reflect.deleteProperty(holder, last);
+    else holder[last] = value;
+  }
+  return file;
+}
+
+async function problemsOf(changes: Changes): Promise<string[]> {
+  const file = await exampleWith(changes);
+  try {
+    parseConfig(file, { folder });
+  } catch (error) {
+    expect(error).to.be.instanceOf(HotMirrorError);
+    expect((error as HotMirrorError).code).to.equal('HM_CONFIG');
+    return (error as HotMirrorError).message.split('\n');
+  }
+  return [];
+}
+
+async function parsed(changes: Changes = {}): Promise<PairConfig> {
+  return parseConfig(await exampleWith(changes), { folder });
+}
+
+const anotherMirror = {
+  name: 'files',
+  elements: { north: { device: 'north/other.img' }, south: { device: 'south/other.img' } },
+  dataLink: { north: 'tcp://127.0.0.1:7803', south: 'tcp://127.0.0.1:7804' },
+};
+
+describe('configuration', () => {
+  it('accepts the example and resolves its paths against its folder', async () => {
+    const { config, folder: from } = await loadConfig(example.pathname);
+    expect(from).to.equal(path.dirname(example.pathname));
+    expect(config.nodes['north']?.stateDir).to.equal(path.join(from, 'north/state'));
+    expect(config.mirrors[0]?.elements['south']?.device).to.equal(path.join(from, 'south/files.img'));
+    expect(config.auth?.keyFile).to.equal(path.join(from, 'pair.key'));
+    expect(config.monitor.links[0]).to.deep.equal({
+      name: 'net',
+      addresses: {
+        north: { listen: 'tcp://127.0.0.1:7811', advertise: 'tcp://127.0.0.1:7811' },
+        south: { listen: 'tcp://127.0.0.1:7812', advertise: 'tcp://127.0.0.1:7812' },
+      },
+    });
+  });
+
+  it('fills in the defaults', async () => {
+    const config = await parsed({
+      failover: absent,
+      'monitor.intervalMs': absent,
+      'monitor.deadlineMs': absent,
+      'monitor.initialGraceMs': absent,
+      'mirrors[0].protocol': absent,
+      'mirrors[0].export': absent,
+    });
+    expect(config.failover).to.deep.equal({
+      control: 'auto',
+      whenAlone: 'continue',
+      bootAlone: 'wait',
+      platform: { kind: 'none' },
+      arbiter: null,
+      stepDeadlineMs: 60_000,
+      stepRetries: 2,
+    });
+    expect(config.monitor).to.include({ intervalMs: 1000, deadlineMs: 5000, initialGraceMs: 10_000, leaseMs: 3750 });
+    expect(config.mirrors[0]).to.deep.include({ protocol: 'sync', export: {}, limits: {} });
+  });
+
+  it('makes arbiter the default of whenAlone where there is one', async () => {
+    const config = await parsed({ 'failover.whenAlone': absent, 'failover.arbiter': { kind: 'operator' } });
+    expect(config.failover.whenAlone).to.equal('arbiter');
+    expect(isUnfenced(config)).to.equal(false);
+  });
+
+  it('tells the homes and the peer', async () => {
+    const config = await parsed();
+    expect(homesOf(config)).to.deep.equal({ primary: 'north', standby: 'south' });
+    expect(peerOf(config, 'south')).to.equal('north');
+    expect(() => peerOf(config, 'east')).to.throw('no node is called "east"');
+  });
+
+  it('lists everything that is wrong at once', async () => {
+    const problems = await problemsOf({
+      colour: 'red',
+      'monitor.deadlineMs': 300,
+      'mirrors[0].elements.gamma': { device: 'x' },
+      'failover.platform': { kind: 'linux' },
+    });
+    expect(problems).to.have.members([
+      'colour: unknown key',
+      'failover.platform.kind: "linux" is not in this version; use "none" or "command"',
+      'mirrors[0].elements.gamma: no such node',
+      'monitor.deadlineMs: must be at least 2 × intervalMs',
+    ]);
+  });
+
+  const cases: readonly (readonly [string, Changes, string])[] = [
+    ['an unknown key', { 'monitor.speed': 1 }, 'monitor.speed: unknown key'],
+    ['a missing key', { 'nodes.north.stateDir': absent }, 'nodes.north.stateDir: is required'],
+    ['a wrong type', { 'monitor.intervalMs': '1' }, 'monitor.intervalMs: must be a whole number'],
+    ['a fraction', { 'monitor.intervalMs': 1.5 }, 'monitor.intervalMs: must be a whole number'],
+    ['a value too small', { 'monitor.intervalMs': 0 }, 'monitor.intervalMs: must be at least 1'],
+    ['a value too large', { 'monitor.deadlineMs': 1e9 }, 'monitor.deadlineMs: must be at most 86400000'],
+    ['timing.deadline', { 'monitor.deadlineMs': 399 }, 'monitor.deadlineMs: must be at least 2 × intervalMs'],
+    ['timing.grace', { 'monitor.initialGraceMs': 1999 }, 'monitor.initialGraceMs: must be at least 2 × deadlineMs'],
+    ['timing.lease', { 'monitor.leaseMs': 1000 }, 'monitor.leaseMs: must be less than deadlineMs'],
+    ['three nodes', { 'nodes.east': { home: 'standby', stateDir: 'e', controlSocket: 'e.sock' } }, 'nodes: must be exactly two'],
+    ['two primaries', { 'nodes.south.home': 'primary' }, 'nodes: must have exactly one with home "primary"'],
+    ['an unknown home', { 'nodes.south.home': 'both' }, 'nodes.south.home: must be "primary" or "standby"'],
+    ['no mirror', { mirrors: [] }, 'mirrors: must have at least 1'],
+    ['two mirrors of one name', { 'mirrors[1]': anotherMirror }, 'mirrors[1].name: the same as mirrors[0].name'],
+    ['a mirror that is no file name', { 'mirrors[0].name': '../m' }, 'mirrors[0].name: must begin with a letter or digit'],
+    ['an element short', { 'mirrors[0].elements.south': absent }, 'mirrors[0].elements.south: is required'],
+    ['a data link short', { 'mirrors[0].dataLink.north': absent }, 'mirrors[0].dataLink.north: is required'],
+    ['an export of no node', { 'mirrors[0].export.east': 'nbd://h/m' }, 'mirrors[0].export.east: no such node'],
+    ['an export without socket', { 'mirrors[0].export.north': 'nbd+unix:///m' }, 'mirrors[0].export.north: needs ?socket=PATH'],
+    ['an export of another kind', { 'mirrors[0].export.north': 'http://h/m' }, 'mirrors[0].export.north: must be an NBD URI'],
+    ['memsync', { 'mirrors[0].protocol': 'memsync' }, 'mirrors[0].protocol: "memsync" is not in this version'],
+    ['a device behind a URL', { 'mirrors[0].elements.north.device': 'nbd://h/m' }, 'mirrors[0].elements.north.device: must be a path'],
+    ['two links of one name', { 'monitor.links[1].name': 'net' }, 'monitor.links[1].name: the same as monitor.links[0].name'],
+    ['a link of no node', { 'monitor.links[0].east': 'tcp://127.0.0.1:1' }, 'monitor.links[0].east: no such node'],
+    ['a link end short', { 'monitor.links[0].south': absent }, 'monitor.links[0].south: is required'],
+    [
+      'a serial line',
+      { 'monitor.links[0].north': 'serial:/dev/ttyS0?baudRate=115200' },
+      'monitor.links[0].north: serial: links are not in this version',
+    ],
+    ['a SCSI bus', { 'monitor.links[0].north': 'scsi-sim:bus?id=7' }, 'monitor.links[0].north: scsi-sim: links are not in this version'],
+    ['no URL', { 'monitor.links[0].north': 'net' }, 'monitor.links[0].north: must be a URL'],
+    ['no port', { 'monitor.links[0].north': 'tcp://127.0.0.1' }, 'monitor.links[0].north: needs a port'],
+    ['more than host and port', { 'monitor.links[0].north': 'tcp://127.0.0.1:1/x' }, 'monitor.links[0].north: must be tcp://host:port and'],
+    ['half an address', { 'monitor.links[0].north': { listen: 'tcp://127.0.0.1:1' } }, 'monitor.links[0].north.advertise: is required'],
+    ['a number for an address', { 'monitor.links[0].north': 7 }, 'monitor.links[0].north: must be a URL or'],
+    ['one listener twice', { 'monitor.links[0].north': 'tcp://127.0.0.1:7801' }, 'monitor.links[0].north: the same as mirrors[0].dataLink.north'],
+    ['an arbiter that is not there', { 'failover.whenAlone': 'arbiter' }, 'failover.whenAlone: "arbiter" needs failover.arbiter'],
+    ['an arbiter to come', { 'failover.arbiter': { kind: 'etcd' } }, 'failover.arbiter.kind: "etcd" is not in this version'],
+    [
+      'a step that outlasts its deadline',
+      { 'failover.platform': { kind: 'command', commands: { fsck: { argv: ['fsck'], deadlineMs: 60_001 } } } },
+      'failover.platform.commands.fsck.deadlineMs: must be at most failover.stepDeadlineMs',
+    ],
+    [
+      'an unknown step',
+      { 'failover.platform': { kind: 'command', commands: { dance: { argv: ['x'] } } } },
+      'failover.platform.commands.dance: unknown key',
+    ],
+    [
+      'a command of nothing',
+      { 'failover.platform': { kind: 'command', commands: { fsck: { argv: [] } } } },
+      'failover.platform.commands.fsck.argv: must have at least 1',
+    ],
+    [
+      'a node called name',
+      { 'nodes.name': { home: 'standby', stateDir: 'e', controlSocket: 'e.sock' } },
+      'nodes.name: a node cannot be called "name"',
+    ],
+  ];
+  for (const [what, changes, problem] of cases) {
+    it(`refuses ${what}`, async () => {
+      const problems = await problemsOf(changes);
+      expect(
+        problems.some((line) => line.startsWith(problem)),
+        problems.join('\n'),
+      ).to.equal(true);
+    });
+  }
+
+  it('takes names such as constructor for what they are', async () => {
+    const problems = await problemsOf({ 'mirrors[0].elements.south': absent, 'mirrors[0].elements.constructor': { device: 'x' } });
+    expect(problems).to.have.members(['mirrors[0].elements.constructor: no such node', 'mirrors[0].elements.south: is required']);
+  });
+
+  it('trust: refuses addresses beyond loopback without a key file, in either half of an address', async () => {
+    for (const address of [
+      'tcp://192.0.2.1:1',
+      'tcp://[2001:db8::1]:1',
+      'tcp://backup.example:1',
+      { listen: 'tcp://127.0.0.1:1', advertise: 'tcp://192.0.2.1:1' },
+    ]) {
+      const changes = { 'monitor.links[0].north': address };
+      expect(await problemsOf(changes)).to.deep.equal([]);
+      expect(await problemsOf({ ...changes, auth: absent })).to.deep.equal([
+        'monitor.links[0].north: beyond loopback needs auth.keyFile (rule trust)',
+      ]);
+    }
+    for (const address of ['tcp://127.8.9.1:1', 'tcp://[::1]:1', 'tcp://localhost:1']) {
+      expect(await problemsOf({ 'monitor.links[0].north': address, auth: absent })).to.deep.equal([]);
+    }
+  });
+
+  it('never fails in any other way, whatever the file holds', () => {
+    for (const json of [null, 1, 'x', [], {}, { nodes: [] }, { mirrors: [null], monitor: { links: [1] }, failover: 3 }]) {
+      expect(() => parseConfig(json, { folder })).to.throw(HotMirrorError);
+    }
+  });
+
+  it('says that a file is missing, no JSON, or too long', async () => {
+    await withFolder(async (temporary) => {
+      const file = path.join(temporary, 'pair.json');
+      const refusal = async (): Promise<HotMirrorError> =>
+        loadConfig(file).then(
+          () => expect.fail('accepted'),
+          (error: unknown) => error as HotMirrorError,
+        );
+      expect((await refusal()).message).to.contain('cannot be read');
+      await writeFile(file, '{');
+      expect((await refusal()).message).to.contain('is not JSON');
+      await writeFile(file, ' '.repeat(2 ** 20 + 1));
+      expect(await refusal()).to.include({ code: 'HM_CONFIG' });
+    });
+  });
+
+  it('describes the file as a JSON Schema', () => {
+    const schema = pairJsonSchema() as { readonly required: readonly string[]; readonly properties: object };
+    expect(schema.required).to.have.members(['pair', 'nodes', 'mirrors', 'monitor']);
+    expect(schema.properties).to.have.property('failover');
+  });
+});

@@ -1,0 +1,24 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { expect } from 'chai';
+
+import { repositoryRoot } from '../support/repository.ts';
+
+async function readJson(file: string): Promise<Record<string, unknown>> {
+  return JSON.parse(await readFile(path.join(repositoryRoot, file), 'utf8')) as Record<string, unknown>;
+}
+
+/** What each entry point exports is a promise; `npm run exports` writes a change of it down for review. */
+describe('package: exports', () => {
+  it('are those listed, at every entry point', async () => {
+    const { exports } = (await readJson('package.json')) as { exports: Record<string, unknown> };
+    const actual: Record<string, string[]> = {};
+    for (const [subpath, target] of Object.entries(exports)) {
+      if (typeof target !== 'object') continue;
+      const entryPoint = (await import(`hotmirror${subpath.slice(1)}`)) as object;
+      actual[subpath] = Object.keys(entryPoint).sort();
+    }
+    expect(actual).to.deep.equal(await readJson('test/package/exports.json'));
+  });
+});

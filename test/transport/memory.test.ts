@@ -1,0 +1,137 @@
+import { expect } from 'chai';
+
+import type { HotMirrorError } from '../../src/errors.ts';
+import { SeededRandom } from '../../src/testing/seeded-random.ts';
+import { transportConformance } from '../../src/testing/transport-conformance.ts';
+import type { TransportFixture } from '../../src/testing/transport-conformance.ts';
+import { VirtualClock } from '../../src/testing/virtual-clock.ts';
+import { MemoryNetwork } from '../../src/transport/memory.ts';
+import type { MemoryLink } from '../../src/transport/memory.ts';
+import type { Connection } from '../../src/transport/transport.ts';
+import { smallLimits } from './tcp-fixture.ts';
+
+function memoryFixture(delayMs: number): Promise<TransportFixture> {
+  const clock = new VirtualClock();
+  const network = new MemoryNetwork({ clock, random: new SeededRandom(1) });
+  const link = network.link('data', { nodes: ['alpha', 'beta'], delayMs, limits: smallLimits });
+  return Promise.resolve({
+    a: link.transport('alpha'),
+    b: link.transport('beta'),
+    settle: (promise) => clock.settled(promise, 60_000),
+    dispose: () => Promise.resolve(),
+  });
+}
+
+describe('transport/memory', () => {
+  for (const delayMs of [0, 3]) {
+    transportConformance({ describe, it }, { name: `memory, delay ${String(delayMs)} ms`, create: () => memoryFixture(delayMs) });
+  }
+
+  describe('has the faults of a cable and of a process', () => {
+    let clock: VirtualClock;
+    let network: MemoryNetwork;
+    let cable: MemoryLink;
+    let log: string[];
+
+    beforeEach(() => {
+      clock = new VirtualClock();
+      network = new MemoryNetwork({ clock, random: new SeededRandom(1) });
+      cable = network.link('data', { nodes: ['alpha', 'beta'], delayMs: 2, limits: smallLimits });
+      log = [];
+    });
+
+    const watch = (name: string, connection: Connection): Connection => {
+      connection.receive({
+        frame: (bytes) => void log.push(`${name} got ${Buffer.from(bytes).toString()}`),
+        closed: (error) => void log.push(`${name} closed ${error?.code ?? 'in order'}`),
+      });
+      return connection;
+    };
+
+    async function connect(): Promise<[Connection, Connection]> {
+      const accepted = new Promise<Connection>((resolve) => {
+        void cable.transport('beta').listen({ accepted: resolve });
+      });
+      const dialled = await clock.settled(cable.transport('alpha').dial(), 100);
+      return [watch('alpha', dialled), watch('beta', await accepted)];
+    }
+
+    it('cut holds what is sent, silently; heal lets it arrive, late and in order', async () => {
+      const [a] = await connect();
+      a.send([Buffer.from('one')]);
+      cable.cut();
+      a.send([Buffer.from('two')]);
+      await clock.runFor(60_000);
+      expect(log).to.deep.equal([]);
+      expect(a.pendingBytes).to.be.above(0);
+      cable.heal();
+      await clock.runFor(10);
+      expect(log).to.deep.equal(['beta got one', 'beta got two']);
+    });
+
+    it('cut from one node leaves the other way open', async () => {
+      const [a, b] = await connect();
+      cable.cut('alpha');
+      a.send([Buffer.from('held')]);
+      b.send([Buffer.from('through')]);
+      await clock.runFor(100);
+      expect(log).to.deep.equal(['alpha got through']);
+    });
+
+    it('a dial over a cut cable waits for heal, or gives up by its deadline', async () => {
+      await connect();
+      cable.cut();
+      let code = '';
+      const note = (error: unknown): void => void (code = (error as HotMirrorError).code);
+      void cable.transport('alpha').dial().catch(note);
+      await clock.runFor(smallLimits.handshakeDeadlineMs + 1);
+      expect(code).to.equal('HM_CONNECT_FAILED');
+      const dial = cable.transport('alpha').dial();
+      await clock.runFor(100);
+      cable.heal();
+      expect((await clock.settled(dial, 100)).dialled).to.equal(true);
+    });
+
+    it('break ends both ends at once, and what was under way is lost', async () => {
+      const [a] = await connect();
+      a.send([Buffer.from('lost')]);
+      cable.break();
+      await clock.runFor(0);
+      expect(log).to.deep.equal(['alpha closed HM_CONNECTION_LOST', 'beta closed HM_CONNECTION_LOST']);
+      await clock.settled(cable.transport('alpha').dial(), 100);
+    });
+
+    it('a killed node hears nothing more; its peer hears of the loss as soon as the cable lets it', async () => {
+      const [a] = await connect();
+      a.send([Buffer.from('never read')]);
+      cable.cut();
+      network.kill('beta');
+      await clock.runFor(60_000);
+      expect(log).to.deep.equal([]);
+      cable.heal();
+      await clock.runFor(10);
+      expect(log).to.deep.equal(['alpha closed HM_CONNECTION_LOST']);
+      const dial = cable.transport('alpha').dial();
+      let code = '';
+      await clock.settled(
+        dial.catch((error: unknown) => (code = (error as HotMirrorError).code)),
+        100,
+      );
+      expect(code).to.equal('HM_CONNECT_FAILED');
+    });
+
+    it('overwrites a frame once its receiver returned', async () => {
+      const [a] = await connect();
+      const kept: Uint8Array[] = [];
+      const second = new Promise<Connection>((resolve) => {
+        void cable.transport('alpha').listen({ accepted: resolve });
+      });
+      const back = await clock.settled(cable.transport('beta').dial(), 100);
+      (await second).receive({ frame: (bytes) => void kept.push(bytes), closed: () => undefined });
+      back.send([Buffer.from('mine')]);
+      await clock.runFor(10);
+      expect(kept.map((bytes) => Buffer.from(bytes).toString('hex'))).to.deep.equal(['a5a5a5a5']);
+      a.destroy();
+    });
+  });
+});
