@@ -86,8 +86,10 @@ function settleDoubt(node: PairNode, mirror: MirrorPort, because: string, suspec
     });
     return;
   }
-  node.order(mirror, 'doubt', () => mirror.doubt(because)).then(end, (error: unknown) => {
-    node.failed(`doubting mirror ${mirror.name}`, error);
-    node.afterDelay(retryMs, () => settleDoubt(node, mirror, because, suspectId));
-  });
+  node
+    .order(mirror, 'doubt', () => mirror.doubt(because))
+    .then(end, (error: unknown) => {
+      node.failed(`doubting mirror ${mirror.name}`, error);
+      node.afterDelay(retryMs, () => settleDoubt(node, mirror, because, suspectId));
+    });
 }

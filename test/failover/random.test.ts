@@ -22,7 +22,9 @@ const deeds: readonly Deed[] = [
   (world) => world.heal(),
   (world) => world.mendData(),
   (world) => void (world.network.whole = true),
-  (world, random) => void (world.arbiter && (world.arbiter.reachable = random.below(3) > 0)),
+  (world, random) => {
+    if (world.arbiter) world.arbiter.reachable = random.below(3) > 0;
+  },
   (world, random) => world.network.loseAnswers.push(['handover', 'outdate', 'command'][random.below(3)] ?? ''),
   (world, random) => {
     const machine = world.machine(nameOf(random));
