@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 
 import { OperatorArbiter } from '../../src/arbiter/operator.ts';
-import type { HotMirrorError } from '../../src/errors.ts';
+import { HotMirrorError } from '../../src/errors.ts';
 import type { Json } from '../../src/failover/ports.ts';
 import { World } from './support/world.ts';
 
@@ -188,6 +188,16 @@ describe('FailoverOrchestrator', () => {
       await world.run(5_000);
       expect(world.serving).to.deep.equal([]);
       expect(world.beta.orchestrator.status().blockedBy.map(({ rule }) => rule)).to.deep.equal(['takeover.uptodate']);
+    });
+
+    it('element.start: a token that the peer sent after the loss makes the element doubtful even where no outdating came through', async () => {
+      world = new World();
+      await world.settle();
+      world.beta.monitor.answer = () => Promise.reject(new HotMirrorError('HM_CLOSED', 'deaf'));
+      world.cutData();
+      await world.run(300);
+      expect(world.beta.mirror.state().element).to.equal('consistent');
+      expect(world.alpha.completes()).to.equal(false);
     });
 
     it('element.start: a node that stood still longer than the deadline doubts its own elements until their connection has proved itself', async () => {
