@@ -103,7 +103,7 @@ describe('decideBoot', () => {
     for (const action of ['serve', 'serve-alone', 'passive', 'wait', 'adopt', 'split', 'resume-takeover', 'hand-back', 'send-handover']) {
       expect(counts.get(action) ?? 0, action).to.be.greaterThan(0);
     }
-  }).timeout(20_000);
+  }).timeout(60_000);
 
   it('of two nodes that see each other, at most one is told to serve', () => {
     for (const { own, theirs, arbiter } of combinations<{

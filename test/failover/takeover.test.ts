@@ -62,5 +62,5 @@ describe('mayTakeOver', () => {
       expect(rule).to.equal(order.find((name) => blocking.has(name)) ?? 'takeover.commit');
       expect(blockedBy.map((block) => block.rule)).to.deep.equal(order.filter((name) => blocking.has(name)));
     }
-  }).timeout(20_000);
+  }).timeout(60_000);
 });
