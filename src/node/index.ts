@@ -6,7 +6,6 @@
 export { HotMirrorNode } from './hotmirror-node.ts';
 export { loadConfig, parseConfig, pairJsonSchema } from './config.ts';
 export type {
-  CommandLineConfig,
   FailoverConfig,
   LinkAddress,
   LoadedConfig,
@@ -17,7 +16,6 @@ export type {
   NodeConfig,
   PairConfig,
   PlatformConfig,
-  StepCommandConfig,
 } from './config.ts';
 export type { ProgramOptions } from './programs.ts';
 export { judgeTiming } from './timing.ts';
