@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { link, mkdir, open, unlink } from 'node:fs/promises';
+import { link, mkdir, open, stat, unlink } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
 import { HotMirrorError } from '../errors.ts';
@@ -54,11 +54,25 @@ async function openOrCreate(path: string, sizeBytes: number): Promise<OpenFile> 
   }
 }
 
+/** Not `recursive`: where the system answers ENOENT although the parent is there, as in /proc, Node tries for ever. */
 async function createFolder(folder: string): Promise<void> {
-  const topmost = await mkdir(folder, { recursive: true, mode: folderMode });
-  if (topmost === undefined) return;
-  // Each new name lives in the folder above it.
-  for (let at = folder; at !== dirname(topmost); at = dirname(at)) await syncFolder(dirname(at));
+  if (await folderIsThere(folder)) return;
+  const above = dirname(folder);
+  await createFolder(above);
+  await mkdir(folder, folderMode).catch((error: unknown) => {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+  });
+  // The new name lives in the folder above.
+  await syncFolder(above);
+}
+
+async function folderIsThere(folder: string): Promise<boolean> {
+  try {
+    return (await stat(folder)).isDirectory();
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
 }
 
 /** Made under another name and linked when whole and durable; a name that appears meanwhile is left alone. */
