@@ -1,16 +1,16 @@
 import { constants } from 'node:fs';
-import { link, mkdir, open, stat, unlink } from 'node:fs/promises';
+import { link, open, unlink } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
 import { HotMirrorError } from '../errors.ts';
 import type { BlockDevice } from './block-device.ts';
 import { errnoOf } from './file-errors.ts';
+import { makeFolder, syncFolder } from './folder.ts';
 import { openExclusively } from './open-file.ts';
 import type { OpenFile } from './open-file.ts';
 import { PoolDevice } from './pool-device.ts';
 
 const fileMode = 0o600;
-const folderMode = 0o700;
 const blockSizeBytes = 512;
 
 /**
@@ -44,34 +44,13 @@ async function openOrCreate(path: string, sizeBytes: number): Promise<OpenFile> 
     } catch (error) {
       if (!(error instanceof HotMirrorError && error.code === 'HM_DEVICE_NOT_FOUND')) throw error;
     }
-    await createFolder(dirname(path));
+    await makeFolder(dirname(path));
     await createFile(path, sizeBytes);
     return await openExclusively(path, constants.O_NOFOLLOW);
   } catch (error) {
     if (error instanceof HotMirrorError && error.code === 'HM_DEVICE_IN_USE') throw error;
     const reason = error instanceof Error ? error.message : String(error);
     throw new HotMirrorError('HM_STATE_UNWRITABLE', `${path}: ${reason}`, { cause: error });
-  }
-}
-
-/** Not `recursive`: where the system answers ENOENT although the parent is there, as in /proc, Node tries for ever. */
-async function createFolder(folder: string): Promise<void> {
-  if (await folderIsThere(folder)) return;
-  const above = dirname(folder);
-  await createFolder(above);
-  await mkdir(folder, folderMode).catch((error: unknown) => {
-    if (errnoOf(error) !== 'EEXIST') throw error;
-  });
-  // The new name lives in the folder above.
-  await syncFolder(above);
-}
-
-async function folderIsThere(folder: string): Promise<boolean> {
-  try {
-    return (await stat(folder)).isDirectory();
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
-    throw error;
   }
 }
 
@@ -98,13 +77,4 @@ async function unlinkIfThere(path: string): Promise<void> {
   await unlink(path).catch((error: unknown) => {
     if (errnoOf(error) !== 'ENOENT') throw error;
   });
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
