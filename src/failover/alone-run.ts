@@ -33,7 +33,9 @@ export function parkedMirrors(node: PairNode): readonly Parked[] {
 export async function goAloneWhereAllowed(node: PairNode): Promise<void> {
   const parked = parkedMirrors(node);
   const decisions = parked.map((one) => ({ ...one, decision: judgeAlone(node, one.view) }));
-  node.blockers = decisions.filter(({ decision }) => decision.action !== 'go').map(({ decision: { rule, because } }) => ({ rule, because }));
+  node.blockers = decisions
+    .filter(({ decision }) => decision.action !== 'go')
+    .map(({ decision: { rule, because } }) => ({ rule, because }));
   if (parked.length === 0) return;
   const permits: Permit[] = [];
   for (const { decision, ...one } of decisions) {

@@ -51,7 +51,8 @@ function decide(evidence: AloneEvidence): Verdict {
   if (evidence.peerBehind) return { action: 'go', rule: 'alone', because: "the peer's element is durably known to be old" };
   // What left was first made old durably, and is at most consistent when it starts again (rule element.start).
   if (evidence.peer === 'left') return { action: 'go', rule: 'node.leave', because: 'the peer was stopped cleanly' };
-  if (evidence.reachable) return { action: 'outdate', rule: 'outdate', because: 'a monitor link answers, so the peer must record that it is old' };
+  if (evidence.reachable)
+    return { action: 'outdate', rule: 'outdate', because: 'a monitor link answers, so the peer must record that it is old' };
   switch (evidence.whenAlone) {
     case 'continue':
       return onSilence(evidence.silence);
@@ -69,5 +70,10 @@ function decide(evidence: AloneEvidence): Verdict {
 function onSilence(silence: SilenceEvidence): Verdict {
   if (silence.silent)
     return { action: 'go', rule: 'alone', because: `every link was silent for a full deadline of ${String(silence.deadlineMs)} ms` };
-  return { action: 'wait', rule: 'serve.fresh', because: 'the links have not been silent for a full deadline yet', retryAtMs: silence.earliestMs };
+  return {
+    action: 'wait',
+    rule: 'serve.fresh',
+    because: 'the links have not been silent for a full deadline yet',
+    retryAtMs: silence.earliestMs,
+  };
 }

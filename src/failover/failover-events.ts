@@ -80,7 +80,9 @@ export type FailoverEvents = {
   'alone:decided': (event: AloneDecided) => void;
   'handover:finished': (event: HandoverFinished) => void;
   /** A recovery waits for its regeneration. */
-  'recover:progressed': (event: EventBase & { readonly doneBytes: number; readonly totalBytes: number; readonly remainingMs: number | null }) => void;
+  'recover:progressed': (
+    event: EventBase & { readonly doneBytes: number; readonly totalBytes: number; readonly remainingMs: number | null },
+  ) => void;
   'control:changed': (event: EventBase & { readonly control: Control }) => void;
   'epoch:raised': (event: EventBase & { readonly epoch: Epoch }) => void;
   'boot:decided': (event: EventBase & { readonly action: BootAction }) => void;

@@ -84,6 +84,7 @@ export function toJson(message: object): Json {
 
 function parse<T>(schema: z.ZodType<T>, body: Json, what: string): T {
   const parsed = schema.safeParse(body);
-  if (!parsed.success) throw new HotMirrorError('HM_PROTOCOL', `the peer sent a ${what} that makes no sense: ${z.prettifyError(parsed.error)}`);
+  if (!parsed.success)
+    throw new HotMirrorError('HM_PROTOCOL', `the peer sent a ${what} that makes no sense: ${z.prettifyError(parsed.error)}`);
   return parsed.data;
 }

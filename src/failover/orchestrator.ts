@@ -85,7 +85,13 @@ export class FailoverOrchestrator implements AsyncDisposable {
     this.#assertStarted();
     const { force = false, reason = 'an operator asked for a fallback', signal } = options;
     const overrides = checkRules(options.overrides ?? []);
-    await this.#commands.move(this.#node.record.homes.standby, { reason, force, overrides, regenerate: false, ...(signal ? { signal } : {}) });
+    await this.#commands.move(this.#node.record.homes.standby, {
+      reason,
+      force,
+      overrides,
+      regenerate: false,
+      ...(signal ? { signal } : {}),
+    });
   }
 
   /** Brings the service back to the home primary, waiting for its regeneration. Rejects as {@link FailoverOrchestrator.fallback}. */
@@ -175,7 +181,8 @@ export class FailoverOrchestrator implements AsyncDisposable {
     await this.#starting?.catch(() => undefined);
     const { epoch } = node.record;
     const served = node.serving;
-    if (served) await node.service.stop(epoch.number, 'the node is being stopped', { bestEffort: true, journalled: false }).catch(() => undefined);
+    if (served)
+      await node.service.stop(epoch.number, 'the node is being stopped', { bestEffort: true, journalled: false }).catch(() => undefined);
     await node.decide(async () => {
       if (node.serving) {
         node.serving = false;

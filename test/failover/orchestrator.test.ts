@@ -111,7 +111,16 @@ describe('FailoverOrchestrator', () => {
       const whys = world.seen.slice(before).flatMap(({ payload }) => ('why' in payload ? [payload.why] : []));
       expect(whys.slice(0, 2)).to.deep.equal(['takeover intent', 'takeover commit']);
       expect(world.beta.mirror.calls.filter((call) => call !== 'renewLease').slice(-2)).to.deep.equal(['seal', 'promote 2']);
-      expect(world.beta.platform.steps).to.deep.equal(['fence', 'notify', 'attach', 'fsck', 'mount', 'startServices', 'enableLogins', 'notify']);
+      expect(world.beta.platform.steps).to.deep.equal([
+        'fence',
+        'notify',
+        'attach',
+        'fsck',
+        'mount',
+        'startServices',
+        'enableLogins',
+        'notify',
+      ]);
       expect(world.beta.disks.get('m0')?.acknowledged).to.be.greaterThan(acknowledged);
       expect(world.events('mode:changed', 'beta')[0]).to.include({ mode: 'fallback', class: 2 });
       expect(world.events('takeover:decided', 'beta')[0]?.evidence).to.include({ peer: 'down', control: 'auto' });
@@ -146,7 +155,11 @@ describe('FailoverOrchestrator', () => {
       world = new World();
       world.start('alpha');
       world.start('beta');
-      await world.until(() => world.beta.mirror.state().resync !== null && world.alpha.orchestrator.status().epoch === 1, 5_000, 'a resync');
+      await world.until(
+        () => world.beta.mirror.state().resync !== null && world.alpha.orchestrator.status().epoch === 1,
+        5_000,
+        'a resync',
+      );
       world.crash('beta');
       world.start('beta');
       await world.until(() => world.serving.join() === 'alpha', 10_000, 'alpha serving');
@@ -540,7 +553,7 @@ describe('FailoverOrchestrator', () => {
       await world.run(1_000);
       expect(renewals()).to.be.greaterThan(before + 5);
       const report = world.beta.orchestrator.report() as { record: object };
-      world.beta.monitor.report = () => ({ ...report, record: { ...report.record, intent: { number: 2, owner: 'beta' } } }) as Json;
+      world.beta.monitor.report = () => ({ ...report, record: { ...report.record, intent: { number: 2, owner: 'beta' } } });
       await world.run(10);
       const during = renewals();
       await world.run(500);
@@ -563,7 +576,15 @@ describe('FailoverOrchestrator', () => {
         expect(await world.outcome(world.machine(from).orchestrator.fallback())).to.equal(null);
         expect(world.serving).to.deep.equal(['beta']);
         expect(world.alpha.platform.steps.slice(-4)).to.deep.equal(['stopServices', 'disableLogins', 'unmount', 'detach']);
-        expect(world.beta.platform.steps.slice(0, 7)).to.deep.equal(['notify', 'attach', 'fsck', 'mount', 'startServices', 'enableLogins', 'notify']);
+        expect(world.beta.platform.steps.slice(0, 7)).to.deep.equal([
+          'notify',
+          'attach',
+          'fsck',
+          'mount',
+          'startServices',
+          'enableLogins',
+          'notify',
+        ]);
         await world.until(() => world.events('handover:finished', 'alpha').length > 0, 2_000, 'the measurement');
         expect(world.events('handover:finished', 'alpha')[0]).to.include({ outcome: 'given' });
         expect(world.events('handover:finished', 'alpha')[0]?.withoutOwnerMs).to.be.within(1, 500);
@@ -579,7 +600,11 @@ describe('FailoverOrchestrator', () => {
         world.crash('alpha');
         await world.until(() => world.beta.orchestrator.status().service === 'running', 10_000, 'the takeover');
         world.start('alpha');
-        await world.until(() => world.alpha.mirror.state().resync !== null && !world.alpha.orchestrator.status().booting, 5_000, 'the resync');
+        await world.until(
+          () => world.alpha.mirror.state().resync !== null && !world.alpha.orchestrator.status().booting,
+          5_000,
+          'the resync',
+        );
         await world.run(110);
         expect(await world.outcome(world.machine(from).orchestrator.recover())).to.equal(null);
         expect(world.events('recover:progressed', 'beta')).to.not.deep.equal([]);

@@ -144,7 +144,8 @@ export class FakeMirror implements MirrorPort {
     if (this.#connection === 'connected' || this.#sealed || this.#dead) return;
     this.#clock.timer(this.#times.handshakeMs, () => {
       const peer = this.#link.other(this);
-      if (!peer || !this.#link.whole || peer.#sealed || peer.#dead || this.#sealed || this.#dead || this.#connection === 'connected') return;
+      if (!peer || !this.#link.whole || peer.#sealed || peer.#dead || this.#sealed || this.#dead || this.#connection === 'connected')
+        return;
       FakeMirror.#handshake(this, peer, this.#link.nextConnectionId());
     });
   }
@@ -255,7 +256,8 @@ export class FakeMirror implements MirrorPort {
 
   async goAlone(order: { readonly epoch: Epoch; readonly rule: Rule; readonly connectionId: string | null }): Promise<void> {
     await this.#arrive(`goAlone ${String(order.epoch.number)} ${order.rule}`);
-    if (this.#serving !== 'parked' || order.connectionId !== this.#connectionId) throw new HotMirrorError('HM_REFUSED', 'void', { rule: 'alone' });
+    if (this.#serving !== 'parked' || order.connectionId !== this.#connectionId)
+      throw new HotMirrorError('HM_REFUSED', 'void', { rule: 'alone' });
     if (compareEpochs(order.epoch, this.#disk.epoch) === 'lower') throw new HotMirrorError('HM_STALE_EPOCH', 'a higher epoch is known');
     this.#disk.epoch = order.epoch;
     this.#mint();

@@ -1,5 +1,4 @@
 import { MemoryArbiter } from '../../../src/arbiter/memory.ts';
-import type { Arbiter } from '../../../src/arbiter/arbiter.ts';
 import type { Clock, Timer } from '../../../src/clock/clock.ts';
 import { MemoryDevice } from '../../../src/device/memory.ts';
 import type { FailoverEvents } from '../../../src/failover/failover-events.ts';
@@ -193,7 +192,7 @@ export class World {
       mirrors: machine.mirrors,
       monitor: machine.monitor,
       platform: machine.platform,
-      arbiter: this.arbiter as Arbiter | null,
+      arbiter: this.arbiter,
       records: this.#store(machine),
       clock,
       random: new SeededRandom(this.seen.length + (name === 'alpha' ? 1 : 2)),
@@ -201,9 +200,9 @@ export class World {
     });
     machine.orchestrator = orchestrator;
     for (const event of eventNames) {
-      orchestrator.events.on(event, ((payload: Seen['payload']) => {
+      orchestrator.events.on(event, (payload: Seen['payload']) => {
         if (!clock.dead) this.seen.push({ node: name, event, payload });
-      }) as never);
+      });
     }
     void orchestrator.start().then(() => {
       machine.monitor.report = () => orchestrator.report();
