@@ -105,6 +105,7 @@ export function decodeFrameHeader(frame: Uint8Array): FrameHeader {
   const bytes = asBuffer(frame);
   const owner = owners[bytes.readUInt8(4)];
   if (owner === undefined || bytes.readUIntLE(5, 3) !== 0) throw malformed('a frame header carries unknown bits');
+  if ((owner === 'none') !== (bytes.readUInt32LE(0) === 0)) throw malformed('an epoch without owner, or an owner without epoch');
   return { epochNumber: bytes.readUInt32LE(0), owner, connectionId: bytes.toString('hex', 8, frameHeaderBytes) };
 }
 
