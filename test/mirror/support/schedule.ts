@@ -254,7 +254,7 @@ export class Schedule {
       'link:refused',
       'metadata:repaired',
     ] as const) {
-      mirror.on(name, (event: MirrorEvent) => {
+      mirror.events.on(name, (event: MirrorEvent) => {
         this.#tell(`    ${node} ${name}: ${event.text}`);
       });
     }
