@@ -145,6 +145,7 @@ export class FailoverOrchestrator implements AsyncDisposable {
     return planOf(this.#node, wish);
   }
 
+  /** What this node is and does now. */
   status(): FailoverStatus {
     return statusOf(this.#node);
   }
@@ -195,6 +196,7 @@ export class FailoverOrchestrator implements AsyncDisposable {
     await node.end();
   }
 
+  /** The same as `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -358,6 +358,7 @@ export class MirrorLink implements BlockDevice {
     return this.#closing;
   }
 
+  /** The same as `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -21,7 +21,7 @@ import type { MirrorLimits } from './options.ts';
 import { Resync } from './resync.ts';
 import type { Serving } from './serving.ts';
 import { SourceSession } from './source.ts';
-import type { ElementState, LinkState, MirrorRole } from './state.ts';
+import type { ElementState, DataLinkState, MirrorRole } from './state.ts';
 import { TargetSession } from './target.ts';
 import { malformed, wireVersion } from './wire.ts';
 import type { Message } from './wire.ts';
@@ -78,7 +78,7 @@ export class Replication {
   /** The peer durably recorded that it is behind (rule alone). */
   peerBehind = false;
   role: MirrorRole = 'none';
-  connection: LinkState = 'standalone';
+  connection: DataLinkState = 'standalone';
   connectionId: string | null = null;
   lostAtMs: number | null = null;
   readonly #options: ReplicationOptions;
