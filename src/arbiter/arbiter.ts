@@ -2,8 +2,7 @@ import type { Epoch } from '../epoch.ts';
 
 /** What an arbiter answered to a wish for an epoch. */
 export type GrantAnswer =
-  | { readonly granted: true; readonly epoch: Epoch }
-  | { readonly granted: false; readonly because: string; readonly current: Epoch };
+  { readonly granted: true; readonly epoch: Epoch } | { readonly granted: false; readonly because: string; readonly current: Epoch };
 
 /** What an arbiter can do. */
 export interface ArbiterCapabilities {

@@ -43,8 +43,16 @@ export async function goAloneWhereAllowed(node: PairNode): Promise<void> {
     else permits.push({ ...one, decision });
   }
   // Who needs no grant must not wait for one.
-  await goTogether(node, permits.filter(({ decision }) => decision.action !== 'ask-arbiter'), false);
-  await goTogether(node, permits.filter(({ decision }) => decision.action === 'ask-arbiter'), true);
+  await goTogether(
+    node,
+    permits.filter(({ decision }) => decision.action !== 'ask-arbiter'),
+    false,
+  );
+  await goTogether(
+    node,
+    permits.filter(({ decision }) => decision.action === 'ask-arbiter'),
+    true,
+  );
 }
 
 async function goTogether(node: PairNode, permits: readonly Permit[], grantNeeded: boolean): Promise<void> {
@@ -73,7 +81,14 @@ function noteDecision(node: PairNode, mirror: string, { action, rule, because, e
   const key = `${action} ${rule}`;
   if (node.aloneDecisions.get(mirror) === key) return;
   node.aloneDecisions.set(mirror, key);
-  node.emit('alone:decided', { class: 1, mirror, action, rule, evidence: { ...evidence }, text: `${mirror} without its peer: ${action}, ${because}` });
+  node.emit('alone:decided', {
+    class: 1,
+    mirror,
+    action,
+    rule,
+    evidence: { ...evidence },
+    text: `${mirror} without its peer: ${action}, ${because}`,
+  });
 }
 
 /** Has the peer record that its element is old (rule `outdate`). Whether it confirmed exactly this order. */
@@ -123,7 +138,8 @@ function nextEpoch(node: PairNode, arbiter: 'none' | 'unreachable' | Epoch, gran
 async function raise(node: PairNode, from: Epoch, next: Epoch): Promise<Epoch | null> {
   try {
     await node.keeper.change('alone', (record) => {
-      if (!node.serving || compareEpochs(record.epoch, from) !== 'equal') throw refusal('lineage.epoch', `the epoch is ${formatEpoch(record.epoch)} now`);
+      if (!node.serving || compareEpochs(record.epoch, from) !== 'equal')
+        throw refusal('lineage.epoch', `the epoch is ${formatEpoch(record.epoch)} now`);
       return withEpoch(record, next);
     });
     return next;

@@ -87,7 +87,9 @@ export class Arbitration {
   #ask<T>(question: (arbiter: Arbiter, signal: AbortSignal) => Promise<T>): Promise<T> {
     const arbiter = this.#arbiter;
     if (!arbiter) return Promise.reject(new TypeError('there is no arbiter'));
-    return within(this.#clock, { deadlineMs: this.#deadlineMs, code: 'HM_CONNECT_FAILED', what: 'the arbiter' }, (signal) => question(arbiter, signal));
+    return within(this.#clock, { deadlineMs: this.#deadlineMs, code: 'HM_CONNECT_FAILED', what: 'the arbiter' }, (signal) =>
+      question(arbiter, signal),
+    );
   }
 }
 

@@ -78,7 +78,13 @@ function showProgress(node: PairNode, shown: number): number {
   const totalBytes = running.reduce((sum, resync) => sum + resync.totalBytes, 0);
   const remaining = running.map((resync) => resync.remainingMs);
   const remainingMs = remaining.includes(null) ? null : Math.max(...remaining.map(Number));
-  node.emit('recover:progressed', { class: 0, doneBytes, totalBytes, remainingMs, text: `regenerated ${String(doneBytes)} of ${String(totalBytes)} bytes` });
+  node.emit('recover:progressed', {
+    class: 0,
+    doneBytes,
+    totalBytes,
+    remainingMs,
+    text: `regenerated ${String(doneBytes)} of ${String(totalBytes)} bytes`,
+  });
   return doneBytes;
 }
 
@@ -183,8 +189,8 @@ async function takeBack(node: PairNode, offered: Epoch, because: string): Promis
   await node.keeper.change('handover taken back', (record) =>
     record.released && compareEpochs(record.released, offered) === 'equal' ? withEpoch(record, next) : record,
   );
-  await node.orderAll('raising the epoch', (mirror) => mirror.raiseEpoch(node.record.epoch));
   finished(node, offered, 'refused', because);
+  await node.orderAll('raising the epoch', (mirror) => mirror.raiseEpoch(node.record.epoch));
 }
 
 /** Until the taker's service is up: nothing more can be done here, but the operator wants to know. */

@@ -42,7 +42,8 @@ function doubtAfter(node: PairNode, { probeSentMs }: PeerAnswer): void {
   if (node.serving) return;
   for (const mirror of node.mirrors) {
     const { connection, lostAtMs } = mirror.state();
-    if (connection !== 'connected' && lostAtMs !== null && probeSentMs > lostAtMs) doubt(node, mirror, 'the peer answered after the data link was lost');
+    if (connection !== 'connected' && lostAtMs !== null && probeSentMs > lostAtMs)
+      doubt(node, mirror, 'the peer answered after the data link was lost');
   }
 }
 
@@ -57,19 +58,21 @@ export function doubtAfterPause(node: PairNode, lateMs: number): void {
 function doubt(node: PairNode, mirror: MirrorPort, because: string): void {
   if (!isUptodate(mirror.state()) || node.doubted.has(mirror.name)) return;
   node.doubted.add(mirror.name);
-  node.order(mirror, 'doubt', () => mirror.doubt(because)).then(
-    () => {
-      node.doubted.delete(mirror.name);
-      node.wake();
-    },
-    (error: unknown) => {
-      node.failed(`doubting mirror ${mirror.name}`, error);
-      node.afterRetry(() => {
+  node
+    .order(mirror, 'doubt', () => mirror.doubt(because))
+    .then(
+      () => {
         node.doubted.delete(mirror.name);
-        doubt(node, mirror, because);
-      });
-    },
-  );
+        node.wake();
+      },
+      (error: unknown) => {
+        node.failed(`doubting mirror ${mirror.name}`, error);
+        node.afterRetry(() => {
+          node.doubted.delete(mirror.name);
+          doubt(node, mirror, because);
+        });
+      },
+    );
 }
 
 function isUptodate({ element }: MirrorView): boolean {

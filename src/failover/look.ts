@@ -289,7 +289,14 @@ function noteBlocked(node: PairNode, blockedBy: readonly Block[]): void {
   const [first] = blockedBy;
   if (same || !first) return;
   const evidence = { ...judgeTakeover(node, automaticWish).evidence };
-  node.emit('takeover:blocked', { class: 3, rule: first.rule, epoch: null, blockedBy, evidence, text: blockedBy.map(({ because }) => because).join('; ') });
+  node.emit('takeover:blocked', {
+    class: 3,
+    rule: first.rule,
+    epoch: null,
+    blockedBy,
+    evidence,
+    text: blockedBy.map(({ because }) => because).join('; '),
+  });
 }
 
 /** Rule `takeover.auto`: the monitor is paused while a resync runs towards this node. */

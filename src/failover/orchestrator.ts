@@ -201,4 +201,3 @@ export class FailoverOrchestrator implements AsyncDisposable {
     if (!this.#starting) throw new TypeError('start() first');
   }
 }
-

@@ -215,7 +215,9 @@ export class PairNode {
   /** Makes an epoch of the other node the own record's, and then the elements'. */
   async adoptEpoch(epoch: Epoch, homes: Homes | null, rule: Rule): Promise<void> {
     const before = this.record.epoch;
-    await this.keeper.change(rule, (record) => (epoch.number > record.epoch.number ? { ...withEpoch(record, epoch), homes: homes ?? record.homes } : record));
+    await this.keeper.change(rule, (record) =>
+      epoch.number > record.epoch.number ? { ...withEpoch(record, epoch), homes: homes ?? record.homes } : record,
+    );
     if (this.record.epoch.number !== before.number) await this.orderAll('raising the epoch', (mirror) => mirror.raiseEpoch(this.record.epoch));
   }
 

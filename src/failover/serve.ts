@@ -23,7 +23,12 @@ export async function serve(node: PairNode, order: ServeOrder): Promise<void> {
   node.booting = false;
   node.blockers = [];
   node.servingSinceMs = node.clock.nowMs();
-  node.emit('service:started', { class: order.alone ? 2 : 0, rule: order.rule, epoch, text: `${node.name} serves epoch ${formatEpoch(epoch)}: ${order.reason}` });
+  node.emit('service:started', {
+    class: order.alone ? 2 : 0,
+    rule: order.rule,
+    epoch,
+    text: `${node.name} serves epoch ${formatEpoch(epoch)}: ${order.reason}`,
+  });
   await promote(node, order);
 }
 

@@ -52,7 +52,7 @@ export const longestBackoffMs: number = 30_000;
 export class ServiceRunner {
   readonly #options: ServiceRunnerOptions;
   #state: ServiceState = 'stopped';
-  /** Ends the sequence that runs. */
+  /** The sequence that runs or ran last. */
   #running: { readonly abort: AbortController; readonly ended: Promise<unknown> } | null = null;
   /** Steps that this process has seen done and nothing has undone since. */
   readonly #inEffect = new Set<PlatformStep>();
@@ -94,24 +94,22 @@ export class ServiceRunner {
     const earlier = this.#running;
     earlier?.abort.abort(new HotMirrorError('HM_ABORTED', 'another sequence of steps takes precedence'));
     const abort = new AbortController();
+    const enter = (state: ServiceState): void => {
+      // Of a sequence that another has replaced nobody wants to know the end.
+      if (this.#running?.abort === abort) this.#enter(state);
+    };
     const outcome = (async () => {
       await earlier?.ended;
       abort.signal.throwIfAborted();
-      this.#enter(during);
-      try {
-        await work(abort.signal);
-        this.#enter(after);
-      } catch (error) {
-        this.#enter('failed');
-        throw error;
-      }
+      await work(abort.signal);
     })();
-    const mine = { abort, ended: outcome.catch(() => undefined) };
-    this.#running = mine;
-    void mine.ended.then(() => {
-      if (this.#running === mine) this.#running = null;
-    });
-    return outcome;
+    const ended = outcome.then(
+      () => enter(after),
+      () => enter('failed'),
+    );
+    this.#running = { abort, ended };
+    enter(during);
+    return Promise.all([outcome, ended]).then(() => undefined);
   }
 
   #enter(state: ServiceState): void {
@@ -134,7 +132,7 @@ export class ServiceRunner {
       }
       journal = await this.#journalled(step, 'start', journal, { epoch, reason, probeFirst }, signal);
     }
-    await this.#options.record(endJournal(journal, 'done'));
+    await this.#record(endJournal(journal, 'done'), signal);
     await this.#notify(epoch, `the service is up on ${this.#options.context.node}: ${reason}`, signal);
   }
 
@@ -150,7 +148,7 @@ export class ServiceRunner {
       }
     }
     if (!options.journalled) return;
-    const recorded = this.#options.record(endJournal(journal, 'done'));
+    const recorded = this.#record(endJournal(journal, 'done'), signal);
     await (options.bestEffort ? recorded.catch(() => undefined) : recorded);
   }
 
@@ -163,8 +161,7 @@ export class ServiceRunner {
     signal: AbortSignal,
   ): Promise<Journal> {
     const begun = stepBegins(journal, step);
-    await this.#options.record(begun);
-    signal.throwIfAborted();
+    await this.#record(begun, signal);
     try {
       await this.#run(step, sequence, this.#context(step, how.epoch, how.reason), signal, how.probeFirst);
     } catch (error) {
@@ -173,13 +170,12 @@ export class ServiceRunner {
     }
     if (sequence === 'start') this.#inEffect.add(step);
     const ended = stepEnds(begun, step);
-    await this.#options.record(ended);
-    signal.throwIfAborted();
+    await this.#record(ended, signal);
     return ended;
   }
 
   async #failed(step: PlatformStep, journal: Journal, how: { readonly epoch: number; readonly reason: string }, signal: AbortSignal): Promise<void> {
-    await this.#options.record(journal).catch(() => undefined);
+    await this.#record(journal, signal).catch(() => undefined);
     await this.#notify(how.epoch, `${step} failed on ${this.#options.context.node} and nothing above it was done: ${how.reason}`, signal);
   }
 
@@ -193,7 +189,7 @@ export class ServiceRunner {
 
   /** One step with its retries. */
   async #run(step: PlatformStep, sequence: StepNews['sequence'], context: StepContext, signal: AbortSignal, probeFirst: boolean): Promise<void> {
-    const { clock, platform, stepDeadlineMs, stepRetries, onStep } = this.#options;
+    const { clock, platform, stepDeadlineMs, onStep } = this.#options;
     const action = platform.actions[step];
     let attempts = 0;
     const attempt = async (): Promise<void> => {
@@ -204,19 +200,39 @@ export class ServiceRunner {
       await within(clock, { deadlineMs: stepDeadlineMs, code: 'HM_STEP_TIMEOUT', what: step, signal }, (inner) => action.run(context, inner));
     };
     try {
-      await pRetry(() => attempt().catch((error: unknown) => Promise.reject(signal.aborted ? new AbortError(asError(error)) : asError(error))), {
-        retries: stepRetries,
-        minTimeout: 0,
-        factor: 1,
-        onFailedAttempt: ({ retriesLeft }) => (retriesLeft > 0 ? sleep(clock, Math.min(longestBackoffMs, firstBackoffMs * 2 ** (attempts - 1)), signal) : undefined),
-      });
+      await this.#retried(attempt, signal);
     } catch (error) {
-      if (signal.aborted) throw signal.reason;
+      signal.throwIfAborted();
       const failure = HotMirrorError.from(error, 'HM_STEP_FAILED', step);
       onStep('failed', { step, sequence, attempt: attempts, error: failure });
       throw failure;
     }
     onStep('finished', { step, sequence, attempt: attempts });
+  }
+
+  /** An entry of the journal: no step is run, and none counts as done, without it. */
+  async #record(journal: Journal, signal: AbortSignal): Promise<void> {
+    await this.#retried(() => this.#options.record(journal), signal);
+    signal.throwIfAborted();
+  }
+
+  /** Tries again after a growing wait, as often as configured; ends with the signal. */
+  async #retried(attempt: () => Promise<unknown>, signal: AbortSignal): Promise<void> {
+    const { clock, stepRetries } = this.#options;
+    const once = async (): Promise<void> => {
+      try {
+        await attempt();
+      } catch (error) {
+        throw signal.aborted ? new AbortError(asError(signal.reason)) : asError(error);
+      }
+    };
+    await pRetry(once, {
+      retries: stepRetries,
+      minTimeout: 0,
+      factor: 1,
+      onFailedAttempt: ({ attemptNumber, retriesLeft }) =>
+        retriesLeft > 0 ? sleep(clock, Math.min(longestBackoffMs, firstBackoffMs * 2 ** (attemptNumber - 1)), signal) : undefined,
+    });
   }
 
   /** A probe that fails or hangs tells nothing. */

@@ -128,6 +128,7 @@ async function sealAndCommit(node: PairNode, wish: TakeoverWish, run: TakeoverRu
         () => false,
       );
       asked.fence = fenced ? 'granted' : 'refused';
+      requireUndisturbed(node, wish, run);
     }
     requireAllowed(node, wish, judgeTakeover(node, wish, views, asked));
     await node.keeper.change('takeover commit', (record) => {
@@ -158,7 +159,13 @@ function requireUndisturbed(node: PairNode, wish: TakeoverWish, run: TakeoverRun
 /** The intent is taken back durably first: a grant that may yet be committed must stay this node's. */
 async function abortTakeover(node: PairNode, next: Epoch, cause: unknown): Promise<void> {
   const error = HotMirrorError.from(cause, 'HM_INTERNAL', 'the takeover');
-  node.emit('takeover:aborted', { class: 0, rule: (error.rule as Rule | undefined) ?? 'takeover.commit', epoch: next, blockedBy: [], text: error.message });
+  node.emit('takeover:aborted', {
+    class: 0,
+    rule: (error.rule as Rule | undefined) ?? 'takeover.commit',
+    epoch: next,
+    blockedBy: [],
+    text: error.message,
+  });
   await clearIntent(node);
   await unseal(node);
 }

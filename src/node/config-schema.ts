@@ -47,10 +47,13 @@ const devicePath = path.superRefine(
   custom((text) => (/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? 'must be a path; devices behind URLs are not in this version' : null)),
 );
 
-const commandLine = {
-  argv: z.array(z.string()).min(1).meta({ description: 'Program and arguments; no shell is involved.' }),
+const argv = z.array(z.string()).min(1).meta({ description: 'Program and arguments; no shell is involved.' });
+const stepCommand = z.strictObject({
+  argv,
   deadlineMs: durationMs.optional(),
-};
+  probe: argv.optional().meta({ description: 'Exits with 0 when the step is in effect, 1 when not.' }),
+  successCodes: z.array(z.int().min(0).max(255)).min(1).optional().meta({ description: 'Default: 0; for fsck also 1. For fence always 0.' }),
+});
 
 const platform = z
   .discriminatedUnion(
@@ -59,7 +62,7 @@ const platform = z
       z.strictObject({ kind: z.literal('none') }),
       z.strictObject({
         kind: z.literal('command'),
-        commands: z.partialRecord(z.enum(platformSteps), z.strictObject({ ...commandLine, probe: z.strictObject(commandLine).optional() })),
+        commands: z.partialRecord(z.enum(platformSteps), stepCommand),
       }),
     ],
     { error: notYet(['linux'], ['none', 'command']) },
@@ -157,13 +160,11 @@ export interface FileFailover {
   readonly stepRetries: number;
 }
 
-interface FileCommandLine {
+interface FileCommand {
   readonly argv: readonly string[];
   readonly deadlineMs?: number | undefined;
-}
-
-interface FileCommand extends FileCommandLine {
-  readonly probe?: FileCommandLine | undefined;
+  readonly probe?: readonly string[] | undefined;
+  readonly successCodes?: readonly number[] | undefined;
 }
 
 /** The file's form: all of it where nothing is wrong, else those sections that are well-formed, so that one mistake does not hide the others. */

@@ -7,8 +7,8 @@ import { openStateFile } from '../device/state-file.ts';
 import { FailoverOrchestrator } from '../failover/orchestrator.ts';
 import { DurablePairRecordStore, pairRecordBytes } from '../failover/pair-record-store.ts';
 import { HeartbeatMonitor } from '../heartbeat/heartbeat-monitor.ts';
-import { commandPlatform } from '../platform/command.ts';
-import { nonePlatform } from '../platform/none.ts';
+import { CommandPlatform } from '../platform/command.ts';
+import { NonePlatform } from '../platform/none.ts';
 import type { PlatformActions } from '../platform/platform-actions.ts';
 import { homesOf, peerOf } from './config.ts';
 import type { PairConfig } from './config.ts';
@@ -207,7 +207,7 @@ function makeOrchestrator(
     homes: Object.fromEntries(Object.entries(config.nodes).map(([name, { home }]) => [name, home])),
     mirrors: [...mirrors.values()],
     monitor,
-    platform: platformOf(config, events),
+    platform: platformOf(config, clock, events),
     arbiter: arbiterOf(config),
     records: new DurablePairRecordStore(record),
     clock,
@@ -216,9 +216,11 @@ function makeOrchestrator(
   });
 }
 
-function platformOf({ failover: { platform } }: PairConfig, events: NodeEvents): PlatformActions {
-  if (platform.kind === 'command') return commandPlatform(platform.commands);
-  return nonePlatform((text) => events.append('step:skipped', { class: 0, text }));
+function platformOf({ failover: { platform } }: PairConfig, clock: ProgramOptions['clock'], events: NodeEvents): PlatformActions {
+  if (platform.kind === 'command') return new CommandPlatform({ steps: platform.commands, clock });
+  return new NonePlatform(({ step, reason }) => {
+    events.append('step:skipped', { class: 0, text: `${step}: nothing is configured (${reason})` });
+  });
 }
 
 function arbiterOf({ failover: { arbiter } }: PairConfig): Arbiter | null {

@@ -3,6 +3,7 @@ import { open, unlink } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { Random } from '../clock/random.ts';
+import { syncFolder } from '../device/folder.ts';
 import { HotMirrorError } from '../errors.ts';
 
 /** Length of the pair's shared key. */
@@ -70,15 +71,6 @@ export async function readKeyFile(file: string): Promise<Uint8Array> {
 
 function invalid(message: string): HotMirrorError {
   return new HotMirrorError('HM_KEY_INVALID', message, { rule: 'trust' });
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 function hasCode(error: unknown, code: string): boolean {

@@ -475,7 +475,7 @@ describe('command line', () => {
     it('demo: ends by its verdict', async () => {
       const demo = (passed: boolean): Promise<Ran> =>
         run(['demo'], { programs: { ...noPrograms, demo: ({ tell }) => (tell('killed'), Promise.resolve({ passed, text: 'verdict' })) } });
-      expect(await demo(true)).to.deep.equal({ code: 0, out: 'verdict\n', err: 'killed\n' });
+      expect(await demo(true)).to.deep.equal({ code: 0, out: 'killed\nverdict\n', err: '' });
       expect((await demo(false)).code).to.equal(1);
     });
   });

@@ -249,7 +249,9 @@ describe('FailoverOrchestrator', () => {
       await world.run(3_000);
       const error = await world.outcome(world.beta.orchestrator.fallback());
       expect(refused(error)).to.equal('HM_REFUSED takeover.dead');
-      expect((error as HotMirrorError).details).to.have.property('blockedBy').with.length(2);
+      expect((error as HotMirrorError).details)
+        .to.have.property('blockedBy')
+        .with.length(2);
       expect(await world.outcome(world.beta.orchestrator.fallback({ force: true, reason: 'alpha burnt down' }))).to.equal(null);
       expect(world.beta.completes()).to.equal(true);
     });
@@ -288,7 +290,11 @@ describe('FailoverOrchestrator', () => {
       expect(world.events('step:failed', 'beta')[0]).to.include({ step: 'mount', class: 3, attempt: 3 });
       expect(world.beta.platform.steps).to.deep.equal(['notify', 'attach', 'fsck', 'mount', 'mount', 'mount', 'notify']);
       expect(world.beta.orchestrator.status()).to.include({ serving: true, service: 'failed' });
-      expect(world.beta.orchestrator.snapshot().record.journal).to.deep.include({ state: 'failed', running: 'mount', done: ['notify', 'attach', 'fsck'] });
+      expect(world.beta.orchestrator.snapshot().record.journal).to.deep.include({
+        state: 'failed',
+        running: 'mount',
+        done: ['notify', 'attach', 'fsck'],
+      });
       expect(await world.outcome(world.beta.orchestrator.fallback())).to.equal(null);
       expect(world.beta.platform.steps.slice(7)).to.deep.equal(['mount', 'startServices', 'enableLogins', 'notify']);
     });
@@ -370,7 +376,8 @@ describe('FailoverOrchestrator', () => {
       expect(refused(await ask({ mirror: 'm9' }))).to.equal('HM_REFUSED outdate');
       expect(refused(await ask({ nonce: 7 }))).to.equal('HM_PROTOCOL ');
       expect(world.alpha.mirror.state().element).to.equal('uptodate');
-      expect(await world.alpha.orchestrator.answer(order).then((answer) => answer, String)).to.be.a('string');
+      expect(await ask({})).to.equal(null);
+      expect(world.alpha.mirror.state().element).to.equal('outdated');
     });
 
     it('serve.fresh: with whenAlone continue nothing completes before a full deadline of silence', async () => {
@@ -477,11 +484,13 @@ describe('FailoverOrchestrator', () => {
       world = new World({ policy: { whenAlone: 'freeze' } });
       await world.settle();
       world.partition();
-      await world.outcome(world.beta.orchestrator.fallback({ force: true }));
+      await world.run(3_000);
+      expect(await world.outcome(world.beta.orchestrator.fallback({ force: true }))).to.equal(null);
       expect(world.beta.completes()).to.equal(true);
       expect(world.alpha.completes()).to.equal(false);
       world.network.whole = true;
-      await world.until(() => !world.alpha.orchestrator.status().serving, 1_000, 'alpha passive');
+      await world.until(() => world.events('service:stopped', 'alpha').length > 0, 1_000, 'alpha passive');
+      expect(world.alpha.orchestrator.status().serving).to.equal(false);
       expect(world.events('service:stopped', 'alpha')[0]).to.include({ rule: 'lineage.epoch', class: 2 });
       world.mendData();
       await world.until(() => world.calm(), 10_000, 'a calm pair');
@@ -497,9 +506,9 @@ describe('FailoverOrchestrator', () => {
       await world.run(5_000);
       // What the documentation says of this configuration.
       expect(world.violations).to.not.deep.equal([]);
-      world.violations = [];
       world.network.whole = true;
-      await world.until(() => world.machines.every((machine) => !machine.completes()), 1_000, 'nobody serving');
+      await world.until(() => world.machines.every((machine) => !machine.completes()), 200, 'nobody serving');
+      world.forgive();
       await world.run(1_000);
       for (const machine of world.machines) {
         expect(machine.orchestrator.status()).to.include({ serving: false, service: 'stopped' });
@@ -571,6 +580,7 @@ describe('FailoverOrchestrator', () => {
         await world.until(() => world.beta.orchestrator.status().service === 'running', 10_000, 'the takeover');
         world.start('alpha');
         await world.until(() => world.alpha.mirror.state().resync !== null && !world.alpha.orchestrator.status().booting, 5_000, 'the resync');
+        await world.run(110);
         expect(await world.outcome(world.machine(from).orchestrator.recover())).to.equal(null);
         expect(world.events('recover:progressed', 'beta')).to.not.deep.equal([]);
         expect(world.alpha.orchestrator.status()).to.include({ serving: true, mode: 'normal', epoch: 3, service: 'running' });
@@ -695,7 +705,7 @@ describe('FailoverOrchestrator', () => {
       await world.run(50);
       for (const machine of world.machines) expect(machine.orchestrator.plan('fallback').blockedBy[0]?.rule).to.equal('handover');
       world.crash('alpha');
-      await world.run(1_500);
+      await world.run(3_000);
       expect(world.beta.orchestrator.plan('fallback')).to.deep.include({ way: 'takeover' });
       expect(world.beta.orchestrator.plan('fallback').blockedBy.map(({ rule }) => rule)).to.deep.equal(['takeover.uptodate']);
       expect(world.alpha.writes).to.be.at.most(writes + 1);
@@ -721,7 +731,9 @@ describe('FailoverOrchestrator', () => {
       for (const machine of world.machines) for (const mirror of machine.mirrors) mirror.crash();
       world.alpha.monitor.crash();
       await world.run(2_000);
-      expect(world.seen.filter(({ node }) => node === 'alpha').length).to.equal(world.seen.slice(0, after).filter(({ node }) => node === 'alpha').length);
+      expect(world.seen.filter(({ node }) => node === 'alpha').length).to.equal(
+        world.seen.slice(0, after).filter(({ node }) => node === 'alpha').length,
+      );
       expect(world.clock.pendingTimers).to.equal(0);
     });
 

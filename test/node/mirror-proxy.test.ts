@@ -86,7 +86,7 @@ describe('mirror in another thread', () => {
     expect(mirror.orders).to.deep.equal([
       'open',
       { epoch, alone: false },
-      { epoch, rule: 'alone' },
+      { epoch, rule: 'alone', connectionId: null },
       'demote',
       'seal',
       'unseal',
