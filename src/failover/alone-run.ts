@@ -73,6 +73,8 @@ function judgeAlone(node: PairNode, view: MirrorView): AloneDecision {
     peer: node.monitor.peerState(),
     reachable: node.monitor.reachable(),
     silence: node.monitor.freshSilence(view.lostAtMs ?? node.servingSinceMs),
+    lostAtMs: view.lostAtMs ?? node.servingSinceMs,
+    nowMs: node.clock.nowMs(),
     whenAlone: node.policy.whenAlone,
     operator: node.operatorWord !== null,
     overrides: node.operatorWord?.overrides ?? [],

@@ -4,6 +4,9 @@ import type { PeerState, SilenceEvidence } from './ports.ts';
 /** What decides when no link answers. */
 export type WhenAlone = 'continue' | 'freeze' | 'arbiter';
 
+/** The part of the deadline that a lost data link is given to come back while the peer answers on another link. */
+export const reconnectPart = 0.25;
+
 /** What the rule `alone` looks at for one mirror of a serving node that lost its data link. Plain data. */
 export interface AloneEvidence {
   readonly mirror: string;
@@ -13,6 +16,9 @@ export interface AloneEvidence {
   /** Any monitor link is up. */
   readonly reachable: boolean;
   readonly silence: SilenceEvidence;
+  /** When the data link was lost, and now, by the own clock. */
+  readonly lostAtMs: number;
+  readonly nowMs: number;
   readonly whenAlone: WhenAlone;
   /** An operator lets this node go on. */
   readonly operator: boolean;
@@ -65,6 +71,15 @@ function decide(evidence: AloneEvidence): Verdict {
       }
       return { action: 'ask-arbiter', rule: 'arbiter.cas', because: 'no link answers: the arbiter decides' };
   }
+}
+
+/** A connection that broke is often back at once, and roles change by a new one: not every loss is worth an epoch. */
+function onAnswer({ lostAtMs, nowMs, silence }: AloneEvidence): Verdict {
+  const earliestMs = lostAtMs + silence.deadlineMs * reconnectPart;
+  if (nowMs < earliestMs) {
+    return { action: 'wait', rule: 'serve.fresh', because: 'a monitor link answers, and the data link may be back in a moment', retryAtMs: earliestMs };
+  }
+  return { action: 'outdate', rule: 'outdate', because: 'a monitor link answers, so the peer must record that it is old' };
 }
 
 function onSilence(silence: SilenceEvidence): Verdict {
