@@ -16,8 +16,8 @@ export interface AloneEvidence {
   /** Any monitor link is up. */
   readonly reachable: boolean;
   readonly silence: SilenceEvidence;
-  /** When the data link was lost, and now, by the own clock. */
-  readonly lostAtMs: number;
+  /** The later of the loss of the data link and the first answer since on a monitor link; and now, by the own clock. */
+  readonly reconnectFromMs: number;
   readonly nowMs: number;
   readonly whenAlone: WhenAlone;
   /** An operator lets this node go on. */
@@ -57,8 +57,7 @@ function decide(evidence: AloneEvidence): Verdict {
   if (evidence.peerBehind) return { action: 'go', rule: 'alone', because: "the peer's element is durably known to be old" };
   // What left was first made old durably, and is at most consistent when it starts again (rule element.start).
   if (evidence.peer === 'left') return { action: 'go', rule: 'node.leave', because: 'the peer was stopped cleanly' };
-  if (evidence.reachable)
-    return { action: 'outdate', rule: 'outdate', because: 'a monitor link answers, so the peer must record that it is old' };
+  if (evidence.reachable) return onAnswer(evidence);
   switch (evidence.whenAlone) {
     case 'continue':
       return onSilence(evidence.silence);
@@ -74,8 +73,8 @@ function decide(evidence: AloneEvidence): Verdict {
 }
 
 /** A connection that broke is often back at once, and roles change by a new one: not every loss is worth an epoch. */
-function onAnswer({ lostAtMs, nowMs, silence }: AloneEvidence): Verdict {
-  const earliestMs = lostAtMs + silence.deadlineMs * reconnectPart;
+function onAnswer({ reconnectFromMs, nowMs, silence }: AloneEvidence): Verdict {
+  const earliestMs = reconnectFromMs + silence.deadlineMs * reconnectPart;
   if (nowMs < earliestMs) {
     return { action: 'wait', rule: 'serve.fresh', because: 'a monitor link answers, and the data link may be back in a moment', retryAtMs: earliestMs };
   }

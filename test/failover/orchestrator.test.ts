@@ -627,6 +627,22 @@ describe('FailoverOrchestrator', () => {
       expect(world.beta.orchestrator.status().service).to.equal('running');
     });
 
+    it('a wait that is given up rejects with HM_ABORTED: before the service is stopped nothing changes, afterwards the move goes on', async () => {
+      world = new World();
+      await world.settle();
+      const given = new AbortController();
+      given.abort();
+      expect(refused(await world.outcome(world.alpha.orchestrator.fallback({ signal: given.signal })))).to.equal('HM_ABORTED ');
+      await world.run(1_000);
+      expect(world.serving).to.deep.equal(['alpha']);
+      const later = new AbortController();
+      const wait = world.alpha.orchestrator.fallback({ signal: later.signal });
+      await world.until(() => world.alpha.platform.steps.includes('stopServices'), 1_000, 'the stop');
+      later.abort();
+      expect(refused(await world.outcome(wait))).to.equal('HM_ABORTED ');
+      await world.until(() => world.serving.join() === 'beta' && world.calm(), 5_000, 'beta serving');
+    });
+
     it('switchover goes either way, and there and back leaves the pair as it was', async () => {
       world = new World();
       await world.settle();
@@ -727,7 +743,7 @@ describe('FailoverOrchestrator', () => {
         expect(plan.steps.map(({ node, step }) => `${node} ${step}`)).to.include.members(['alpha demote', 'beta promote']);
       }
       world.cutData();
-      await world.run(50);
+      await world.run(1_000);
       for (const machine of world.machines) expect(machine.orchestrator.plan('fallback').blockedBy[0]?.rule).to.equal('handover');
       world.crash('alpha');
       await world.run(3_000);
