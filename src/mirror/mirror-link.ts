@@ -144,7 +144,7 @@ export class MirrorLink implements BlockDevice {
       try {
         this.#assertOwnEpoch(epoch);
         await this.#readyToServe(replication, force);
-        await store.update(() => ({ epoch, servedEpoch: epoch.number, inUse: true, state: 'consistent' }));
+        await store.update(() => ({ epoch, servedEpoch: epoch.number, inUse: true, crashed: false, state: 'consistent' }));
         // A connection, or a higher epoch, may have come meanwhile.
         await this.#readyToServe(replication, force);
         this.#assertOwnEpoch(epoch);

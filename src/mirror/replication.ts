@@ -427,6 +427,8 @@ export class Replication {
 
   async #prepareSource(agreement: Agreement, theirs: LineageView): Promise<Start> {
     const { store, random } = this.#options;
+    // The resync clears a bit when the target holds the extent durably; what this element holds only in a cache would then be said to be equal.
+    await this.#flushElement();
     let resyncId = agreement.rule === 'resync.progress' ? store.metadata.resyncId : null;
     if (agreement.scope === 'full') {
       resyncId = randomHex(random, generationBytes);
@@ -434,11 +436,21 @@ export class Replication {
       await store.persistDirty();
     }
     const { metadata } = store;
-    if (metadata.resyncId !== resyncId || !metadata.inUse || metadata.state !== 'consistent') {
-      await store.update(() => ({ resyncId, inUse: true, state: 'consistent' }));
+    // What a crash may have lost here is settled by the decision itself; were it not, the next decision could be another one.
+    if (metadata.resyncId !== resyncId || !metadata.inUse || metadata.crashed || metadata.state !== 'consistent') {
+      await store.update(() => ({ resyncId, inUse: true, crashed: false, state: 'consistent' }));
     }
     this.peerElement = theirs.state === 'uptodate' ? 'consistent' : theirs.state;
     return { mirrorId: metadata.mirrorId ?? '', sizeBytes: metadata.sizeBytes, resyncId };
+  }
+
+  #flushElement(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#options.device.flush((error) => {
+        if (error) reject(error);
+        else resolve();
+      });
+    });
   }
 
   /** Rule resync.begin. */
