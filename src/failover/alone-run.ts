@@ -37,13 +37,8 @@ export async function goAloneWhereAllowed(node: PairNode): Promise<void> {
     .filter(({ decision }) => decision.action !== 'go')
     .map(({ decision: { rule, because } }) => ({ rule, because }));
   if (parked.length === 0) return;
-  const permits: Permit[] = [];
-  for (const { decision, ...one } of decisions) {
-    noteDecision(node, one.view.name, decision);
-    if (decision.action === 'wait') node.wakeAt(decision.retryAtMs ?? node.clock.nowMs() + waitMs);
-    else if (decision.action === 'outdate' && !(await outdatePeer(node, one))) node.retryLater();
-    else permits.push({ ...one, decision });
-  }
+  const asked = await Promise.all(decisions.map((one) => permitOf(node, one)));
+  const permits = asked.filter((permit) => permit !== null);
   // Who needs no grant must not wait for one.
   await goTogether(
     node,
@@ -55,6 +50,19 @@ export async function goAloneWhereAllowed(node: PairNode): Promise<void> {
     permits.filter(({ decision }) => decision.action === 'ask-arbiter'),
     true,
   );
+}
+
+/** What the decision comes to, once the peer has been asked where it must be. */
+async function permitOf(node: PairNode, permit: Permit): Promise<Permit | null> {
+  const { decision, view } = permit;
+  noteDecision(node, view.name, decision);
+  if (decision.action === 'wait') {
+    node.wakeAt(decision.retryAtMs ?? node.clock.nowMs() + waitMs);
+    return null;
+  }
+  if (decision.action !== 'outdate' || (await outdatePeer(node, permit))) return permit;
+  node.retryLater();
+  return null;
 }
 
 async function goTogether(node: PairNode, permits: readonly Permit[], grantNeeded: boolean): Promise<void> {

@@ -322,10 +322,10 @@ export class PairNode {
     this.failed('a report', error);
   }
 
-  /** Runs `again` after {@link retryMs}, unless this node is closed. */
-  afterRetry(again: () => void): void {
+  /** Runs `task` after a while, unless this node is closed by then. */
+  afterDelay(delayMs: number, task: () => void): void {
     if (this.closed) return;
-    void sleep(this.clock, retryMs, this.ended.signal).then(again, () => undefined);
+    void sleep(this.clock, delayMs, this.ended.signal).then(task, () => undefined);
   }
 
   /** Emits `mode:changed` where the mode is another one now. */

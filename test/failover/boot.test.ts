@@ -74,7 +74,7 @@ function mayServe(evidence: BootEvidence): boolean {
   const equal = compareEpochs(own.epoch, peer.record.epoch) === 'equal' && !peer.record.intent && !peer.serving;
   const highest = elementEpoch.number <= own.epoch.number && peer.elementEpoch.number <= own.epoch.number;
   const granted = typeof arbiter === 'string' || arbiter.number <= own.epoch.number;
-  const released = peer.record.released !== null || own.released !== null;
+  const released = peer.record.released !== null;
   return equal && highest && elements === 'uptodate' && (granted || released);
 }
 

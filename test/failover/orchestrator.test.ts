@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 
+import { OperatorArbiter } from '../../src/arbiter/operator.ts';
 import type { HotMirrorError } from '../../src/errors.ts';
 import type { Json } from '../../src/failover/ports.ts';
 import { World } from './support/world.ts';
@@ -189,15 +190,24 @@ describe('FailoverOrchestrator', () => {
       expect(world.beta.orchestrator.status().blockedBy.map(({ rule }) => rule)).to.deep.equal(['takeover.uptodate']);
     });
 
-    it('element.start: a node that stood still longer than the deadline doubts its own elements', async () => {
+    it('element.start: a node that stood still longer than the deadline doubts its own elements until their connection has proved itself', async () => {
       world = new World();
       await world.settle();
+      await world.run(2_000);
+      const doubted = (): readonly string[] => world.beta.orchestrator.snapshot().doubted;
       world.beta.monitor.oversleep(900);
-      await world.run(10);
-      expect(world.beta.mirror.state().element).to.equal('uptodate');
+      expect(doubted()).to.deep.equal([]);
       world.beta.monitor.oversleep(1_100);
-      await world.run(10);
+      expect(doubted()).to.deep.equal(['m0']);
+      await world.run(1_100);
+      expect(doubted()).to.deep.equal([]);
+      expect(world.beta.mirror.state().element).to.equal('uptodate');
+      // The connection turns out to be dead: what happened meanwhile is unknown here.
+      world.beta.monitor.oversleep(1_100);
+      world.crash('alpha');
+      await world.run(3_000);
       expect(world.beta.mirror.state().element).to.equal('consistent');
+      expect(world.beta.orchestrator.status().blockedBy[0]?.rule).to.equal('takeover.uptodate');
     });
 
     it('takeover.fence: a fence that fails blocks, and the intent and the seal are taken back', async () => {
@@ -269,6 +279,22 @@ describe('FailoverOrchestrator', () => {
       expect(world.beta.completes()).to.equal(true);
     });
 
+    it('arbiter.cas: with a person as the arbiter a takeover waits for the approval, hand-overs need none', async () => {
+      const arbiter = new OperatorArbiter();
+      world = new World({ otherArbiter: arbiter, policy: { whenAlone: 'arbiter' } });
+      await world.settle();
+      expect(await world.outcome(world.alpha.orchestrator.switchover())).to.equal(null);
+      await world.until(() => world.calm(), 5_000, 'a calm pair');
+      world.crash('beta');
+      await world.run(60_000);
+      const [block] = world.alpha.orchestrator.status().blockedBy;
+      expect(block?.rule).to.equal('takeover.arbiter');
+      // Asked again ever less often.
+      expect(world.events('takeover:decided', 'alpha').length).to.be.within(3, 10);
+      arbiter.approve({ number: 3, owner: 'alpha' });
+      await world.until(() => world.serving.join() === 'alpha', 31_000, 'the takeover');
+    }).timeout(10_000);
+
     it('force lifts neither takeover.arbiter nor takeover.fence: they need their own words', async () => {
       world = new World({ arbiter: true, fence: true });
       await world.settle();
@@ -330,6 +356,32 @@ describe('FailoverOrchestrator', () => {
       expect(world.beta.platform.steps.filter((step) => step === 'mount')).to.have.length(1);
     });
 
+    it('goes on after a crash of its process where it was, by what the probes find', async () => {
+      world = new World({ policy: { bootAlone: 'serve' } });
+      await world.settle();
+      world.beta.platform.script('startServices', 'hang');
+      world.crash('alpha');
+      await world.until(() => world.beta.platform.steps.includes('startServices'), 20_000, 'the services');
+      world.kill('beta');
+      const before = world.beta.platform.steps.length;
+      world.start('beta');
+      await world.until(() => world.beta.orchestrator.status().service === 'running', 20_000, 'the service');
+      // Attached and mounted still; a mounted file system is not checked again.
+      expect(world.beta.platform.steps.slice(before)).to.deep.equal(['notify', 'startServices', 'enableLogins', 'notify']);
+    });
+
+    it('a node that lost the service while its process was down stops what is still up', async () => {
+      world = new World();
+      await world.settle();
+      world.kill('alpha');
+      await world.until(() => world.serving.join() === 'beta', 10_000, 'the takeover');
+      expect(world.alpha.platform.isInEffect('startServices')).to.equal(true);
+      world.start('alpha');
+      await world.until(() => world.alpha.platform.isInEffect('detach'), 5_000, 'the stop');
+      expect(world.alpha.platform.isInEffect('startServices')).to.equal(false);
+      await world.until(() => world.calm(), 5_000, 'a calm pair');
+    });
+
     it('a message that cannot be delivered does not keep the service down', async () => {
       world = new World();
       await world.settle();
@@ -389,7 +441,8 @@ describe('FailoverOrchestrator', () => {
       expect(refused(await ask({ mirror: 'm9' }))).to.equal('HM_REFUSED outdate');
       expect(refused(await ask({ nonce: 7 }))).to.equal('HM_PROTOCOL ');
       expect(world.alpha.mirror.state().element).to.equal('uptodate');
-      expect(await ask({})).to.equal(null);
+      world.partition();
+      expect(await ask({ connectionId: world.alpha.mirror.state().connectionId })).to.equal(null);
       expect(world.alpha.mirror.state().element).to.equal('outdated');
     });
 

@@ -1,4 +1,5 @@
 import { MemoryArbiter } from '../../../src/arbiter/memory.ts';
+import type { Arbiter } from '../../../src/arbiter/arbiter.ts';
 import type { Clock, Timer } from '../../../src/clock/clock.ts';
 import { MemoryDevice } from '../../../src/device/memory.ts';
 import type { FailoverEvents } from '../../../src/failover/failover-events.ts';
@@ -18,6 +19,8 @@ export type Name = 'alpha' | 'beta';
 
 export interface WorldOptions {
   readonly arbiter?: boolean;
+  /** Another arbiter than the one in memory, for both nodes. */
+  readonly otherArbiter?: Arbiter;
   readonly fence?: boolean;
   readonly mirrors?: readonly string[];
   readonly policy?: FailoverPolicy;
@@ -192,7 +195,7 @@ export class World {
       mirrors: machine.mirrors,
       monitor: machine.monitor,
       platform: machine.platform,
-      arbiter: this.arbiter,
+      arbiter: this.#options.otherArbiter ?? this.arbiter,
       records: this.#store(machine),
       clock,
       random: new SeededRandom(this.seen.length + (name === 'alpha' ? 1 : 2)),
@@ -213,13 +216,18 @@ export class World {
 
   /** Power off: whatever was not durable is gone. */
   crash(name: Name): void {
+    this.kill(name);
+    this.machine(name).platform.powerOff();
+  }
+
+  /** The process of the node ends; what it did to the operating system stays. */
+  kill(name: Name): void {
     const machine = this.machine(name);
     if (!machine.alive) return;
     machine.alive = false;
     machine.clock.dead = true;
     machine.monitor.crash();
     for (const mirror of machine.mirrors) mirror.crash();
-    machine.platform.powerOff();
   }
 
   async stop(name: Name): Promise<void> {
