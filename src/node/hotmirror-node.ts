@@ -147,7 +147,9 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
   );
   const log = await parts.add(EventLog.open({ stateDir: settings?.stateDir ?? '', node, clock }), (opened) => opened.close());
   const events = new NodeEvents(log);
-  const record = await parts.add<BlockDevice>(openStateFile(recordFile(settings?.stateDir ?? ''), pairRecordBytes), (device) => device.close());
+  const record = await parts.add<BlockDevice>(openStateFile(recordFile(settings?.stateDir ?? ''), pairRecordBytes), (device) =>
+    device.close(),
+  );
   const mirrors = new Map<string, MirrorProxy>();
   for (const { name } of config.mirrors) {
     mirrors.set(name, await parts.add(openMirror({ config, node, key, mirror: name }, events), (mirror) => mirror.close()));

@@ -167,7 +167,8 @@ export class MirrorProxy implements MirrorPort {
     transfer: readonly ArrayBuffer[] = [],
   ): Promise<MirrorCalls[Method]['result']> {
     if (this.#end) return Promise.reject(this.#end);
-    if (this.#pending.size >= maxPendingCalls) return Promise.reject(new HotMirrorError('HM_BUSY', `mirror ${this.name} has too many calls waiting`));
+    if (this.#pending.size >= maxPendingCalls)
+      return Promise.reject(new HotMirrorError('HM_BUSY', `mirror ${this.name} has too many calls waiting`));
     const id = this.#nextId;
     this.#nextId += 1;
     return new Promise((resolve, reject) => {
