@@ -26,6 +26,7 @@ export class MemoryArbiter implements Arbiter {
     return this.#exchange(granted, earlier);
   }
 
+  /** Lets go of what it holds; closing again resolves too. */
   close(): Promise<void> {
     return Promise.resolve();
   }

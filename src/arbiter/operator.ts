@@ -50,6 +50,7 @@ export class OperatorArbiter implements Arbiter {
     return Promise.resolve({ granted: true, epoch: earlier });
   }
 
+  /** Lets go of what it holds; closing again resolves too. */
   close(): Promise<void> {
     return Promise.resolve();
   }

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../errors.ts';
-import { HotMirrorError } from '../errors.ts';
+import type { HotMirrorError } from '../errors.ts';
 import type { Rule } from '../rules.ts';
 import { rules } from '../rules.ts';
 import type { ExitCode } from './command.ts';
@@ -40,12 +40,17 @@ export function exitCodeOf(error: HotMirrorError): ExitCode {
   return codes[error.code] ?? (error.rule === undefined ? exitCodes.failed : exitCodes.refused);
 }
 
-/** What an error prints: what happened, the rule where one refused, and the remedy. */
+/** What an error prints: what happened, its code, the rule where one refused, and the remedy. */
 export function describeError(error: HotMirrorError): string {
   const [first = '', ...more] = error.message.split('\n');
   const message = more.length === 0 ? first : ['', first, ...more].join('\n  ');
   const rule = ruleOf(error);
-  const lines = [`hotmirror: ${message}`, ...(rule ? [`rule: ${rule}: ${rules[rule]}`] : []), `remedy: ${remedyOf(error, rule)}`];
+  const lines = [
+    `hotmirror: ${message}`,
+    `code: ${error.code}`,
+    ...(rule ? [`rule: ${rule}: ${rules[rule]}`] : []),
+    `remedy: ${remedyOf(error, rule)}`,
+  ];
   return `${lines.join('\n')}\n`;
 }
 

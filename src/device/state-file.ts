@@ -1,16 +1,16 @@
 import { constants } from 'node:fs';
-import { link, mkdir, open, unlink } from 'node:fs/promises';
+import { link, open, unlink } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
 import { HotMirrorError } from '../errors.ts';
 import type { BlockDevice } from './block-device.ts';
 import { errnoOf } from './file-errors.ts';
+import { makeFolder, syncFolder } from './folder.ts';
 import { openExclusively } from './open-file.ts';
 import type { OpenFile } from './open-file.ts';
 import { PoolDevice } from './pool-device.ts';
 
 const fileMode = 0o600;
-const folderMode = 0o700;
 const blockSizeBytes = 512;
 
 /**
@@ -30,9 +30,13 @@ export async function openStateFile(path: string, sizeBytes: number): Promise<Bl
   const file = await openOrCreate(absolute, sizeBytes);
   if (file.sizeBytes < sizeBytes) {
     await file.close();
-    throw new HotMirrorError('HM_METADATA_CORRUPT', `${absolute} was truncated to ${String(file.sizeBytes)} of ${String(sizeBytes)} bytes`, {
-      details: { path: absolute, foundBytes: file.sizeBytes, sizeBytes },
-    });
+    throw new HotMirrorError(
+      'HM_METADATA_CORRUPT',
+      `${absolute} was truncated to ${String(file.sizeBytes)} of ${String(sizeBytes)} bytes`,
+      {
+        details: { path: absolute, foundBytes: file.sizeBytes, sizeBytes },
+      },
+    );
   }
   return new PoolDevice({ path: absolute, file, sizeBytes, blockSizeBytes });
 }
@@ -44,7 +48,7 @@ async function openOrCreate(path: string, sizeBytes: number): Promise<OpenFile> 
     } catch (error) {
       if (!(error instanceof HotMirrorError && error.code === 'HM_DEVICE_NOT_FOUND')) throw error;
     }
-    await createFolder(dirname(path));
+    await makeFolder(dirname(path));
     await createFile(path, sizeBytes);
     return await openExclusively(path, constants.O_NOFOLLOW);
   } catch (error) {
@@ -52,13 +56,6 @@ async function openOrCreate(path: string, sizeBytes: number): Promise<OpenFile> 
     const reason = error instanceof Error ? error.message : String(error);
     throw new HotMirrorError('HM_STATE_UNWRITABLE', `${path}: ${reason}`, { cause: error });
   }
-}
-
-async function createFolder(folder: string): Promise<void> {
-  const topmost = await mkdir(folder, { recursive: true, mode: folderMode });
-  if (topmost === undefined) return;
-  // Each new name lives in the folder above it.
-  for (let at = folder; at !== dirname(topmost); at = dirname(at)) await syncFolder(dirname(at));
 }
 
 /** Made under another name and linked when whole and durable; a name that appears meanwhile is left alone. */
@@ -84,13 +81,4 @@ async function unlinkIfThere(path: string): Promise<void> {
   await unlink(path).catch((error: unknown) => {
     if (errnoOf(error) !== 'ENOENT') throw error;
   });
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

@@ -75,12 +75,18 @@ async function goTogether(node: PairNode, permits: readonly Permit[], grantNeede
 const waitMs = 1_000;
 
 function judgeAlone(node: PairNode, view: MirrorView): AloneDecision {
+  const nowMs = node.clock.nowMs();
+  const reachable = node.monitor.reachable();
+  if (!reachable) node.unreachableAtMs = nowMs;
+  const lostAtMs = view.lostAtMs ?? node.servingSinceMs;
   return mayGoAlone({
     mirror: view.name,
     peerBehind: view.peerBehind,
     peer: node.monitor.peerState(),
-    reachable: node.monitor.reachable(),
-    silence: node.monitor.freshSilence(view.lostAtMs ?? node.servingSinceMs),
+    reachable,
+    silence: node.monitor.freshSilence(lostAtMs),
+    reconnectFromMs: Math.max(lostAtMs, node.unreachableAtMs),
+    nowMs,
     whenAlone: node.policy.whenAlone,
     operator: node.operatorWord !== null,
     overrides: node.operatorWord?.overrides ?? [],

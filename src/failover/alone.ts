@@ -4,6 +4,9 @@ import type { PeerState, SilenceEvidence } from './ports.ts';
 /** What decides when no link answers. */
 export type WhenAlone = 'continue' | 'freeze' | 'arbiter';
 
+/** The part of the deadline that a lost data link is given to come back while the peer answers on another link. */
+export const reconnectPart = 0.25;
+
 /** What the rule `alone` looks at for one mirror of a serving node that lost its data link. Plain data. */
 export interface AloneEvidence {
   readonly mirror: string;
@@ -13,6 +16,9 @@ export interface AloneEvidence {
   /** Any monitor link is up. */
   readonly reachable: boolean;
   readonly silence: SilenceEvidence;
+  /** The later of the loss of the data link and the first answer since on a monitor link; and now, by the own clock. */
+  readonly reconnectFromMs: number;
+  readonly nowMs: number;
   readonly whenAlone: WhenAlone;
   /** An operator lets this node go on. */
   readonly operator: boolean;
@@ -51,8 +57,7 @@ function decide(evidence: AloneEvidence): Verdict {
   if (evidence.peerBehind) return { action: 'go', rule: 'alone', because: "the peer's element is durably known to be old" };
   // What left was first made old durably, and is at most consistent when it starts again (rule element.start).
   if (evidence.peer === 'left') return { action: 'go', rule: 'node.leave', because: 'the peer was stopped cleanly' };
-  if (evidence.reachable)
-    return { action: 'outdate', rule: 'outdate', because: 'a monitor link answers, so the peer must record that it is old' };
+  if (evidence.reachable) return onAnswer(evidence);
   switch (evidence.whenAlone) {
     case 'continue':
       return onSilence(evidence.silence);
@@ -65,6 +70,20 @@ function decide(evidence: AloneEvidence): Verdict {
       }
       return { action: 'ask-arbiter', rule: 'arbiter.cas', because: 'no link answers: the arbiter decides' };
   }
+}
+
+/** A connection that broke is often back at once, and roles change by a new one: not every loss is worth an epoch. */
+function onAnswer({ reconnectFromMs, nowMs, silence }: AloneEvidence): Verdict {
+  const earliestMs = reconnectFromMs + silence.deadlineMs * reconnectPart;
+  if (nowMs < earliestMs) {
+    return {
+      action: 'wait',
+      rule: 'serve.fresh',
+      because: 'a monitor link answers, and the data link may be back in a moment',
+      retryAtMs: earliestMs,
+    };
+  }
+  return { action: 'outdate', rule: 'outdate', because: 'a monitor link answers, so the peer must record that it is old' };
 }
 
 function onSilence(silence: SilenceEvidence): Verdict {

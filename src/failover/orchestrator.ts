@@ -146,6 +146,7 @@ export class FailoverOrchestrator implements AsyncDisposable {
     return planOf(this.#node, wish);
   }
 
+  /** What this node is and does now. */
   status(): FailoverStatus {
     return statusOf(this.#node);
   }
@@ -196,6 +197,7 @@ export class FailoverOrchestrator implements AsyncDisposable {
     await node.end();
   }
 
+  /** The same as `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

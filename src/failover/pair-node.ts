@@ -80,11 +80,13 @@ export class PairNode {
   /** An operator lets this node serve without its peer; lasts for one look. */
   operatorWord: { readonly overrides: readonly Rule[] } | null = null;
   /** Mirrors for whose being alone the epoch was raised, and whose peer element has not been seen uptodate since. */
-  readonly raisedFor = new Set<string>();
+  readonly raisedFor: Set<string> = new Set();
+  /** When the peer was last found to answer on no monitor link, while a mirror was without its data link. */
+  unreachableAtMs: number = -Infinity;
   /** Mirrors that could not be promoted yet, and how they are to be. */
   unpromoted: { readonly order: ServeOrder; readonly mirrors: readonly MirrorPort[] } | null = null;
   /** The last decision about going alone of each mirror that lost its data link, so that each is reported once. */
-  readonly aloneDecisions = new Map<string, string>();
+  readonly aloneDecisions: Map<string, string> = new Map();
   /** The offer of an open release. After a crash it may have been sent. */
   offer: { readonly attempts: number; readonly force: boolean; readonly sent: boolean } = { attempts: 0, force: false, sent: true };
   /** A hand-over that this node accepted and does not serve yet. */
@@ -100,7 +102,7 @@ export class PairNode {
   /** A grant of the arbiter that this node did not commit. */
   pendingHandBack: { readonly granted: Epoch; readonly earlier: Epoch } | null = null;
   /** Mirrors whose element is to be doubted and has not confirmed it (rule `element.start`). */
-  readonly doubted = new Set<string>();
+  readonly doubted: Set<string> = new Set();
   /** The highest epoch that anyone showed, with its homes where known; written by the next look. */
   heard: { readonly epoch: Epoch; readonly homes: Homes | null } = { epoch: noEpoch, homes: null };
 

@@ -76,13 +76,8 @@ function judgeFailover({ failover }: Sections, report: Report): void {
   if (failover.whenAlone === 'arbiter' && !failover.arbiter) report(['failover', 'whenAlone'], '"arbiter" needs failover.arbiter');
   if (failover.platform.kind !== 'command') return;
   for (const [step, command] of Object.entries(failover.platform.commands)) {
-    for (const [path, deadlineMs] of [
-      [['deadlineMs'], command.deadlineMs],
-      [['probe', 'deadlineMs'], command.probe?.deadlineMs],
-    ] as const) {
-      if (deadlineMs === undefined || deadlineMs <= failover.stepDeadlineMs) continue;
-      report(['failover', 'platform', 'commands', step, ...path], 'must be at most failover.stepDeadlineMs');
-    }
+    if (command.deadlineMs === undefined || command.deadlineMs <= failover.stepDeadlineMs) continue;
+    report(['failover', 'platform', 'commands', step, 'deadlineMs'], 'must be at most failover.stepDeadlineMs');
   }
 }
 

@@ -47,10 +47,17 @@ const devicePath = path.superRefine(
   custom((text) => (/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? 'must be a path; devices behind URLs are not in this version' : null)),
 );
 
-const commandLine = {
-  argv: z.array(z.string()).min(1).meta({ description: 'Program and arguments; no shell is involved.' }),
+const argv = z.array(z.string()).min(1).meta({ description: 'Program and arguments; no shell is involved.' });
+const stepCommand = z.strictObject({
+  argv,
   deadlineMs: durationMs.optional(),
-};
+  probe: argv.optional().meta({ description: 'Exits with 0 when the step is in effect, 1 when not.' }),
+  successCodes: z
+    .array(z.int().min(0).max(255))
+    .min(1)
+    .optional()
+    .meta({ description: 'Default: 0; for fsck also 1. For fence always 0.' }),
+});
 
 const platform = z
   .discriminatedUnion(
@@ -59,7 +66,7 @@ const platform = z
       z.strictObject({ kind: z.literal('none') }),
       z.strictObject({
         kind: z.literal('command'),
-        commands: z.partialRecord(z.enum(platformSteps), z.strictObject({ ...commandLine, probe: z.strictObject(commandLine).optional() })),
+        commands: z.partialRecord(z.enum(platformSteps), stepCommand),
       }),
     ],
     { error: notYet(['linux'], ['none', 'command']) },
@@ -116,7 +123,9 @@ const fileSchema = z.strictObject({
 export interface FileConfig {
   readonly pair: string;
   readonly auth?: { readonly keyFile: string } | undefined;
-  readonly nodes: Readonly<Record<string, { readonly home: 'primary' | 'standby'; readonly stateDir: string; readonly controlSocket: string }>>;
+  readonly nodes: Readonly<
+    Record<string, { readonly home: 'primary' | 'standby'; readonly stateDir: string; readonly controlSocket: string }>
+  >;
   readonly mirrors: readonly FileMirror[];
   readonly monitor: FileMonitor;
   readonly failover: FileFailover;
@@ -157,13 +166,11 @@ export interface FileFailover {
   readonly stepRetries: number;
 }
 
-interface FileCommandLine {
+interface FileCommand {
   readonly argv: readonly string[];
   readonly deadlineMs?: number | undefined;
-}
-
-interface FileCommand extends FileCommandLine {
-  readonly probe?: FileCommandLine | undefined;
+  readonly probe?: readonly string[] | undefined;
+  readonly successCodes?: readonly number[] | undefined;
 }
 
 /** The file's form: all of it where nothing is wrong, else those sections that are well-formed, so that one mistake does not hide the others. */
@@ -213,7 +220,9 @@ function issueProblem(issue: z.core.$ZodIssue): string {
     case 'invalid_type':
       return issue.input === undefined ? 'is required' : `must be ${typeNames[issue.expected] ?? issue.expected}`;
     case 'too_small':
-      return issue.origin === 'string' ? 'must not be empty' : `must ${issue.origin === 'array' ? 'have' : 'be'} at least ${String(issue.minimum)}`;
+      return issue.origin === 'string'
+        ? 'must not be empty'
+        : `must ${issue.origin === 'array' ? 'have' : 'be'} at least ${String(issue.minimum)}`;
     case 'too_big':
       return issue.origin === 'string' ? issue.message : `must be at most ${String(issue.maximum)}`;
     case 'invalid_value':

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import { HotMirrorError } from '../errors.ts';
+import type { StepCommand } from '../platform/command.ts';
 import type { PlatformStep } from '../platform/platform-actions.ts';
 import { bothAddresses, crossFieldProblems, linkAddresses } from './config-rules.ts';
 import type { FileConfig, Problem } from './config-schema.ts';
@@ -79,18 +80,7 @@ export interface FailoverConfig {
 
 /** What the operating system does: nothing, or configured command lines. */
 export type PlatformConfig =
-  { readonly kind: 'none' } | { readonly kind: 'command'; readonly commands: Readonly<Partial<Record<PlatformStep, StepCommandConfig>>> };
-
-/** A program with its arguments; no shell is involved. */
-export interface CommandLineConfig {
-  readonly argv: readonly string[];
-  readonly deadlineMs?: number;
-}
-
-/** The command of a step, and one that tells whether the step is in effect. */
-export interface StepCommandConfig extends CommandLineConfig {
-  readonly probe?: CommandLineConfig;
-}
+  { readonly kind: 'none' } | { readonly kind: 'command'; readonly commands: Readonly<Partial<Record<PlatformStep, StepCommand>>> };
 
 /** A configuration and where it came from. */
 export interface LoadedConfig {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmod, lstat, mkdir, rename, stat, unlink } from 'node:fs/promises';
+import { chmod, lstat, rename, stat, unlink } from 'node:fs/promises';
 import type { Server, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 import path from 'node:path';
@@ -8,6 +8,7 @@ import createDebug from 'debug';
 
 import type { Random } from '../clock/random.ts';
 import { randomHex } from '../clock/random.ts';
+import { makeFolder } from '../device/folder.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { Json } from '../failover/ports.ts';
 import type { ControlHandlers, ControlReply, ControlRequest, ControlStream } from './control-protocol.ts';
@@ -48,7 +49,6 @@ const progressMarkBytes = 65_536;
 /** Room of `sun_path`, without its final zero byte. */
 const longestSocketPathBytes = 107;
 const stagingNameBytes = 4;
-const ownerOnlyFolder = 0o700;
 const ownerOnlyFile = 0o600;
 
 /** Throws `HM_CONFIG` where a unix socket cannot have this path. */
@@ -81,7 +81,7 @@ export async function openControlSocket(options: ControlSocketOptions): Promise<
   });
   let holder: Server | null = null;
   try {
-    await mkdir(folder, { recursive: true, mode: ownerOnlyFolder });
+    await makeFolder(path.resolve(folder));
     holder = await holdName(options.path);
     await assertReplaceable(options.path);
     // Prepared under another name: at its own the socket never exists with a wider mode.
@@ -209,7 +209,10 @@ class Client {
   async #answer({ id, command, params }: ControlRequest): Promise<ControlReply> {
     // The parameters were checked against the command's own schema.
     const handler = this.#handlers[command] as (params: Json, stream: ControlStream<unknown>) => Promise<unknown>;
-    const stream: ControlStream<unknown> = { signal: this.#gone.signal, progress: (value) => this.#progress({ id, progress: value as Json }) };
+    const stream: ControlStream<unknown> = {
+      signal: this.#gone.signal,
+      progress: (value) => this.#progress({ id, progress: value as Json }),
+    };
     try {
       return { id, ok: true, result: (await handler(params, stream)) as Json };
     } catch (error) {

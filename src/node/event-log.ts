@@ -1,10 +1,11 @@
 import type { FileHandle } from 'node:fs/promises';
-import { appendFile, mkdir, open, rename, stat, truncate } from 'node:fs/promises';
+import { appendFile, open, rename, stat, truncate } from 'node:fs/promises';
 import path from 'node:path';
 
 import createDebug from 'debug';
 
 import type { Clock } from '../clock/clock.ts';
+import { makeFolder } from '../device/folder.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { Rule } from '../rules.ts';
 import type { LoggedEvent } from './control-protocol.ts';
@@ -43,7 +44,6 @@ const maxEvidenceBytes = 16_384;
 const maxTextLength = 4096;
 const tailBytes = 65_536;
 const newline = 0x0a;
-const ownerOnlyFolder = 0o700;
 const ownerOnlyFile = 0o600;
 
 /**
@@ -71,7 +71,7 @@ export class EventLog {
   static async open(options: EventLogOptions): Promise<EventLog> {
     const full = { maxFileBytes: defaultMaxFileBytes, maxPending: defaultMaxPending, ...options };
     try {
-      await mkdir(options.stateDir, { recursive: true, mode: ownerOnlyFolder });
+      await makeFolder(path.resolve(options.stateDir));
       const file = path.join(options.stateDir, fileName);
       const current = await mendTail(file);
       const seq = current.seq ?? (await mendTail(path.join(options.stateDir, olderFileName))).seq ?? 0;
@@ -243,7 +243,9 @@ async function readTail(file: string, size: number): Promise<Buffer> {
 function parseEvent(line: string): LoggedEvent | null {
   try {
     const event = JSON.parse(line) as Partial<LoggedEvent> | null;
-    return event?.schema === schemaVersion && Number.isSafeInteger(event.seq) && typeof event.event === 'string' ? (event as LoggedEvent) : null;
+    return event?.schema === schemaVersion && Number.isSafeInteger(event.seq) && typeof event.event === 'string'
+      ? (event as LoggedEvent)
+      : null;
   } catch {
     return null;
   }

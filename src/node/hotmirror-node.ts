@@ -1,6 +1,5 @@
 import { Worker } from 'node:worker_threads';
 
-import type { Clock } from '../clock/clock.ts';
 import type { Arbiter } from '../arbiter/arbiter.ts';
 import { OperatorArbiter } from '../arbiter/operator.ts';
 import type { BlockDevice } from '../device/block-device.ts';
@@ -129,6 +128,7 @@ export class HotMirrorNode {
     return this.#closing;
   }
 
+  /** The same as `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -219,7 +219,7 @@ function makeOrchestrator(
   });
 }
 
-function platformOf({ failover: { platform } }: PairConfig, clock: Clock, events: NodeEvents): PlatformActions {
+function platformOf({ failover: { platform } }: PairConfig, clock: ProgramOptions['clock'], events: NodeEvents): PlatformActions {
   if (platform.kind === 'command') return commandPlatform(platform.commands, clock);
   return nonePlatform((text) => events.append('step:skipped', { class: 0, text }));
 }

@@ -4,3 +4,25 @@
  * @packageDocumentation
  */
 export { HotMirrorNode } from './hotmirror-node.ts';
+export { loadConfig, parseConfig, pairJsonSchema } from './config.ts';
+export type {
+  FailoverConfig,
+  LinkAddress,
+  LoadedConfig,
+  MirrorConfig,
+  MirrorLimitsConfig,
+  MonitorConfig,
+  MonitorLinkConfig,
+  NodeConfig,
+  PairConfig,
+  PlatformConfig,
+} from './config.ts';
+export type { ProgramOptions } from './programs.ts';
+export { judgeTiming } from './timing.ts';
+export type { TimingReport, TimingRow, WorstCase } from './timing.ts';
+export type { Blocked, LinkStatus, LoggedEvent, MirrorStatus, NodeStatus } from './control-protocol.ts';
+export { initNode } from './init.ts';
+export type { InitOptions, InitReport } from './programs.ts';
+export type { MirrorProxy } from './mirror-proxy.ts';
+export type { MirrorThreadEvent } from './mirror-messages.ts';
+export type { EventLog, LogEntry } from './event-log.ts';

@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 
 import { FileDevice } from '../device/file.ts';
 import { openStateFile } from '../device/state-file.ts';
@@ -38,14 +38,15 @@ export async function initNode({ loaded, node, random, force }: InitOptions): Pr
       await device.close();
     }
   }
-  if (force) {
-    await mkdir(stateDir, { recursive: true });
-    await rm(recordFile(stateDir), { force: true });
-  }
+  if (force) await rm(recordFile(stateDir), { force: true });
   return { node, home, key, mirrors };
 }
 
-async function prepareKey(keyFile: string | undefined, home: 'primary' | 'standby', random: InitOptions['random']): Promise<InitReport['key']> {
+async function prepareKey(
+  keyFile: string | undefined,
+  home: 'primary' | 'standby',
+  random: InitOptions['random'],
+): Promise<InitReport['key']> {
   if (keyFile === undefined) return 'none';
   if (home === 'primary') return ensureKeyFile(keyFile, random);
   await readKeyFile(keyFile);

@@ -3,6 +3,7 @@ import { open, unlink } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { Random } from '../clock/random.ts';
+import { syncFolder } from '../device/folder.ts';
 import { HotMirrorError } from '../errors.ts';
 
 /** Length of the pair's shared key. */
@@ -56,7 +57,8 @@ export async function readKeyFile(file: string): Promise<Uint8Array> {
   }
   try {
     const { size, mode } = await handle.stat();
-    if ((mode & othersMask) !== 0) throw invalid(`the key file ${file} can be read by others (mode ${(mode & 0o777).toString(8)}): chmod 600 it`);
+    if ((mode & othersMask) !== 0)
+      throw invalid(`the key file ${file} can be read by others (mode ${(mode & 0o777).toString(8)}): chmod 600 it`);
     if (size !== keyBytes) throw invalid(`the key file ${file} holds ${String(size)} bytes instead of ${String(keyBytes)}`);
     const key = await handle.readFile();
     if (key.length !== keyBytes) throw invalid(`the key file ${file} changed while it was read`);
@@ -70,15 +72,6 @@ export async function readKeyFile(file: string): Promise<Uint8Array> {
 
 function invalid(message: string): HotMirrorError {
   return new HotMirrorError('HM_KEY_INVALID', message, { rule: 'trust' });
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 function hasCode(error: unknown, code: string): boolean {

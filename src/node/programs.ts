@@ -21,18 +21,23 @@ export interface RunOptions extends ProgramOptions {
   readonly warn: (text: string) => void;
 }
 
-/** What {@link NodePrograms.init} is given. */
+/** How to make a node's key file and metadata. */
 export interface InitOptions extends ProgramOptions {
   /** Replaces metadata that exists. */
   readonly force: boolean;
 }
 
-/** What {@link NodePrograms.init} made. */
+/** What `initNode` made. */
 export interface InitReport {
   readonly node: string;
   readonly home: 'primary' | 'standby';
   readonly key: 'created' | 'present' | 'none';
-  readonly mirrors: readonly { readonly name: string; readonly sizeBytes: number; readonly element: 'data' | 'blank'; readonly metadata: string }[];
+  readonly mirrors: readonly {
+    readonly name: string;
+    readonly sizeBytes: number;
+    readonly element: 'data' | 'blank';
+    readonly metadata: string;
+  }[];
 }
 
 /** What {@link NodePrograms.demo} is given. */

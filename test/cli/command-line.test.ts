@@ -86,7 +86,20 @@ describe('command line', () => {
   it('explains itself', async () => {
     const { code, out } = await run(['--help']);
     expect(code).to.equal(0);
-    for (const name of ['check', 'init', 'run', 'status', 'events', 'control', 'fallback', 'recover', 'switchover', 'adopt', 'plan', 'demo'])
+    for (const name of [
+      'check',
+      'init',
+      'run',
+      'status',
+      'events',
+      'control',
+      'fallback',
+      'recover',
+      'switchover',
+      'adopt',
+      'plan',
+      'demo',
+    ])
       expect(out).to.contain(`\n  ${name}`);
     expect((await run(['fallback', '--help'])).out).to.contain('hotmirror fallback [--force]');
     expect(await run(['--version'])).to.include({ code: 0, out: '1.2.3\n' });
@@ -166,7 +179,7 @@ describe('command line', () => {
       async (on) => {
         const { code, out, err } = await on('switchover');
         expect([code, out]).to.deep.equal([3, '']);
-        expect(err).to.match(/^hotmirror: south is not healthy\nrule: takeover.uptodate: .+\nremedy: Wait until .+\n$/);
+        expect(err).to.match(/^hotmirror: south is not healthy\ncode: HM_REFUSED\nrule: takeover.uptodate: .+\nremedy: Wait until .+\n$/);
       },
     ));
 
@@ -329,7 +342,11 @@ describe('command line', () => {
           adopt: () => Promise.resolve({ changed: false, text: 'north is the home primary already' }),
           control: ({ mode }) => Promise.resolve({ changed: true, text: `control is ${mode}` }),
           recover: async (_, { progress }) => {
-            await progress({ text: 'resync', mirror: 'files', resync: { doneBytes: 1, totalBytes: 2, bytesPerSecond: 1, remainingMs: null } });
+            await progress({
+              text: 'resync',
+              mirror: 'files',
+              resync: { doneBytes: 1, totalBytes: 2, bytesPerSecond: 1, remainingMs: null },
+            });
             await progress({ text: 'unmount on south' });
             return { changed: true, text: 'north serves' };
           },
@@ -360,7 +377,10 @@ describe('command line', () => {
         async (on) => {
           const { code, err } = await on('fallback', '--force');
           expect(code).to.equal(3);
-          expect(err).to.contain('blocked by takeover.dead: north answers').and.to.contain('nothing that was acknowledged').and.to.contain('--yes');
+          expect(err)
+            .to.contain('blocked by takeover.dead: north answers')
+            .and.to.contain('nothing that was acknowledged')
+            .and.to.contain('--yes');
           expect((await on('fallback', '--override', 'takeover.fence')).code).to.equal(3);
           expect(wishes).to.deep.equal([]);
           expect((await on('fallback', '--force', '--yes', '--override', 'takeover.fence,takeover.arbiter')).code).to.equal(0);
@@ -455,7 +475,7 @@ describe('command line', () => {
     it('demo: ends by its verdict', async () => {
       const demo = (passed: boolean): Promise<Ran> =>
         run(['demo'], { programs: { ...noPrograms, demo: ({ tell }) => (tell('killed'), Promise.resolve({ passed, text: 'verdict' })) } });
-      expect(await demo(true)).to.deep.equal({ code: 0, out: 'verdict\n', err: 'killed\n' });
+      expect(await demo(true)).to.deep.equal({ code: 0, out: 'killed\nverdict\n', err: '' });
       expect((await demo(false)).code).to.equal(1);
     });
   });

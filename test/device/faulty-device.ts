@@ -52,9 +52,12 @@ export class FaultyDevice implements BlockDevice {
   flush(done: Done): void {
     this.#faults.before?.();
     this.#flushes += 1;
+    const fail = (): void => {
+      done(new HotMirrorError('HM_IO_FLUSH', 'a flush that failed'));
+    };
     if (!this.#faults.failFlush?.(this.#flushes)) this.#device.flush(done);
-    else if (this.#faults.tear?.below(2) === 0) this.#device.flush(() => done(new HotMirrorError('HM_IO_FLUSH', 'a flush that failed late')));
-    else done(new HotMirrorError('HM_IO_FLUSH', 'a flush that failed'));
+    else if (this.#faults.tear?.below(2) === 0) this.#device.flush(fail);
+    else fail();
   }
 
   trim(offsetBytes: number, lengthBytes: number, done: Done): void {

@@ -45,7 +45,14 @@ describe('kill -9 of either process, twenty times at random moments', function (
 
 async function killAndReturn(pair: DemoPair, random: SeededRandom): Promise<void> {
   const { roomAtBytes, fileSystem } = pair.image;
-  const writer = new DemoWriter({ clock: systemClock, random, roomAtBytes, roomBytes: sizeBytes - roomAtBytes, depth: writesAtOnce, serving: pair.serving });
+  const writer = new DemoWriter({
+    clock: systemClock,
+    random,
+    roomAtBytes,
+    roomBytes: sizeBytes - roomAtBytes,
+    depth: writesAtOnce,
+    serving: pair.serving,
+  });
   await Promise.all([pair.start('alpha'), pair.start('beta')]);
   await healthy(pair);
   writer.start();
@@ -73,8 +80,11 @@ async function killAndReturn(pair: DemoPair, random: SeededRandom): Promise<void
 
 /** One serves, and both elements are the same. */
 async function healthy(pair: DemoPair): Promise<void> {
-  const elements = ({ mirrors: [mirror] }: { readonly mirrors: readonly { readonly element: string; readonly peerElement: string }[] }): boolean =>
-    mirror?.element === 'uptodate' && mirror.peerElement === 'uptodate';
+  const elements = ({
+    mirrors: [mirror],
+  }: {
+    readonly mirrors: readonly { readonly element: string; readonly peerElement: string }[];
+  }): boolean => mirror?.element === 'uptodate' && mirror.peerElement === 'uptodate';
   await Promise.all((['alpha', 'beta'] as const).map((node) => pair.until(node, 'health', elements, patienceMs)));
   const limitMs = systemClock.nowMs() + patienceMs;
   while (!pair.serving()) {

@@ -806,7 +806,7 @@ describe('FailoverOrchestrator', () => {
         expect(plan.steps.map(({ node, step }) => `${node} ${step}`)).to.include.members(['alpha demote', 'beta promote']);
       }
       world.cutData();
-      await world.run(50);
+      await world.run(1_000);
       for (const machine of world.machines) expect(machine.orchestrator.plan('fallback').blockedBy[0]?.rule).to.equal('handover');
       world.crash('alpha');
       await world.run(3_000);

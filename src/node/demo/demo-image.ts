@@ -46,7 +46,7 @@ export async function firstDifference(left: string, right: string): Promise<numb
   const handles = [await open(left), await open(right)] as const;
   try {
     const buffers = [Buffer.alloc(chunkBytes), Buffer.alloc(chunkBytes)] as const;
-    for (let atBytes = 0; ; ) {
+    for (let atBytes = 0; ;) {
       const [one, other] = await Promise.all(handles.map((handle, index) => handle.read(buffers[index as 0 | 1], 0, chunkBytes, atBytes)));
       const lengths = [one?.bytesRead ?? 0, other?.bytesRead ?? 0] as const;
       const [a, b] = [buffers[0].subarray(0, lengths[0]), buffers[1].subarray(0, lengths[1])];

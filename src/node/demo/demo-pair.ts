@@ -1,6 +1,4 @@
 import { copyFile, mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -15,6 +13,7 @@ import { makeDemoImage } from './demo-image.ts';
 import type { DemoImage } from './demo-image.ts';
 import { demoMirror } from './demo-messages.ts';
 import { DemoProcess } from './demo-process.ts';
+import { freePorts } from './free-ports.ts';
 
 /** The two nodes of a demonstration; `alpha` is the home primary. */
 export type DemoNode = 'alpha' | 'beta';
@@ -40,7 +39,7 @@ export class DemoPair {
   readonly #options: DemoPairOptions;
   readonly #processes = new Map<DemoNode, DemoProcess>();
   readonly #statuses = new Map<DemoNode, NodeStatus>();
-  #polling: Promise<void> | null = null;
+  readonly #polling: Promise<void>[] = [];
   #ended = false;
 
   private constructor(folder: string, image: DemoImage, options: DemoPairOptions) {
@@ -85,7 +84,7 @@ export class DemoPair {
   async start(node: DemoNode): Promise<void> {
     const process = await DemoProcess.start(this.#configFile, node, this.#options.onEvent);
     this.#processes.set(node, process);
-    this.#polling ??= this.#poll();
+    this.#polling.push(this.#poll(node, process));
   }
 
   /** SIGKILL. */
@@ -93,6 +92,17 @@ export class DemoPair {
     this.#statuses.delete(node);
     await this.#process(node).kill();
     this.#processes.delete(node);
+  }
+
+  /** SIGSTOP: the process stands still, as a suspended machine does. */
+  pause(node: DemoNode): void {
+    this.#statuses.delete(node);
+    this.#process(node).pause();
+  }
+
+  /** SIGCONT. */
+  resume(node: DemoNode): void {
+    this.#process(node).resume();
   }
 
   /** Stops a node in order. */
@@ -126,7 +136,7 @@ export class DemoPair {
   async remove(): Promise<void> {
     this.#ended = true;
     for (const process of this.#processes.values()) await process.kill();
-    await this.#polling;
+    await Promise.all(this.#polling);
     await rm(this.folder, { recursive: true, force: true });
   }
 
@@ -147,19 +157,18 @@ export class DemoPair {
     return process;
   }
 
-  async #poll(): Promise<void> {
-    while (!this.#ended) {
-      for (const [node, process] of this.#processes) {
-        const status = await process.status().catch(() => null);
-        if (status && this.#processes.get(node) === process) this.#statuses.set(node, status);
-      }
+  /** Each process on its own: one that stands still says nothing, and the others are asked all the same. */
+  async #poll(node: DemoNode, process: DemoProcess): Promise<void> {
+    while (!this.#ended && this.#processes.get(node) === process) {
+      const status = await process.status().catch(() => null);
+      if (status && this.#processes.get(node) === process) this.#statuses.set(node, status);
       await sleep(this.#options.clock, pollMs);
     }
   }
 }
 
-async function configuration({ intervalMs, deadlineMs }: DemoPairOptions): Promise<object> {
-  const ports = await freePorts(2 + 2 * links.length);
+async function configuration({ intervalMs, deadlineMs, random }: DemoPairOptions): Promise<object> {
+  const ports = await freePorts(2 + 2 * links.length, random);
   const address = (): string => `tcp://127.0.0.1:${String(ports.pop())}`;
   const addresses = (): Record<string, string> => Object.fromEntries(nodes.map((node) => [node, address()]));
   return {
@@ -182,19 +191,4 @@ async function configuration({ intervalMs, deadlineMs }: DemoPairOptions): Promi
     monitor: { intervalMs, deadlineMs, initialGraceMs: 2 * deadlineMs, links: links.map((name) => ({ name, ...addresses() })) },
     failover: { control: 'auto', whenAlone: 'continue', bootAlone: 'wait', platform: { kind: 'none' } },
   };
-}
-
-/** Ports that nobody listens at now: held together, so that they differ. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports: number[] = [];
-  for (const server of servers) {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(0, '127.0.0.1', resolve);
-    });
-    ports.push((server.address() as AddressInfo).port);
-  }
-  for (const server of servers) await new Promise((resolve) => server.close(resolve));
-  return ports;
 }

@@ -84,6 +84,16 @@ export class DemoProcess {
     await this.#exited;
   }
 
+  /** SIGSTOP: the process stands still and knows nothing of it. */
+  pause(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  /** SIGCONT. */
+  resume(): void {
+    this.#child.kill('SIGCONT');
+  }
+
   /** SIGKILL, at once; resolves when the process is gone. */
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL');

@@ -34,7 +34,9 @@ export async function demonstrate({ clock, random, signal, tell }: DemoOptions):
   });
   interrupted.catch(() => undefined);
   try {
-    account(`two nodes in ${pair.folder}; the disk holds ${pair.image.fileSystem ? 'an ext4 file system' : 'random bytes'} and room for raw writes`);
+    account(
+      `two nodes in ${pair.folder}; the disk holds ${pair.image.fileSystem ? 'an ext4 file system' : 'random bytes'} and room for raw writes`,
+    );
     return await Promise.race([interrupted, story(pair, { clock, random, account })]);
   } finally {
     await pair.remove();
@@ -48,7 +50,14 @@ interface Teller extends Pick<DemoOptions, 'clock' | 'random'> {
 
 async function story(pair: DemoPair, { clock, random, account }: Teller): Promise<DemoVerdict> {
   const { roomAtBytes } = pair.image;
-  const writer = new DemoWriter({ clock, random, roomAtBytes, roomBytes: sizeBytes - roomAtBytes, depth: writesAtOnce, serving: pair.serving });
+  const writer = new DemoWriter({
+    clock,
+    random,
+    roomAtBytes,
+    roomBytes: sizeBytes - roomAtBytes,
+    depth: writesAtOnce,
+    serving: pair.serving,
+  });
   const phase = async (what: string, run: () => Promise<unknown>): Promise<void> => {
     const fromMs = clock.nowMs();
     await run();
