@@ -146,7 +146,9 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
   );
   const log = await parts.add(EventLog.open({ stateDir: settings?.stateDir ?? '', node, clock }), (opened) => opened.close());
   const events = new NodeEvents(log);
-  const record = await parts.add<BlockDevice>(openStateFile(recordFile(settings?.stateDir ?? ''), pairRecordBytes), (device) => device.close());
+  const record = await parts.add<BlockDevice>(openStateFile(recordFile(settings?.stateDir ?? ''), pairRecordBytes), (device) =>
+    device.close(),
+  );
   const mirrors = new Map<string, MirrorProxy>();
   for (const { name } of config.mirrors) {
     mirrors.set(name, await parts.add(openMirror({ config, node, key, mirror: name }, events), (mirror) => mirror.close()));
@@ -181,11 +183,10 @@ async function openMirror(source: MirrorSource, events: NodeEvents): Promise<Mir
   const { config, node, key, mirror: name } = source;
   const workerData: MirrorSource = { config, node, key, mirror: name };
   const worker = new Worker(new URL('./mirror-worker.js', import.meta.url), { workerData });
-  const mirror = await MirrorProxy.open(name, workerThread(worker));
+  const mirror = await MirrorProxy.open(name, workerThread(worker), events.mirror(name));
   mirror.onDeath((error) => {
     events.append('thread:died', { class: 3, text: error.message }, name);
   });
-  events.mirror(mirror);
   return mirror;
 }
 
