@@ -98,7 +98,7 @@ describe('SIGSTOP of a node in the midst of traffic, SIGCONT after many deadline
       const { epoch } = await pair.until('alpha', 'a status', () => true, patienceMs);
       for (let times = 0; times < 5; times += 1) {
         pair.pause(node);
-        await sleep(systemClock, deadlineMs / 2);
+        await sleep(systemClock, deadlineMs / 4);
         pair.resume(node);
         await acknowledged();
       }
