@@ -149,6 +149,7 @@ export class HotMirrorError extends Error {
     return new HotMirrorError(code, `${what}: ${reason}`, { cause });
   }
 
+  /** Recognises errors of another copy of the package too. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return typeof value === 'object' && value !== null && brand in value;
   }

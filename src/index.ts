@@ -12,6 +12,7 @@ export type { Decision, Rule } from './rules.ts';
 export type { Emitter, EventBase, EventMap } from './events.ts';
 export { compareEpochs, formatEpoch, highestEpoch, noEpoch } from './epoch.ts';
 export type { Epoch, EpochOrder } from './epoch.ts';
+export type { ElementState, Json, PeerAnswer, PeerState, ResyncProgress, SilenceEvidence, Verdict, WatchState } from './vocabulary.ts';
 
 export { sleep } from './clock/clock.ts';
 export type { Clock, Timer } from './clock/clock.ts';
@@ -35,19 +36,37 @@ export { defaultMirrorLimits } from './mirror/options.ts';
 export type { MirrorLimits, MirrorLinkOptions, MirrorProtocol } from './mirror/options.ts';
 export { mirrorEventNames } from './mirror/mirror-events.ts';
 export type { MirrorEvent, MirrorEventName, MirrorEvents } from './mirror/mirror-events.ts';
-export type { ElementState, LinkState, MirrorRole, MirrorState, ResyncProgress, ServingState } from './mirror/state.ts';
+export type { DataLinkState, MirrorRole, MirrorState, ServingState } from './mirror/state.ts';
+export type { ElementMetadata } from './mirror/metadata.ts';
 export { decideSync } from './mirror/lineage.ts';
 export type { CopyScope, LineageView, SyncDecision } from './mirror/lineage.ts';
 
 export { HeartbeatMonitor } from './heartbeat/heartbeat-monitor.ts';
 export type { HeartbeatMonitorOptions } from './heartbeat/options.ts';
-export type { HeartbeatEvents } from './heartbeat/events.ts';
+export type { FrameRejected, HeartbeatEvents, LinkChanged, MonitorOverslept, PeerAnswered, PeerChanged } from './heartbeat/events.ts';
+export type { LinkState, MonitorStatus } from './heartbeat/types.ts';
+export type { RequestOptions } from './heartbeat/peer-channel.ts';
 
 export { FailoverOrchestrator } from './failover/orchestrator.ts';
 export type { FallbackOptions } from './failover/orchestrator.ts';
 export type { FailoverOptions, FailoverPolicy } from './failover/options.ts';
-export type { FailoverEvents } from './failover/failover-events.ts';
+export type {
+  AloneDecided,
+  FailoverEvents,
+  FailoverFailed,
+  HandoverFinished,
+  ModeChanged,
+  RecordWritten,
+  ServiceChanged,
+  StepEvent,
+  TakeoverEvent,
+} from './failover/failover-events.ts';
 export type { FailoverPlan, FailoverSnapshot, FailoverStatus } from './failover/status.ts';
-export type { MirrorPort, MirrorView, MonitorPort, OutdateOrder, PeerAnswer, PeerState, SilenceEvidence } from './failover/ports.ts';
-export type { PairRecord, PairRecordStore } from './failover/pair-record.ts';
+export type { PlannedStep, Way } from './failover/plan.ts';
+export type { Block } from './failover/takeover.ts';
+export type { AloneAction, AloneEvidence, WhenAlone } from './failover/alone.ts';
+export type { BootAction, BootRecord } from './failover/boot.ts';
+export type { PeerMirror, PeerReport, ServiceState } from './failover/peer-report.ts';
+export type { MirrorPort, MirrorView, MonitorPort, OutdateOrder } from './failover/ports.ts';
+export type { Control, Homes, Journal, Mode, PairRecord, PairRecordStore } from './failover/pair-record.ts';
 export { DurablePairRecordStore, pairRecordBytes } from './failover/pair-record-store.ts';

@@ -3,12 +3,12 @@ import { isBuiltin } from 'node:module';
 import path from 'node:path';
 
 /** Files directly under src/ that everything may import. */
-const rootFiles = new Set(['errors', 'rules', 'events', 'epoch', 'guards', 'log']);
+const rootFiles = new Set(['errors', 'rules', 'events', 'epoch', 'vocabulary']);
 
 /** The files of each adapter folder that hold its interface, and the helpers written against it. */
 const interfaceFiles = {
   transport: new Set(['transport', 'peer-link', 'url']),
-  device: new Set(['block-device', 'promises', 'durable-record']),
+  device: new Set(['block-device', 'promises', 'requests', 'durable-record']),
   platform: new Set(['platform-actions']),
   arbiter: new Set(['arbiter']),
   'net-disk': new Set(),

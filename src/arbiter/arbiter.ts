@@ -27,5 +27,6 @@ export interface Arbiter {
   grant(from: Epoch, to: Epoch, signal: AbortSignal): Promise<GrantAnswer>;
   /** Takes a grant back after an aborted takeover: compare-and-set from `granted` to the epoch before it. */
   handBack(granted: Epoch, earlier: Epoch, signal: AbortSignal): Promise<GrantAnswer>;
+  /** Lets go of what it holds; what was granted stays granted. */
   close(): Promise<void>;
 }

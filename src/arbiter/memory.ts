@@ -26,13 +26,15 @@ export class MemoryArbiter implements Arbiter {
     return this.#exchange(granted, earlier);
   }
 
+  /** Lets go of what it holds; closing again resolves too. */
   close(): Promise<void> {
     return Promise.resolve();
   }
 
   #exchange(expected: Epoch, wanted: Epoch): GrantAnswer {
     if (compareEpochs(this.#current, wanted) === 'equal') return { granted: true, epoch: wanted };
-    if (compareEpochs(this.#current, expected) !== 'equal') return { granted: false, because: 'the epoch is another one', current: this.#current };
+    if (compareEpochs(this.#current, expected) !== 'equal')
+      return { granted: false, because: 'the epoch is another one', current: this.#current };
     this.#current = wanted;
     return { granted: true, epoch: wanted };
   }

@@ -6,7 +6,7 @@ import type { Arbiter, ArbiterCapabilities, GrantAnswer } from './arbiter.ts';
  * A person as the arbiter: nothing is granted that was not approved before. Each node has its own, so the person must see to it that no two
  * nodes are told to own one epoch: look at the other machine before approving.
  *
- * It knows only what was granted through it since it was made.
+ * It knows only what was granted through it since it was made, and what the node that asks has durably recorded.
  */
 export class OperatorArbiter implements Arbiter {
   readonly capabilities: ArbiterCapabilities = { automatic: false };
@@ -31,9 +31,12 @@ export class OperatorArbiter implements Arbiter {
   grant(from: Epoch, to: Epoch): Promise<GrantAnswer> {
     if (to.number !== from.number + 1) return Promise.reject(new RangeError('an epoch is granted one above the one before it'));
     if (compareEpochs(this.#current, to) === 'equal') return Promise.resolve({ granted: true, epoch: to });
+    if (from.number > this.#current.number) this.#current = from;
     if (compareEpochs(this.#current, from) !== 'equal') return Promise.resolve(this.#refuse('the epoch is another one'));
     if (!this.#approved || compareEpochs(this.#approved, to) !== 'equal') {
-      return Promise.resolve(this.#refuse(`an operator has to approve ${formatEpoch(to)}: make sure that no other node serves, then approve it`));
+      return Promise.resolve(
+        this.#refuse(`an operator has to approve ${formatEpoch(to)}: make sure that no other node serves, then approve it`),
+      );
     }
     this.#current = to;
     this.#approved = null;
@@ -47,6 +50,7 @@ export class OperatorArbiter implements Arbiter {
     return Promise.resolve({ granted: true, epoch: earlier });
   }
 
+  /** Lets go of what it holds; closing again resolves too. */
   close(): Promise<void> {
     return Promise.resolve();
   }

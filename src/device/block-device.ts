@@ -55,5 +55,6 @@ export interface BlockDevice {
   trim(offsetBytes: number, lengthBytes: number, done: Done): void;
   /** Makes the range read as zeroes. */
   writeZeroes(offsetBytes: number, lengthBytes: number, options: WriteOptions, done: Done): void;
+  /** Lets requests under way end, then lets go of the device. Does not flush. */
   close(): Promise<void>;
 }

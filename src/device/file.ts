@@ -89,6 +89,7 @@ export class FileDevice implements BlockDevice {
     this.#completeWrite(error, options, done);
   }
 
+  /** Lets go of what it holds; closing again resolves too. */
   close(): Promise<void> {
     this.#closing ??= this.#commit.idle().then(() => this.#file.close());
     return this.#closing;

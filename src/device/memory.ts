@@ -81,6 +81,7 @@ export class MemoryDevice implements BlockDevice {
     });
   }
 
+  /** Lets go of what it holds; closing again resolves too. */
   close(): Promise<void> {
     this.#closing ??= new Promise((resolve) => {
       if (this.#queue.length === 0) resolve();

@@ -4,9 +4,13 @@ import type { BlockDevice, Done, WriteOptions } from './block-device.ts';
 export interface DevicePromises {
   /** Reads `lengthBytes` into a new buffer, which the caller owns. */
   read(offsetBytes: number, lengthBytes: number): Promise<Uint8Array>;
+  /** As `BlockDevice.write`. */
   write(offsetBytes: number, from: Uint8Array, options?: WriteOptions): Promise<void>;
+  /** As `BlockDevice.flush`. */
   flush(): Promise<void>;
+  /** As `BlockDevice.trim`. */
   trim(offsetBytes: number, lengthBytes: number): Promise<void>;
+  /** As `BlockDevice.writeZeroes`. */
   writeZeroes(offsetBytes: number, lengthBytes: number, options?: WriteOptions): Promise<void>;
 }
 

@@ -33,15 +33,12 @@ export function parkedMirrors(node: PairNode): readonly Parked[] {
 export async function goAloneWhereAllowed(node: PairNode): Promise<void> {
   const parked = parkedMirrors(node);
   const decisions = parked.map((one) => ({ ...one, decision: judgeAlone(node, one.view) }));
-  node.blockers = decisions.filter(({ decision }) => decision.action !== 'go').map(({ decision: { rule, because } }) => ({ rule, because }));
+  node.blockers = decisions
+    .filter(({ decision }) => decision.action !== 'go')
+    .map(({ decision: { rule, because } }) => ({ rule, because }));
   if (parked.length === 0) return;
-  const permits: Permit[] = [];
-  for (const { decision, ...one } of decisions) {
-    noteDecision(node, one.view.name, decision);
-    if (decision.action === 'wait') node.wakeAt(decision.retryAtMs ?? node.clock.nowMs() + waitMs);
-    else if (decision.action === 'outdate' && !(await outdatePeer(node, one))) node.retryLater();
-    else permits.push({ ...one, decision });
-  }
+  const asked = await Promise.all(decisions.map((one) => permitOf(node, one)));
+  const permits = asked.filter((permit) => permit !== null);
   // Who needs no grant must not wait for one.
   await goTogether(
     node,
@@ -55,6 +52,19 @@ export async function goAloneWhereAllowed(node: PairNode): Promise<void> {
   );
 }
 
+/** What the decision comes to, once the peer has been asked where it must be. */
+async function permitOf(node: PairNode, permit: Permit): Promise<Permit | null> {
+  const { decision, view } = permit;
+  noteDecision(node, view.name, decision);
+  if (decision.action === 'wait') {
+    node.wakeAt(decision.retryAtMs ?? node.clock.nowMs() + waitMs);
+    return null;
+  }
+  if (decision.action !== 'outdate' || (await outdatePeer(node, permit))) return permit;
+  node.retryLater();
+  return null;
+}
+
 async function goTogether(node: PairNode, permits: readonly Permit[], grantNeeded: boolean): Promise<void> {
   if (permits.length === 0 || !node.serving) return;
   const epoch = await epochForAlone(node, permits, grantNeeded);
@@ -65,12 +75,18 @@ async function goTogether(node: PairNode, permits: readonly Permit[], grantNeede
 const waitMs = 1_000;
 
 function judgeAlone(node: PairNode, view: MirrorView): AloneDecision {
+  const nowMs = node.clock.nowMs();
+  const reachable = node.monitor.reachable();
+  if (!reachable) node.unreachableAtMs = nowMs;
+  const lostAtMs = view.lostAtMs ?? node.servingSinceMs;
   return mayGoAlone({
     mirror: view.name,
     peerBehind: view.peerBehind,
     peer: node.monitor.peerState(),
-    reachable: node.monitor.reachable(),
-    silence: node.monitor.freshSilence(view.lostAtMs ?? node.servingSinceMs),
+    reachable,
+    silence: node.monitor.freshSilence(lostAtMs),
+    reconnectFromMs: Math.max(lostAtMs, node.unreachableAtMs),
+    nowMs,
     whenAlone: node.policy.whenAlone,
     operator: node.operatorWord !== null,
     overrides: node.operatorWord?.overrides ?? [],

@@ -4,6 +4,9 @@ import type { PeerState, SilenceEvidence } from './ports.ts';
 /** What decides when no link answers. */
 export type WhenAlone = 'continue' | 'freeze' | 'arbiter';
 
+/** The part of the deadline that a lost data link is given to come back while the peer answers on another link. */
+export const reconnectPart = 0.25;
+
 /** What the rule `alone` looks at for one mirror of a serving node that lost its data link. Plain data. */
 export interface AloneEvidence {
   readonly mirror: string;
@@ -13,6 +16,9 @@ export interface AloneEvidence {
   /** Any monitor link is up. */
   readonly reachable: boolean;
   readonly silence: SilenceEvidence;
+  /** The later of the loss of the data link and the first answer since on a monitor link; and now, by the own clock. */
+  readonly reconnectFromMs: number;
+  readonly nowMs: number;
   readonly whenAlone: WhenAlone;
   /** An operator lets this node go on. */
   readonly operator: boolean;
@@ -51,7 +57,7 @@ function decide(evidence: AloneEvidence): Verdict {
   if (evidence.peerBehind) return { action: 'go', rule: 'alone', because: "the peer's element is durably known to be old" };
   // What left was first made old durably, and is at most consistent when it starts again (rule element.start).
   if (evidence.peer === 'left') return { action: 'go', rule: 'node.leave', because: 'the peer was stopped cleanly' };
-  if (evidence.reachable) return { action: 'outdate', rule: 'outdate', because: 'a monitor link answers, so the peer must record that it is old' };
+  if (evidence.reachable) return onAnswer(evidence);
   switch (evidence.whenAlone) {
     case 'continue':
       return onSilence(evidence.silence);
@@ -66,8 +72,22 @@ function decide(evidence: AloneEvidence): Verdict {
   }
 }
 
+/** A connection that broke is often back at once, and roles change by a new one: not every loss is worth an epoch. */
+function onAnswer({ reconnectFromMs, nowMs, silence }: AloneEvidence): Verdict {
+  const earliestMs = reconnectFromMs + silence.deadlineMs * reconnectPart;
+  if (nowMs < earliestMs) {
+    return { action: 'wait', rule: 'serve.fresh', because: 'a monitor link answers, and the data link may be back in a moment', retryAtMs: earliestMs };
+  }
+  return { action: 'outdate', rule: 'outdate', because: 'a monitor link answers, so the peer must record that it is old' };
+}
+
 function onSilence(silence: SilenceEvidence): Verdict {
   if (silence.silent)
     return { action: 'go', rule: 'alone', because: `every link was silent for a full deadline of ${String(silence.deadlineMs)} ms` };
-  return { action: 'wait', rule: 'serve.fresh', because: 'the links have not been silent for a full deadline yet', retryAtMs: silence.earliestMs };
+  return {
+    action: 'wait',
+    rule: 'serve.fresh',
+    because: 'the links have not been silent for a full deadline yet',
+    retryAtMs: silence.earliestMs,
+  };
 }

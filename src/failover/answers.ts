@@ -7,7 +7,7 @@ import { laterControl } from './look.ts';
 import type { Request } from './messages.ts';
 import { parseRequest, toJson } from './messages.ts';
 import type { PairNode } from './pair-node.ts';
-import type { Json } from './ports.ts';
+import type { Json, OutdateOrder } from './ports.ts';
 import { refusal } from './refusal.ts';
 
 type OutdateRequest = Extract<Request, { kind: 'outdate' }>;
@@ -38,14 +38,18 @@ export async function answerRequest(node: PairNode, commands: Commands, body: Js
  * old before the answer goes out, and a takeover that begins later sees it.
  */
 async function answerOutdate(node: PairNode, request: OutdateRequest): Promise<Json> {
-  const { kind: _kind, mirror: name, ...order } = request;
+  const { mirror: name, epoch, currentId, connectionId, nonce } = request;
+  const order: OutdateOrder = { epoch, currentId, connectionId, nonce };
   const mirror = node.mirrors.find((one) => one.name === name);
   if (!mirror) throw refusal('outdate', `there is no mirror ${name}`);
   if (compareEpochs(order.epoch, node.record.epoch) === 'higher') await node.adoptEpoch(order.epoch, null, 'lineage.epoch');
   return node.keeper.exclusively(async (record) => {
     if (record.intent) throw refusal('outdate', `this node is taking over with ${formatEpoch(record.intent)}`);
     if (compareEpochs(order.epoch, record.epoch) !== 'equal') {
-      throw new HotMirrorError('HM_STALE_EPOCH', `the order is of epoch ${formatEpoch(order.epoch)}; this node knows ${formatEpoch(record.epoch)}`);
+      throw new HotMirrorError(
+        'HM_STALE_EPOCH',
+        `the order is of epoch ${formatEpoch(order.epoch)}; this node knows ${formatEpoch(record.epoch)}`,
+      );
     }
     if (node.serving) throw refusal('outdate', 'this node serves');
     await node.order(mirror, 'outdate', () => mirror.outdate(order));

@@ -1,7 +1,7 @@
 import type { Arbiter, GrantAnswer } from '../arbiter/arbiter.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Epoch } from '../epoch.ts';
-import { compareEpochs, formatEpoch } from '../epoch.ts';
+import { compareEpochs, formatEpoch, highestEpoch } from '../epoch.ts';
 import { within } from './within.ts';
 
 /** What an arbiter answered, or that there is no answer. */
@@ -27,6 +27,14 @@ export class Arbitration {
     return this.#arbiter !== null;
   }
 
+  /**
+   * Whether it grants without a person. A person is asked only where a node is to serve without the other's word, and never to repeat what the pair
+   * has recorded.
+   */
+  get automatic(): boolean {
+    return this.#arbiter?.capabilities.automatic ?? false;
+  }
+
   async current(): Promise<'none' | 'unreachable' | Epoch> {
     if (!this.#arbiter) return 'none';
     return this.#ask((arbiter, signal) => arbiter.current(signal)).catch(() => 'unreachable' as const);
@@ -43,7 +51,7 @@ export class Arbitration {
     const beyond = current.number > carried.number || compareEpochs(current, carried) === 'conflict';
     if (current.number >= next.number || (beyond && !options.above)) return refused(`its epoch is ${formatEpoch(current)}`);
     if (next.number - current.number > maxLag) return refused(`it lags by more than ${String(maxLag)} epochs: ${formatEpoch(current)}`);
-    return this.#advance(current, carried, next);
+    return this.#advance(this.automatic ? current : highestEpoch([current, carried]), carried, next);
   }
 
   /** Tells a lagging arbiter the epoch that this node has durably recorded. */

@@ -78,13 +78,15 @@ export function decideBoot(evidence: BootEvidence): BootDecision {
 
 function decide(evidence: BootEvidence): Verdict {
   const { own, peer } = evidence;
-  if (!own) return peer ? withoutRecord(evidence, peer) : wait('boot.norecord', 'this node has no pair record and its peer does not answer');
+  if (!own)
+    return peer ? withoutRecord(evidence, peer) : wait('boot.norecord', 'this node has no pair record and its peer does not answer');
   const known = highestEpoch([own.epoch, evidence.elementEpoch]);
   if (known.number > own.epoch.number) return adopt(known, 'the own elements carry a higher epoch than the own record');
   if (compareEpochs(own.epoch, evidence.elementEpoch) === 'conflict') return split(own.epoch, evidence.elementEpoch);
   if (peer) return withPeer(evidence, own, peer);
   if (own.conflict) return split(own.epoch, own.conflict);
-  if (own.intent) return { action: 'resume-takeover', rule: 'takeover.commit', because: `the intent ${formatEpoch(own.intent)} was never committed` };
+  if (own.intent)
+    return { action: 'resume-takeover', rule: 'takeover.commit', because: `the intent ${formatEpoch(own.intent)} was never committed` };
   return withoutPeer(evidence, own);
 }
 
@@ -92,7 +94,12 @@ type Peer = NonNullable<BootEvidence['peer']>;
 
 /** Row "own record missing": the maximum of element, peer and arbiter. */
 function withoutRecord(evidence: BootEvidence, peer: Peer): Verdict {
-  const candidates = [evidence.elementEpoch, peer.record?.epoch, peer.elementEpoch, typeof evidence.arbiter === 'string' ? null : evidence.arbiter];
+  const candidates = [
+    evidence.elementEpoch,
+    peer.record?.epoch,
+    peer.elementEpoch,
+    typeof evidence.arbiter === 'string' ? null : evidence.arbiter,
+  ];
   const highest = highestEpoch(candidates);
   if (highest.number === 0) return wait('boot.norecord', 'neither node knows of an epoch: no element holds data yet');
   const other = candidates.find((epoch) => epoch && compareEpochs(epoch, highest) === 'conflict');
@@ -114,7 +121,8 @@ function withPeer(evidence: BootEvidence, own: BootRecord, peer: Peer): Verdict 
   if (order === 'conflict') return split(own.epoch, theirs);
   if (own.conflict) return split(own.epoch, own.conflict);
   if (peer.record?.intent) return waitForIntent(peer.record.intent);
-  if (own.intent) return { action: 'resume-takeover', rule: 'takeover.commit', because: 'the peer is alive, so the intent is to be taken back' };
+  if (own.intent)
+    return { action: 'resume-takeover', rule: 'takeover.commit', because: 'the peer is alive, so the intent is to be taken back' };
   const granted = byArbiter(evidence, own, peer);
   if (granted) return granted;
   if (peer.record?.epoch.number !== own.epoch.number) {
@@ -142,9 +150,11 @@ function isReleased(record: BootRecord, epoch: Epoch): boolean {
 
 function equalRecords(evidence: BootEvidence, own: BootRecord, peer: Peer): Verdict {
   const { node, peerNode } = evidence;
-  if (own.epoch.owner === peerNode) return { action: 'passive', rule: 'boot.equal', because: `${peerNode} owns epoch ${formatEpoch(own.epoch)}` };
+  if (own.epoch.owner === peerNode)
+    return { action: 'passive', rule: 'boot.equal', because: `${peerNode} owns epoch ${formatEpoch(own.epoch)}` };
   if (own.epoch.owner !== node) return wait('boot.conflict', `${own.epoch.owner} owns the service and is neither of the two nodes`);
-  if (own.released) return { action: 'send-handover', rule: 'handover', because: `${formatEpoch(own.released)} was released and not yet accepted` };
+  if (own.released)
+    return { action: 'send-handover', rule: 'handover', because: `${formatEpoch(own.released)} was released and not yet accepted` };
   if (peer.serving) return wait('boot.equal', 'the peer still says that it serves');
   if (evidence.elements !== 'uptodate') return wait('boot.uptodate', 'an element of this node is not uptodate');
   return { action: 'serve', rule: 'boot.equal', because: `both records hold ${formatEpoch(own.epoch)} and this node owns it` };
@@ -156,7 +166,8 @@ function withoutPeer(evidence: BootEvidence, own: BootRecord): Verdict {
   if (own.epoch.owner !== evidence.node) return wait('boot.alone', `${own.epoch.owner} was the last owner and does not answer`);
   if (own.released) return wait('boot.alone', `this node released ${formatEpoch(own.released)} and the taker does not answer`);
   if (evidence.elements === 'unfit') return wait('boot.alone', 'an element of this node is not even consistent');
-  if (evidence.arbiter !== 'none' && !evidence.overrides.includes('takeover.arbiter')) return aloneByArbiter(evidence, own, evidence.arbiter);
+  if (evidence.arbiter !== 'none' && !evidence.overrides.includes('takeover.arbiter'))
+    return aloneByArbiter(evidence, own, evidence.arbiter);
   if (evidence.operator) return serveAlone('an operator says so');
   if (evidence.bootAlone === 'serve') return serveAlone('the policy bootAlone says so');
   return wait('boot.alone', 'the peer does not answer and the policy bootAlone is to wait');

@@ -127,9 +127,11 @@ export class Commands {
     if (!node.monitor.reachable()) return;
     const message = toJson({ kind: 'control', control: node.record.control });
     // The peer's tokens bring it the word as well.
-    await node.monitor.request(message, { deadlineMs: node.policy.requestDeadlineMs, signal: node.ended.signal }).catch((error: unknown) => {
-      node.failed(`telling ${node.peerName} that control is ${control}`, error);
-    });
+    await node.monitor
+      .request(message, { deadlineMs: node.policy.requestDeadlineMs, signal: node.ended.signal })
+      .catch((error: unknown) => {
+        node.failed(`telling ${node.peerName} that control is ${control}`, error);
+      });
   }
 
   /** The serving node becomes the home primary. */
@@ -228,7 +230,8 @@ export class Commands {
       .waitFor('the service', node.longestSequenceMs(), () => {
         const { state } = node.service;
         if (state === 'running') return true;
-        if (!node.serving && !node.taking) throw refusal('lineage.epoch', `the service was lost: the epoch is ${formatEpoch(node.record.epoch)}`);
+        if (!node.serving && !node.taking)
+          throw refusal('lineage.epoch', `the service was lost: the epoch is ${formatEpoch(node.record.epoch)}`);
         if (node.unpromoted) throw new HotMirrorError('HM_STEP_FAILED', 'the mirrors could not all be made to serve; it is tried again');
         if (state === 'failed') throw new HotMirrorError('HM_STEP_FAILED', 'the service did not come up; step:failed says why');
         return null;

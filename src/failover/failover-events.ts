@@ -63,26 +63,41 @@ export interface FailoverFailed extends EventBase {
 
 /** Every event of a `FailoverOrchestrator`. */
 export type FailoverEvents = {
+  /** A durable change of the pair record. */
   'record:written': (event: RecordWritten) => void;
   /** A durable change failed: nothing that depends on it happens. */
   'record:failed': (event: FailoverFailed) => void;
+  /** This node serves. */
   'service:started': (event: ServiceChanged) => void;
+  /** This node serves no more. */
   'service:stopped': (event: ServiceChanged) => void;
+  /** A takeover is committed. */
   'takeover:decided': (event: TakeoverEvent) => void;
   /** The rules that block changed. */
   'takeover:blocked': (event: TakeoverEvent) => void;
+  /** A takeover ended before its commit. */
   'takeover:aborted': (event: TakeoverEvent) => void;
+  /** The pair is in another mode, as this node knows it. */
   'mode:changed': (event: ModeChanged) => void;
+  /** A step of the platform begins. */
   'step:started': (event: StepEvent) => void;
+  /** A step of the platform is in effect. */
   'step:finished': (event: StepEvent) => void;
   /** For good: the sequence stopped there. */
   'step:failed': (event: StepEvent) => void;
+  /** What rule alone says for a mirror that lost its data link. */
   'alone:decided': (event: AloneDecided) => void;
+  /** A hand-over came to its end on this node. */
   'handover:finished': (event: HandoverFinished) => void;
   /** A recovery waits for its regeneration. */
-  'recover:progressed': (event: EventBase & { readonly doneBytes: number; readonly totalBytes: number; readonly remainingMs: number | null }) => void;
+  'recover:progressed': (
+    event: EventBase & { readonly doneBytes: number; readonly totalBytes: number; readonly remainingMs: number | null },
+  ) => void;
+  /** Automatic takeover was switched on or off. */
   'control:changed': (event: EventBase & { readonly control: Control }) => void;
+  /** The pair is in a higher epoch. */
   'epoch:raised': (event: EventBase & { readonly epoch: Epoch }) => void;
+  /** What the boot table says. */
   'boot:decided': (event: EventBase & { readonly action: BootAction }) => void;
   /** Two owners in one epoch: neither serves. */
   'split:detected': (event: EventBase & { readonly own: Epoch; readonly other: Epoch }) => void;

@@ -62,7 +62,8 @@ async function awaitRegeneration(node: PairNode, signal?: AbortSignal): Promise<
     const obstacles = giveObstacles(node, { regenerate: true, force: false });
     if (obstacles.length === 0) return true;
     if (views.every(({ connection }) => connection === 'connected')) connectedMs = node.clock.nowMs();
-    const inVain = !node.livePeer() || !node.serving || views.some(isHopeless) || node.clock.nowMs() - connectedMs > node.policy.requestDeadlineMs;
+    const inVain =
+      !node.livePeer() || !node.serving || views.some(isHopeless) || node.clock.nowMs() - connectedMs > node.policy.requestDeadlineMs;
     if (inVain) throw refusalBy(obstacles as [Block, ...Block[]]);
     node.retryLater();
     shown = showProgress(node, shown);
@@ -124,18 +125,19 @@ async function release(node: PairNode, order: GiveOrder): Promise<void> {
 
 /** Once released, nobody serves until the arbiter has answered: so it must be there before. */
 async function requireArbiter(node: PairNode, epoch: Epoch): Promise<void> {
-  if (!node.arbitration.present) return;
+  if (!node.arbitration.automatic) return;
   const answer = await node.arbitration.bringUp(epoch);
   if (!answer.granted) throw refusal('arbiter.cas', answer.because);
 }
 
 async function endServing(node: PairNode): Promise<void> {
   node.serving = false;
-  let handedOver = true;
+  const lacking: string[] = [];
   const demoted = await node.orderAll('demotion', async (mirror) => {
-    handedOver = (await mirror.demote()).handedOver && handedOver;
+    const { handedOver } = await mirror.demote();
+    if (!handedOver) lacking.push(mirror.name);
   });
-  if (!demoted || !handedOver) throw refusal('handover', "the other node's elements do not hold everything");
+  if (!demoted || lacking.length > 0) throw refusal('handover', "the other node's elements do not hold everything");
 }
 
 /** Sends the offer once; called by every look while a release is open. */
@@ -144,7 +146,7 @@ export async function sendOffer(node: PairNode): Promise<void> {
   if (!epoch) return;
   const { attempts, force } = node.offer;
   node.offer = { ...node.offer, attempts: attempts + 1 };
-  if (node.arbitration.present) {
+  if (node.arbitration.automatic) {
     const granted = await node.arbitration.grant(from, epoch);
     if (!granted.granted) {
       await withoutGrant(node, epoch, granted.because);
@@ -202,7 +204,8 @@ async function awaitTaker(node: PairNode): Promise<void> {
     if (epoch.owner === node.name) throw refusal('handover', 'the other node refused the service');
     const peer = node.livePeer();
     if (!peer) throw new HotMirrorError('HM_PEER_UNREACHABLE', 'the other node took the service over and no longer answers');
-    if (peer.serving && peer.service === 'failed') throw new HotMirrorError('HM_STEP_FAILED', 'the service did not come up on the other node');
+    if (peer.serving && peer.service === 'failed')
+      throw new HotMirrorError('HM_STEP_FAILED', 'the service did not come up on the other node');
     return peer.serving && peer.service === 'running' ? true : null;
   });
 }

@@ -1,9 +1,10 @@
 import { compareEpochs } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
+import { retryMs } from './pair-node.ts';
 import type { PairNode } from './pair-node.ts';
 import { parseReport, reportedEpoch } from './peer-report.ts';
 import type { PeerReport } from './peer-report.ts';
-import type { MirrorPort, MirrorView, PeerAnswer } from './ports.ts';
+import type { MirrorPort, PeerAnswer } from './ports.ts';
 import { refusal } from './refusal.ts';
 
 /** The peer lives: a takeover that is not committed yet ends (rule `takeover.commit`). */
@@ -54,27 +55,41 @@ export function doubtAfterPause(node: PairNode, lateMs: number): void {
   for (const mirror of node.mirrors) doubt(node, mirror, `this node stood still for ${String(Math.round(lateMs))} ms`);
 }
 
-/** Counts at once here, and in the element when it has confirmed; one order at a time. */
+/** Counts at once here, and in the element when it has confirmed. */
 function doubt(node: PairNode, mirror: MirrorPort, because: string): void {
-  if (!isUptodate(mirror.state()) || node.doubted.has(mirror.name)) return;
+  const view = mirror.state();
+  if (view.element !== 'uptodate' || node.doubted.has(mirror.name)) return;
   node.doubted.add(mirror.name);
-  node
-    .order(mirror, 'doubt', () => mirror.doubt(because))
-    .then(
-      () => {
-        node.doubted.delete(mirror.name);
-        node.wake();
-      },
-      (error: unknown) => {
-        node.failed(`doubting mirror ${mirror.name}`, error);
-        node.afterRetry(() => {
-          node.doubted.delete(mirror.name);
-          doubt(node, mirror, because);
-        });
-      },
-    );
+  settleDoubt(node, mirror, because, view.connection === 'connected' ? view.connectionId : null);
 }
 
-function isUptodate({ element }: MirrorView): boolean {
-  return element === 'uptodate';
+/**
+ * An element that seems connected may hold a connection that died during a pause: it is doubted until that connection has lasted another deadline,
+ * in which its own probes were answered, or a handshake has made a new one.
+ */
+function settleDoubt(node: PairNode, mirror: MirrorPort, because: string, suspectId: string | null): void {
+  const { connection, connectionId, element } = mirror.state();
+  const end = (): void => {
+    node.doubted.delete(mirror.name);
+    node.wake();
+  };
+  if (element !== 'uptodate' || (connection === 'connected' && connectionId !== suspectId)) {
+    end();
+    return;
+  }
+  if (connection === 'connected') {
+    const { deadlineMs } = node.monitor.freshSilence(node.clock.nowMs());
+    node.afterDelay(deadlineMs, () => {
+      const now = mirror.state();
+      if (now.connection === 'connected') end();
+      else settleDoubt(node, mirror, because, suspectId);
+    });
+    return;
+  }
+  node
+    .order(mirror, 'doubt', () => mirror.doubt(because))
+    .then(end, (error: unknown) => {
+      node.failed(`doubting mirror ${mirror.name}`, error);
+      node.afterDelay(retryMs, () => settleDoubt(node, mirror, because, suspectId));
+    });
 }

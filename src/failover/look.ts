@@ -7,6 +7,7 @@ import { HotMirrorError } from '../errors.ts';
 import type { Rule } from '../rules.ts';
 import { noteTakerServes, sendOffer, take } from './handover-run.ts';
 import { mayBeUp } from './journal.ts';
+import { retryMs } from './pair-node.ts';
 import type { PairNode } from './pair-node.ts';
 import type { PairRecord } from './pair-record.ts';
 import { withEpoch } from './pair-record.ts';
@@ -16,6 +17,9 @@ import { refusal } from './refusal.ts';
 import { loseService, promote, serve, stopLeftovers } from './serve.ts';
 import type { Block } from './takeover.ts';
 import { automaticWish, clearIntent, handBack, judgeTakeover, takeOver, unseal } from './takeover-run.ts';
+
+/** A fence or a person is not asked more often than this when the answer was no again and again. */
+const longestRetryMs = 30_000;
 
 const regenerating = 'a resync towards this node runs';
 
@@ -246,7 +250,13 @@ async function resumeTakeover(node: PairNode): Promise<void> {
   if (!intent) return;
   if (node.arbitration.present) node.pendingHandBack = { granted: intent, earlier: released ?? epoch };
   const text = `the takeover with ${formatEpoch(intent)} that a crash interrupted is given up`;
-  node.emit('takeover:aborted', { class: 0, rule: 'takeover.commit', epoch: intent, blockedBy: judgeTakeover(node, automaticWish).blockedBy, text });
+  node.emit('takeover:aborted', {
+    class: 0,
+    rule: 'takeover.commit',
+    epoch: intent,
+    blockedBy: judgeTakeover(node, automaticWish).blockedBy,
+    text,
+  });
   await clearIntent(node);
 }
 
@@ -264,11 +274,13 @@ async function considerTakeover(node: PairNode): Promise<void> {
   const mine = record.epoch.owner === node.name && !record.released;
   if (node.monitor.peerState() !== 'down' || record.epoch.number === 0 || record.conflict || mine || node.move) {
     if (!record.released) node.blockers = [];
+    node.attempts = { failed: 0, nextMs: 0 };
     return;
   }
   const { allowed, blockedBy } = judgeTakeover(node, automaticWish);
-  if (allowed) await attempt(node);
-  else noteBlocked(node, blockedBy);
+  if (!allowed) noteBlocked(node, blockedBy);
+  else if (node.clock.nowMs() >= node.attempts.nextMs) await attempt(node);
+  else node.wakeAt(node.attempts.nextMs);
 }
 
 async function attempt(node: PairNode): Promise<void> {
@@ -279,7 +291,9 @@ async function attempt(node: PairNode): Promise<void> {
     if (failure.code !== 'HM_REFUSED') node.failed('the takeover', failure);
     const listed = failure.details?.['blockedBy'] as readonly Block[] | undefined;
     noteBlocked(node, listed ?? [{ rule: (failure.rule as Rule | undefined) ?? 'takeover.commit', because: failure.message }]);
-    node.retryLater();
+    const { failed } = node.attempts;
+    node.attempts = { failed: failed + 1, nextMs: node.clock.nowMs() + Math.min(longestRetryMs, retryMs * 2 ** failed) };
+    node.wakeAt(node.attempts.nextMs);
   }
 }
 

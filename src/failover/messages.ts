@@ -3,8 +3,10 @@ import { z } from 'zod';
 import { HotMirrorError } from '../errors.ts';
 import type { Rule } from '../rules.ts';
 import { rules } from '../rules.ts';
+import type { Epoch } from '../epoch.ts';
+import type { PairRecord } from './pair-record.ts';
 import { controlSchema, epochSchema } from './pair-record.ts';
-import type { Json } from './ports.ts';
+import type { Json, OutdateOrder } from './ports.ts';
 
 const text = z.string().max(1024);
 const ruleNames = Object.keys(rules) as Rule[];
@@ -24,30 +26,66 @@ const control = z.object({ kind: z.literal('control'), control: controlSchema })
 
 const command = z.object({
   kind: z.literal('command'),
-  /** Asked for again with the same id until it has ended. */
   id: z.string().min(1).max(64),
   command: z.enum(['give', 'adopt', 'resolve', 'start-service']),
   reason: text,
-  /** `give`: regenerate first. */
   regenerate: z.boolean(),
   force: z.boolean(),
 });
 
-const requestSchema = z.discriminatedUnion('kind', [outdate, handover, control, command]);
+const requestSchema: z.ZodType<Request> = z.discriminatedUnion('kind', [outdate, handover, control, command]);
+
+/** Rule `outdate`: record that the element is old. */
+export interface OutdateRequest extends OutdateOrder {
+  readonly kind: 'outdate';
+  readonly mirror: string;
+}
+
+/** Rule `handover`: the giver has released this epoch to the other node. */
+export interface HandoverRequest {
+  readonly kind: 'handover';
+  readonly epoch: Epoch;
+  readonly from: Epoch;
+  readonly final: boolean;
+  readonly force: boolean;
+}
+
+/** An operator switched automatic takeover. */
+export interface ControlRequest {
+  readonly kind: 'control';
+  readonly control: PairRecord['control'];
+}
+
+/** A command that the other node must carry out. */
+export interface CommandRequest {
+  readonly kind: 'command';
+  /** Asked for again with the same id until it has ended. */
+  readonly id: string;
+  readonly command: 'give' | 'adopt' | 'resolve' | 'start-service';
+  readonly reason: string;
+  /** `give`: regenerate first. */
+  readonly regenerate: boolean;
+  readonly force: boolean;
+}
 
 /** What one node asks of the other. */
-export type Request = z.infer<typeof requestSchema>;
-/** A command that the other node must carry out. */
-export type CommandRequest = z.infer<typeof command>;
+export type Request = OutdateRequest | HandoverRequest | ControlRequest | CommandRequest;
 
-const handoverAnswer = z.object({ answer: z.enum(['accepted', 'refused', 'later']), because: text });
-const commandAnswer = z.object({ state: z.enum(['running', 'done', 'failed']), error: z.unknown().optional() });
+const handoverAnswer: z.ZodType<HandoverAnswer> = z.object({ answer: z.enum(['accepted', 'refused', 'later']), because: text });
+const commandAnswer: z.ZodType<CommandAnswer> = z.object({ state: z.enum(['running', 'done', 'failed']), error: z.unknown().optional() });
 const outdateAnswer = z.object({ outdated: z.literal(true), nonce: text });
 
 /** What the other node answered to a hand-over. */
-export type HandoverAnswer = z.infer<typeof handoverAnswer>;
+export interface HandoverAnswer {
+  readonly answer: 'accepted' | 'refused' | 'later';
+  readonly because: string;
+}
+
 /** How far a command is at the other node. */
-export type CommandAnswer = z.infer<typeof commandAnswer>;
+export interface CommandAnswer {
+  readonly state: 'running' | 'done' | 'failed';
+  readonly error?: unknown;
+}
 
 /** Reads a request of the peer. Throws `HM_PROTOCOL` for anything else. */
 export function parseRequest(body: Json): Request {
@@ -84,6 +122,7 @@ export function toJson(message: object): Json {
 
 function parse<T>(schema: z.ZodType<T>, body: Json, what: string): T {
   const parsed = schema.safeParse(body);
-  if (!parsed.success) throw new HotMirrorError('HM_PROTOCOL', `the peer sent a ${what} that makes no sense: ${z.prettifyError(parsed.error)}`);
+  if (!parsed.success)
+    throw new HotMirrorError('HM_PROTOCOL', `the peer sent a ${what} that makes no sense: ${z.prettifyError(parsed.error)}`);
   return parsed.data;
 }

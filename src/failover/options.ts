@@ -55,6 +55,7 @@ export function completePolicy(policy: FailoverPolicy, hasArbiter: boolean): Req
   for (const name of ['stepDeadlineMs', 'requestDeadlineMs'] as const) {
     if (!(Number.isFinite(complete[name]) && complete[name] > 0)) throw new RangeError(`${name} must be more than 0`);
   }
-  if (!Number.isInteger(complete.stepRetries) || complete.stepRetries < 0) throw new RangeError('stepRetries must be a whole number from 0');
+  if (!Number.isInteger(complete.stepRetries) || complete.stepRetries < 0)
+    throw new RangeError('stepRetries must be a whole number from 0');
   return complete;
 }

@@ -2,6 +2,7 @@ import { HotMirrorError } from '../errors.ts';
 import type { Emitter } from '../events.ts';
 import { answerRequest } from './answers.ts';
 import { Commands } from './commands.ts';
+import type { MoveWish } from './commands.ts';
 import type { FailoverEvents } from './failover-events.ts';
 import { doubtAfterPause, hearAnswer } from './hearing.ts';
 import { look } from './look.ts';
@@ -13,6 +14,7 @@ import { reportToJson } from './peer-report.ts';
 import type { Json } from './ports.ts';
 import { planOf, snapshotOf, statusOf } from './status.ts';
 import type { FailoverPlan, FailoverSnapshot, FailoverStatus } from './status.ts';
+import { unlessAborted } from './within.ts';
 
 /** What an operator may say when asking for a fallback. */
 export interface FallbackOptions {
@@ -85,14 +87,14 @@ export class FailoverOrchestrator implements AsyncDisposable {
     this.#assertStarted();
     const { force = false, reason = 'an operator asked for a fallback', signal } = options;
     const overrides = checkRules(options.overrides ?? []);
-    await this.#commands.move(this.#node.record.homes.standby, { reason, force, overrides, regenerate: false, ...(signal ? { signal } : {}) });
+    await this.#move(this.#node.record.homes.standby, { reason, force, overrides, regenerate: false }, signal);
   }
 
   /** Brings the service back to the home primary, waiting for its regeneration. Rejects as {@link FailoverOrchestrator.fallback}. */
   async recover(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.#assertStarted();
     const wish = { reason: 'an operator asked for the recovery', force: false, overrides: [], regenerate: true };
-    await this.#commands.move(this.#node.record.homes.primary, { ...wish, ...options });
+    await this.#move(this.#node.record.homes.primary, wish, options.signal);
   }
 
   /** Moves the service to the other node, both being healthy. Rejects as {@link FailoverOrchestrator.fallback}. */
@@ -102,7 +104,12 @@ export class FailoverOrchestrator implements AsyncDisposable {
     const target = node.record.epoch.owner === node.name ? node.peerName : node.name;
     const wish = { reason: 'an operator asked for a switchover', force: false, overrides: [], regenerate: false };
     if (!node.livePeer()) throw new HotMirrorError('HM_REFUSED', 'handover: the other node does not answer', { rule: 'handover' });
-    await this.#commands.move(target, { ...wish, ...options });
+    await this.#move(target, wish, options.signal);
+  }
+
+  /** The signal ends the wait; a move goes on where it has begun to stop services, since half a move is no state to leave a pair in. */
+  #move(target: string, wish: MoveWish, signal: AbortSignal | undefined): Promise<void> {
+    return unlessAborted(signal, () => this.#commands.move(target, signal ? { ...wish, signal } : wish));
   }
 
   /** The serving node becomes the home primary, here or at the peer. */
@@ -139,6 +146,7 @@ export class FailoverOrchestrator implements AsyncDisposable {
     return planOf(this.#node, wish);
   }
 
+  /** What this node is and does now. */
   status(): FailoverStatus {
     return statusOf(this.#node);
   }
@@ -175,7 +183,8 @@ export class FailoverOrchestrator implements AsyncDisposable {
     await this.#starting?.catch(() => undefined);
     const { epoch } = node.record;
     const served = node.serving;
-    if (served) await node.service.stop(epoch.number, 'the node is being stopped', { bestEffort: true, journalled: false }).catch(() => undefined);
+    if (served)
+      await node.service.stop(epoch.number, 'the node is being stopped', { bestEffort: true, journalled: false }).catch(() => undefined);
     await node.decide(async () => {
       if (node.serving) {
         node.serving = false;
@@ -188,6 +197,7 @@ export class FailoverOrchestrator implements AsyncDisposable {
     await node.end();
   }
 
+  /** The same as `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

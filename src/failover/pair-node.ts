@@ -80,15 +80,19 @@ export class PairNode {
   /** An operator lets this node serve without its peer; lasts for one look. */
   operatorWord: { readonly overrides: readonly Rule[] } | null = null;
   /** Mirrors for whose being alone the epoch was raised, and whose peer element has not been seen uptodate since. */
-  readonly raisedFor = new Set<string>();
+  readonly raisedFor: Set<string> = new Set();
+  /** When the peer was last found to answer on no monitor link, while a mirror was without its data link. */
+  unreachableAtMs = -Infinity;
   /** Mirrors that could not be promoted yet, and how they are to be. */
   unpromoted: { readonly order: ServeOrder; readonly mirrors: readonly MirrorPort[] } | null = null;
   /** The last decision about going alone of each mirror that lost its data link, so that each is reported once. */
-  readonly aloneDecisions = new Map<string, string>();
+  readonly aloneDecisions: Map<string, string> = new Map();
   /** The offer of an open release. After a crash it may have been sent. */
   offer: { readonly attempts: number; readonly force: boolean; readonly sent: boolean } = { attempts: 0, force: false, sent: true };
   /** A hand-over that this node accepted and does not serve yet. */
   taking: { readonly epoch: Epoch; readonly force: boolean } | null = null;
+  /** Automatic takeovers that were blocked or aborted in a row, and when the next may be tried. */
+  attempts: { readonly failed: number; readonly nextMs: number } = { failed: 0, nextMs: 0 };
   /** The monitor is paused by this node (rule `takeover.auto`). */
   pausedMonitor = false;
   /** Since when nobody serves because of a hand-over. */
@@ -98,7 +102,7 @@ export class PairNode {
   /** A grant of the arbiter that this node did not commit. */
   pendingHandBack: { readonly granted: Epoch; readonly earlier: Epoch } | null = null;
   /** Mirrors whose element is to be doubted and has not confirmed it (rule `element.start`). */
-  readonly doubted = new Set<string>();
+  readonly doubted: Set<string> = new Set();
   /** The highest epoch that anyone showed, with its homes where known; written by the next look. */
   heard: { readonly epoch: Epoch; readonly homes: Homes | null } = { epoch: noEpoch, homes: null };
 
@@ -186,7 +190,11 @@ export class PairNode {
   }
 
   /** Gives an order to every mirror; whether all carried it out. Failures are reported. */
-  async orderAll(what: string, give: (mirror: MirrorPort) => Promise<unknown>, mirrors: readonly MirrorPort[] = this.mirrors): Promise<boolean> {
+  async orderAll(
+    what: string,
+    give: (mirror: MirrorPort) => Promise<unknown>,
+    mirrors: readonly MirrorPort[] = this.mirrors,
+  ): Promise<boolean> {
     const outcomes = await Promise.all(
       mirrors.map((mirror) =>
         this.order(mirror, what, () => give(mirror)).then(
@@ -218,7 +226,8 @@ export class PairNode {
     await this.keeper.change(rule, (record) =>
       epoch.number > record.epoch.number ? { ...withEpoch(record, epoch), homes: homes ?? record.homes } : record,
     );
-    if (this.record.epoch.number !== before.number) await this.orderAll('raising the epoch', (mirror) => mirror.raiseEpoch(this.record.epoch));
+    if (this.record.epoch.number !== before.number)
+      await this.orderAll('raising the epoch', (mirror) => mirror.raiseEpoch(this.record.epoch));
   }
 
   /** Runs a decision; one at a time, so that what it looked at is still so when it acts. */
@@ -267,7 +276,7 @@ export class PairNode {
             resolve(found);
           } catch (error) {
             this.#waiters.delete(waiter);
-            reject(error as Error);
+            reject(error instanceof Error ? error : new HotMirrorError('HM_INTERNAL', String(error)));
           }
         };
         inner.addEventListener('abort', () => this.#waiters.delete(waiter), { once: true });
@@ -297,7 +306,7 @@ export class PairNode {
   /** Tells a lagging arbiter the epoch of the record, beside everything else; every failure is tried again by a later look. */
   bringArbiterUp(): void {
     const { epoch } = this.record;
-    if (!this.arbitration.present || this.#arbiterBusy || compareEpochs(this.#arbiterKnows, epoch) === 'equal') return;
+    if (!this.arbitration.automatic || this.#arbiterBusy || compareEpochs(this.#arbiterKnows, epoch) === 'equal') return;
     this.#arbiterBusy = true;
     void this.arbitration.bringUp(epoch).then((answer) => {
       this.#arbiterBusy = false;
@@ -313,10 +322,10 @@ export class PairNode {
     this.failed('a report', error);
   }
 
-  /** Runs `again` after {@link retryMs}, unless this node is closed. */
-  afterRetry(again: () => void): void {
+  /** Runs `task` after a while, unless this node is closed by then. */
+  afterDelay(delayMs: number, task: () => void): void {
     if (this.closed) return;
-    void sleep(this.clock, retryMs, this.ended.signal).then(again, () => undefined);
+    void sleep(this.clock, delayMs, this.ended.signal).then(task, () => undefined);
   }
 
   /** Emits `mode:changed` where the mode is another one now. */
@@ -326,7 +335,8 @@ export class PairNode {
     if (mode === this.#mode) return;
     const known = this.#mode !== null;
     this.#mode = mode;
-    if (known) this.emit('mode:changed', { class: 2, mode, epoch, text: `the mode is ${mode ?? 'unknown'}: ${epoch.owner} owns the service` });
+    if (known)
+      this.emit('mode:changed', { class: 2, mode, epoch, text: `the mode is ${mode ?? 'unknown'}: ${epoch.owner} owns the service` });
   }
 
   #written(why: string, after: PairRecord, before: PairRecord): void {
@@ -365,6 +375,7 @@ export class PairNode {
 function homesOf({ node, peer, homes }: FailoverOptions): Homes {
   const primary = [node, peer].find((name) => homes[name] === 'primary');
   const standby = [node, peer].find((name) => homes[name] === 'standby');
-  if (primary === undefined || standby === undefined) throw new RangeError('homes must name one of the two nodes primary and the other standby');
+  if (primary === undefined || standby === undefined)
+    throw new RangeError('homes must name one of the two nodes primary and the other standby');
   return { primary, standby };
 }

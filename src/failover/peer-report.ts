@@ -78,7 +78,13 @@ export function makeReport(
     record: epoch.number === 0 ? null : { epoch, homes, released, intent, conflict },
     control,
     ...now,
-    mirrors: mirrors.map(({ name, element, epoch: carried, connection, serving }) => ({ name, element, epoch: carried, connection, serving })),
+    mirrors: mirrors.map(({ name, element, epoch: carried, connection, serving }) => ({
+      name,
+      element,
+      epoch: carried,
+      connection,
+      serving,
+    })),
   };
 }
 

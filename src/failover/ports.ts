@@ -1,8 +1,8 @@
 import type { Epoch } from '../epoch.ts';
 import type { Rule } from '../rules.ts';
+import type { ElementState, Json, PeerAnswer, PeerState, ResyncProgress, SilenceEvidence, WatchState } from '../vocabulary.ts';
 
-/** States of an element (semantics 1). */
-export type ElementState = 'uptodate' | 'consistent' | 'outdated' | 'inconsistent' | 'failed' | 'off' | 'absent';
+export type { ElementState, Json, PeerAnswer, PeerState, ResyncProgress, SilenceEvidence, WatchState } from '../vocabulary.ts';
 
 /** What the orchestrator sees of a mirror; plain data, so that it may come from another thread. */
 export interface MirrorView {
@@ -28,14 +28,6 @@ export interface MirrorView {
   readonly resync: ResyncProgress | null;
   /** Bytes that a verify found different and that were neither repaired nor waived (rule `takeover.verified`). Absent: none. */
   readonly findingBytes?: number;
-}
-
-/** Progress of a resync. */
-export interface ResyncProgress {
-  readonly doneBytes: number;
-  readonly totalBytes: number;
-  readonly bytesPerSecond: number;
-  readonly remainingMs: number | null;
 }
 
 /** Tells a passive element that it is old (rule `outdate`); the ids must match what the element knows. */
@@ -69,6 +61,7 @@ export interface MirrorPort {
    * the order is void (`HM_REFUSED`) when there has been a newer one since.
    */
   goAlone(order: { readonly epoch: Epoch; readonly rule: Rule; readonly connectionId: string | null }): Promise<void>;
+  /** The passive element durably records that it is old (rule `outdate`). Rejects with `HM_REFUSED` where the order does not fit it. */
   outdate(order: OutdateOrder): Promise<void>;
   /** Passive: an `uptodate` element becomes `consistent` (rule `element.start`). */
   doubt(because: string): Promise<void>;
@@ -80,40 +73,15 @@ export interface MirrorPort {
   leave(): Promise<void>;
 }
 
-/** Plain data that can be sent as JSON. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
-
-/** What the monitor thinks of the peer. */
-export type PeerState = 'unknown' | 'up' | 'suspect' | 'down' | 'left';
-
-/** Whether every link stayed silent for a full deadline of fresh probes (rule `alone`). */
-export interface SilenceEvidence {
-  readonly silent: boolean;
-  /** From when the silence is counted: the latest of what was asked, the last late wake-up, and the start. */
-  readonly countedFromMs: number;
-  readonly lastHeardMs: number | null;
-  readonly deadlineMs: number;
-  /** When it could become true if nothing is heard. */
-  readonly earliestMs: number;
-}
-
-/** One answer of the peer to a token. */
-export interface PeerAnswer {
-  /** When the answered token was sent, by this node's clock. */
-  readonly probeSentMs: number;
-  readonly heardMs: number;
-  readonly link: string;
-  /** What the peer's `report` returned when it answered. */
-  readonly report: Json;
-}
-
 /** The monitor as the orchestrator uses it. `HeartbeatMonitor` fits as it is. */
 export interface MonitorPort {
+  /** What it thinks of the peer now. */
   peerState(): PeerState;
   /** Whether it passes verdicts at all now: `grace` at the start, `paused` by wish. */
-  watchState(): 'grace' | 'normal' | 'paused';
+  watchState(): WatchState;
   /** The verdict's rule and evidence, for the record. */
   verdict(): { readonly rule: Rule; readonly because: string; readonly evidence: Readonly<Record<string, unknown>> };
+  /** Evidence for rule `alone`, counted from then at the earliest. */
   freshSilence(sinceMs: number): SilenceEvidence;
   /** Any monitor link up? */
   reachable(): boolean;
@@ -121,9 +89,12 @@ export interface MonitorPort {
   request(body: Json, options: { readonly deadlineMs: number; readonly signal?: AbortSignal }): Promise<Json>;
   /** Peer or link states changed, or the monitor overslept: look again. */
   onChange(listener: () => void): () => void;
+  /** Calls back with each answer of the peer; returns how to stop that. */
   onAnswer(listener: (answer: PeerAnswer) => void): () => void;
   /** The monitor woke up late by this much (rule `watch.pause`). */
   onOverslept(listener: (lateMs: number) => void): () => void;
+  /** No verdict until `resume` with the same words. */
   pause(because: string): void;
+  /** Takes one pause back. */
   resume(because: string): void;
 }

@@ -56,9 +56,8 @@ export async function promote(node: PairNode, order: ServeOrder, mirrors: readon
 export async function startService(node: PairNode, reason: string): Promise<void> {
   try {
     await node.service.start(node.record.epoch.number, reason);
-  } catch (error) {
+  } catch {
     // Reported by step:failed; the state of the service tells the rest.
-    void error;
   }
 }
 

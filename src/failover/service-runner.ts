@@ -174,7 +174,12 @@ export class ServiceRunner {
     return ended;
   }
 
-  async #failed(step: PlatformStep, journal: Journal, how: { readonly epoch: number; readonly reason: string }, signal: AbortSignal): Promise<void> {
+  async #failed(
+    step: PlatformStep,
+    journal: Journal,
+    how: { readonly epoch: number; readonly reason: string },
+    signal: AbortSignal,
+  ): Promise<void> {
     await this.#record(journal, signal).catch(() => undefined);
     await this.#notify(how.epoch, `${step} failed on ${this.#options.context.node} and nothing above it was done: ${how.reason}`, signal);
   }
@@ -188,7 +193,13 @@ export class ServiceRunner {
   }
 
   /** One step with its retries. */
-  async #run(step: PlatformStep, sequence: StepNews['sequence'], context: StepContext, signal: AbortSignal, probeFirst: boolean): Promise<void> {
+  async #run(
+    step: PlatformStep,
+    sequence: StepNews['sequence'],
+    context: StepContext,
+    signal: AbortSignal,
+    probeFirst: boolean,
+  ): Promise<void> {
     const { clock, platform, stepDeadlineMs, onStep } = this.#options;
     const action = platform.actions[step];
     let attempts = 0;
@@ -197,7 +208,9 @@ export class ServiceRunner {
       onStep('started', { step, sequence, attempt: attempts });
       if (!action) return;
       if ((probeFirst || attempts > 1) && (await this.#probe(action, context, signal)) === true) return;
-      await within(clock, { deadlineMs: stepDeadlineMs, code: 'HM_STEP_TIMEOUT', what: step, signal }, (inner) => action.run(context, inner));
+      await within(clock, { deadlineMs: stepDeadlineMs, code: 'HM_STEP_TIMEOUT', what: step, signal }, (inner) =>
+        action.run(context, inner),
+      );
     };
     try {
       await this.#retried(attempt, signal);
@@ -237,10 +250,14 @@ export class ServiceRunner {
 
   /** A probe that fails or hangs tells nothing. */
   async #probe(action: PlatformAction, context: StepContext, signal: AbortSignal): Promise<boolean | null> {
-    const { probe } = action;
-    if (!probe) return null;
-    const limit = { deadlineMs: this.#options.stepDeadlineMs, code: 'HM_STEP_TIMEOUT', what: `the probe of ${context.step}`, signal } as const;
-    return within(this.#options.clock, limit, async (inner) => probe.call(action, context, inner)).catch(() => null);
+    if (!action.probe) return null;
+    const limit = {
+      deadlineMs: this.#options.stepDeadlineMs,
+      code: 'HM_STEP_TIMEOUT',
+      what: `the probe of ${context.step}`,
+      signal,
+    } as const;
+    return within(this.#options.clock, limit, async (inner) => action.probe?.(context, inner) ?? null).catch(() => null);
   }
 
   /** A message that cannot be delivered must not keep the service down. */

@@ -85,7 +85,8 @@ export function snapshotOf(node: PairNode): FailoverSnapshot {
 
 function blockedBy(node: PairNode): readonly Block[] {
   const { epoch, conflict } = node.record;
-  if (conflict) return [{ rule: 'boot.conflict', because: `${formatEpoch(epoch)} and ${formatEpoch(conflict)} are one epoch with two owners` }];
+  if (conflict)
+    return [{ rule: 'boot.conflict', because: `${formatEpoch(epoch)} and ${formatEpoch(conflict)} are one epoch with two owners` }];
   if (node.booting) return node.boot && node.boot.action !== 'passive' ? [{ rule: node.boot.rule, because: node.boot.because }] : [];
   if (!node.serving && node.blockers.length === 0 && node.monitor.peerState() === 'left') {
     return [{ rule: 'node.leave', because: 'the peer was stopped cleanly, so an operator decides' }];
@@ -94,9 +95,15 @@ function blockedBy(node: PairNode): readonly Block[] {
 }
 
 function warnings(node: PairNode): readonly Block[] {
-  const unfenced = node.policy.whenAlone === 'continue' && node.record.control.value === 'auto' && !node.arbitration.present && !node.hasFence;
+  const unfenced =
+    node.policy.whenAlone === 'continue' && node.record.control.value === 'auto' && !node.arbitration.present && !node.hasFence;
   if (!unfenced) return [];
-  return [{ rule: 'takeover.unfenced', because: 'control is auto with neither arbiter nor fence: when every link is cut there can be two owners' }];
+  return [
+    {
+      rule: 'takeover.unfenced',
+      because: 'control is auto with neither arbiter nor fence: when every link is cut there can be two owners',
+    },
+  ];
 }
 
 /** Makes the plan of a command. */

@@ -23,12 +23,12 @@ export function within<T>(clock: Clock, limit: Limit, work: (signal: AbortSignal
       timer.cancel();
       limit.signal?.removeEventListener('abort', onAbort);
     };
-    const fail = (error: unknown): void => {
+    const fail = (error: Error): void => {
       end();
       inner.abort(error);
-      reject(error as Error);
+      reject(error);
     };
-    const onAbort = (): void => fail(limit.signal?.reason);
+    const onAbort = (): void => fail(limit.signal?.reason as Error);
     const timer = clock.timer(limit.deadlineMs, () =>
       fail(new HotMirrorError(limit.code, `${limit.what} did not end within ${String(limit.deadlineMs)} ms`)),
     );
@@ -41,6 +41,19 @@ export function within<T>(clock: Clock, limit: Limit, work: (signal: AbortSignal
       end();
       resolve(value);
     }, fail);
+  });
+}
+
+/** Gives up the wait for what `begin` started, and nothing else, when the signal aborts: rejects with `HM_ABORTED`. */
+export async function unlessAborted<T>(signal: AbortSignal | undefined, begin: () => Promise<T>): Promise<T> {
+  const aborted = (): HotMirrorError => new HotMirrorError('HM_ABORTED', 'the wait was given up', { cause: signal?.reason });
+  if (!signal) return begin();
+  if (signal.aborted) throw aborted();
+  const outcome = begin();
+  return new Promise<T>((resolve, reject) => {
+    const onAbort = (): void => reject(aborted());
+    signal.addEventListener('abort', onAbort, { once: true });
+    outcome.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
   });
 }
 

@@ -34,9 +34,14 @@ export interface FrameRejected extends EventBase {
 
 /** Events of a {@link HeartbeatMonitor}. */
 export type HeartbeatEvents = {
+  /** A monitor link changed its state. */
   'link:changed': (event: LinkChanged) => void;
+  /** The peer changed its state. */
   'peer:changed': (event: PeerChanged) => void;
+  /** The peer answered a token. */
   'peer:answered': (event: PeerAnswered) => void;
+  /** The monitor itself stood still. */
   'monitor:overslept': (event: MonitorOverslept) => void;
+  /** Something that arrived was refused or ignored. */
   'frame:rejected': (event: FrameRejected) => void;
 };

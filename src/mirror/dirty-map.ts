@@ -64,7 +64,7 @@ export class DirtyMap {
 
   /** The first marked extent at or after `from`, or -1. */
   next(from: number): number {
-    for (let extent = from; extent < this.extents; ) {
+    for (let extent = from; extent < this.extents;) {
       const byte = this.#bits[extent >>> 3] ?? 0;
       if (byte === 0) {
         extent = ((extent >>> 3) + 1) * bitsPerByte;
@@ -79,7 +79,7 @@ export class DirtyMap {
 
   /** All marked extents as runs, in order. */
   *runs(): Generator<ExtentRun> {
-    for (let first = this.next(0); first >= 0; ) {
+    for (let first = this.next(0); first >= 0;) {
       let end = first + 1;
       while (end < this.extents && this.has(end)) end += 1;
       yield { first, count: end - first };

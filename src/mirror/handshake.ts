@@ -6,7 +6,7 @@ import type { ErrorCode } from '../errors.ts';
 import type { DataConnection } from './data-connection.ts';
 import { decideSync } from './lineage.ts';
 import type { LineageView, SyncDecision } from './lineage.ts';
-import { historyLength } from './metadata.ts';
+import { historyLength, idSchema } from './metadata.ts';
 import { malformed, wireVersion } from './wire.ts';
 import type { Message } from './wire.ts';
 
@@ -15,7 +15,7 @@ const wordBytes = 4;
 /** Runs in one `map` message. */
 const runsPerMessage = 65_536;
 
-const generation = z.string().max(64).nullable();
+const generation = idSchema.nullable();
 const whole = z.number().int().nonnegative();
 
 const helloSchema = z.strictObject({
@@ -31,7 +31,7 @@ const helloSchema = z.strictObject({
     state: z.enum(['uptodate', 'consistent', 'outdated', 'inconsistent', 'failed', 'off', 'absent']),
     current: generation,
     base: generation,
-    history: z.array(z.string().max(64)).max(historyLength),
+    history: z.array(idSchema).max(historyLength),
     servedEpoch: whole,
     crashed: z.boolean(),
     serving: z.boolean(),
@@ -41,7 +41,7 @@ const helloSchema = z.strictObject({
 });
 
 const startSchema = z.strictObject({
-  mirrorId: z.string().max(64),
+  mirrorId: idSchema,
   sizeBytes: whole.positive(),
   resyncId: generation,
 });
@@ -93,19 +93,29 @@ export class Handshake {
   readonly #data: DataConnection;
   readonly #host: HandshakeHost;
   readonly #peer: string;
-  readonly #deadline: Timer;
+  readonly #clock: Clock;
+  readonly #deadlineMs: number;
+  #deadline: Timer | null = null;
   #phase: Phase = 'hello';
   #mine: Hello | null = null;
   #theirs: Hello | null = null;
   #decision: SyncDecision | null = null;
+  /** End of the last run of the target's map: runs come in order, so that a map has an end. */
+  #mapEnd = 0;
 
-  constructor(options: { readonly data: DataConnection; readonly host: HandshakeHost; readonly peer: string; readonly clock: Clock; readonly deadlineMs: number }) {
+  constructor(options: {
+    readonly data: DataConnection;
+    readonly host: HandshakeHost;
+    readonly peer: string;
+    readonly clock: Clock;
+    readonly deadlineMs: number;
+  }) {
     this.#data = options.data;
     this.#host = options.host;
     this.#peer = options.peer;
-    this.#deadline = options.clock.timer(options.deadlineMs, () => {
-      this.#data.destroy(new HotMirrorError('HM_HANDSHAKE_TIMEOUT', `the handshake of the data link came no further than "${this.#phase}"`));
-    });
+    this.#clock = options.clock;
+    this.#deadlineMs = options.deadlineMs;
+    this.#awaitPeer();
   }
 
   /** Says hello. */
@@ -119,12 +129,23 @@ export class Handshake {
 
   /** The connection has ended. */
   end(): void {
-    this.#deadline.cancel();
+    this.#deadline?.cancel();
     this.#phase = 'done';
+  }
+
+  /** From now on nothing may stay away for longer than the deadline. */
+  #awaitPeer(): void {
+    this.#deadline?.cancel();
+    this.#deadline = this.#clock.timer(this.#deadlineMs, () => {
+      this.#data.destroy(
+        new HotMirrorError('HM_HANDSHAKE_TIMEOUT', `the handshake of the data link came no further than "${this.#phase}"`),
+      );
+    });
   }
 
   /** Takes one message. Throws `HM_PROTOCOL` on what makes no sense. */
   message(message: Message): void {
+    this.#awaitPeer();
     switch (message.name) {
       case 'hello':
         if (this.#theirs) throw malformed('a second hello');
@@ -160,7 +181,8 @@ export class Handshake {
 
   #check(hello: Hello): void {
     const mine = this.#mine;
-    if (hello.wire !== wireVersion) throw new HotMirrorError('HM_VERSION', `the peer speaks version ${String(hello.wire)} of the data link`);
+    if (hello.wire !== wireVersion)
+      throw new HotMirrorError('HM_VERSION', `the peer speaks version ${String(hello.wire)} of the data link`);
     if (hello.view.node !== this.#peer) throw new HotMirrorError('HM_WRONG_PEER', `${hello.view.node} answered instead of ${this.#peer}`);
     if (mine && hello.mirror !== mine.mirror) throw new HotMirrorError('HM_WRONG_PEER', `the link of mirror ${hello.mirror} answered`);
     if (mine && (hello.extentBytes !== mine.extentBytes || hello.protocol !== mine.protocol)) {
@@ -179,7 +201,8 @@ export class Handshake {
   #echoed(theirs: string): void {
     const decision = this.#decision;
     if (!decision) throw malformed('decide before hello');
-    if (theirs !== JSON.stringify(decision)) throw malformed(`the two nodes decided differently: ${JSON.stringify(decision)} and ${theirs}`);
+    if (theirs !== JSON.stringify(decision))
+      throw malformed(`the two nodes decided differently: ${JSON.stringify(decision)} and ${theirs}`);
     if (decision.kind === 'refuse') {
       this.#phase = 'done';
       const error = new HotMirrorError(refusalCode(decision), decision.because, { rule: decision.rule });
@@ -200,6 +223,9 @@ export class Handshake {
 
   #begin(start: Start): void {
     const agreement = this.#agreement();
+    const promised = this.#theirs?.view;
+    if (start.mirrorId !== promised?.mirrorId || start.sizeBytes !== promised.sizeBytes)
+      throw malformed('a start that differs from its hello');
     this.#phase = 'busy';
     this.#whenDone(this.#host.prepareTarget(agreement, start), (runs) => {
       this.#sendMap(runs);
@@ -210,14 +236,15 @@ export class Handshake {
   }
 
   #whenDone<T>(promise: Promise<T>, next: (value: T) => void): void {
-    promise.then(
-      (value) => {
-        if (!this.#data.ended) next(value);
-      },
-      (error: unknown) => {
+    promise
+      .then((value) => {
+        if (this.#data.ended) return;
+        this.#awaitPeer();
+        next(value);
+      })
+      .catch((error: unknown) => {
         this.#data.refuse(HotMirrorError.from(error, 'HM_STATE_UNWRITABLE', 'the handshake could not be made durable'));
-      },
-    );
+      });
   }
 
   #sendMap(runs: Iterable<{ readonly first: number; readonly count: number }>): void {
@@ -238,7 +265,13 @@ export class Handshake {
   #include(body: Uint8Array): void {
     if (body.byteLength % pairBytes !== 0) throw malformed('a map is cut off');
     const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-    for (let at = 0; at < bytes.length; at += pairBytes) this.#host.include(bytes.readUInt32LE(at), bytes.readUInt32LE(at + wordBytes));
+    for (let at = 0; at < bytes.length; at += pairBytes) {
+      const first = bytes.readUInt32LE(at);
+      const count = bytes.readUInt32LE(at + wordBytes);
+      if (first < this.#mapEnd || count === 0) throw malformed('the runs of a map are out of order');
+      this.#mapEnd = first + count;
+      this.#host.include(first, count);
+    }
   }
 
   #agreement(): Agreement {

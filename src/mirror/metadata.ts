@@ -38,22 +38,24 @@ export const historyLength = 16;
 /** Default unit of dirty tracking. */
 export const defaultExtentBytes = 65_536;
 
-const id = z.string().regex(/^[0-9a-f]{16,32}$/u);
+/** The form of mirror and generation ids, stored or sent. */
+export const idSchema: z.ZodType<string> = z.string().regex(/^[0-9a-f]{16,32}$/u);
+
 const count = z.number().int().nonnegative();
 
 const schema = z.strictObject({
-  mirrorId: id.nullable(),
+  mirrorId: idSchema.nullable(),
   sizeBytes: count,
   extentBytes: count.positive(),
   state: z.enum(['consistent', 'outdated', 'inconsistent', 'failed', 'off']),
   note: z.string(),
   epoch: z.strictObject({ number: count, owner: z.string() }),
   servedEpoch: count,
-  current: id.nullable(),
-  base: id.nullable(),
-  history: z.array(id).max(historyLength),
+  current: idSchema.nullable(),
+  base: idSchema.nullable(),
+  history: z.array(idSchema).max(historyLength),
   offered: z.boolean(),
-  resyncId: id.nullable(),
+  resyncId: idSchema.nullable(),
   inUse: z.boolean(),
   crashed: z.boolean(),
   activeRegions: z.array(count),

@@ -3,7 +3,8 @@ import createDebug from 'debug';
 
 import { randomHex } from '../clock/random.ts';
 import type { BlockDevice, DeviceCapabilities, Done, WriteOptions } from '../device/block-device.ts';
-import { compareEpochs, formatEpoch, highestEpoch } from '../epoch.ts';
+import { refuseRange } from '../device/requests.ts';
+import { compareEpochs, formatEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
 import { createEmitter } from '../events.ts';
@@ -22,10 +23,16 @@ import { Replication } from './replication.ts';
 import { Serving } from './serving.ts';
 import type { ElementState, MirrorState } from './state.ts';
 import { splitRequest } from './split-request.ts';
+import { maxBodyBytes } from './wire.ts';
 
 const debug = createDebug('hotmirror:mirror');
 
 const generationBytes = 8;
+/** Longest reason that is kept in the metadata. */
+const noteLength = 256;
+
+/** What `writeZeroes` writes, for requests of any length. Never written to. */
+const zeroes = new Uint8Array(maxBodyBytes);
 
 /** The parts that exist once the metadata is loaded. */
 interface Opened {
@@ -100,7 +107,11 @@ export class MirrorLink implements BlockDevice {
    * Reads the metadata and starts the data link; the element is at most `consistent` (rule element.start).
    * Rejects with `HM_METADATA_MISSING`, `HM_METADATA_CORRUPT`, `HM_METADATA_VERSION`, `HM_ELEMENT_TOO_SMALL`, or as `Transport.listen` does.
    */
-  async open(): Promise<void> {
+  open(): Promise<void> {
+    return this.#orders.add(() => this.#open());
+  }
+
+  async #open(): Promise<void> {
     this.#assertUsable();
     if (this.#opened) throw new TypeError('open() is to be called once');
     const { device, metadata, clock } = this.#options;
@@ -128,25 +139,34 @@ export class MirrorLink implements BlockDevice {
    */
   promote(order: { readonly epoch: Epoch; readonly alone: boolean; readonly force?: boolean }): Promise<void> {
     return this.#order(async ({ store, serving, replication }) => {
-      this.#assertOwnEpoch(order.epoch);
-      const allowed: readonly ElementState[] = order.force ? ['uptodate', 'consistent', 'outdated'] : ['uptodate'];
-      if (!allowed.includes(replication.element)) {
-        throw new HotMirrorError('HM_REFUSED', `the element of ${this.name} is ${replication.element}`, { rule: 'boot.uptodate' });
+      const { epoch, alone, force = false } = order;
+      const wasStopped = replication.stopped;
+      try {
+        this.#assertOwnEpoch(epoch);
+        await this.#readyToServe(replication, force);
+        await store.update(() => ({ epoch, servedEpoch: epoch.number, inUse: true, crashed: false, state: 'consistent' }));
+        // A connection, or a higher epoch, may have come meanwhile.
+        await this.#readyToServe(replication, force);
+        this.#assertOwnEpoch(epoch);
+      } catch (error) {
+        if (!wasStopped) await replication.resume();
+        throw error;
       }
-      const { epoch } = order;
-      // A target takes no more from its source before it becomes one.
-      const wasTarget = replication.role === 'target';
-      if (wasTarget) await replication.stop();
-      await store.update(() => ({ epoch, servedEpoch: epoch.number, inUse: true, state: 'consistent' }));
-      if (compareEpochs(this.#epoch, epoch) === 'higher') throw this.#stale(epoch);
       this.#epoch = epoch;
       replication.element = 'uptodate';
       if (replication.connection !== 'connected') replication.lostAtMs = this.#options.clock.nowMs();
-      serving.start(order.alone);
-      if (replication.connection === 'standalone') await replication.start();
-      else if (replication.role !== 'source') replication.reconnect();
+      serving.start(alone);
+      await replication.resume();
       this.#changed();
     });
+  }
+
+  /** Nobody else writes to the element any more, neither a source nor one that a handshake is about to make it; then its state is judged. */
+  async #readyToServe(replication: Replication, force: boolean): Promise<void> {
+    if (replication.role !== 'source') await replication.stop();
+    const allowed: readonly ElementState[] = force ? ['uptodate', 'consistent', 'outdated'] : ['uptodate'];
+    if (allowed.includes(replication.element)) return;
+    throw new HotMirrorError('HM_REFUSED', `the element of ${this.name} is ${replication.element}`, { rule: 'boot.uptodate' });
   }
 
   /**
@@ -157,7 +177,7 @@ export class MirrorLink implements BlockDevice {
     return this.#order(async ({ serving, replication }) => {
       if (serving.state !== 'yes') return { handedOver: serving.state === 'no' && replication.handedOver };
       const settled = (await serving.drain()) && (await this.#flushBoth());
-      if (!settled || !replication.handedOver) {
+      if (!settled || !replication.handedOver || serving.state !== 'yes') {
         serving.accept();
         return { handedOver: false };
       }
@@ -169,7 +189,8 @@ export class MirrorLink implements BlockDevice {
 
   /** Target: stops receiving and applies what it confirmed (rule takeover.seal); resolves with the state to be judged. */
   seal(): Promise<MirrorState> {
-    return this.#order(async ({ replication }) => {
+    return this.#order(async ({ serving, replication }) => {
+      if (serving.state !== 'no') throw new HotMirrorError('HM_REFUSED', `${this.name} is served here`, { rule: 'takeover.seal' });
       await replication.stop();
       return this.state();
     });
@@ -177,9 +198,7 @@ export class MirrorLink implements BlockDevice {
 
   /** Undoes `seal`. */
   unseal(): Promise<void> {
-    return this.#order(async ({ replication }) => {
-      if (replication.connection === 'standalone') await replication.start();
-    });
+    return this.#order(({ replication }) => replication.resume());
   }
 
   /** Serving without the peer: completes requests from now on, in this epoch and under a generation of its own (rules alone, lineage.mint). */
@@ -193,7 +212,7 @@ export class MirrorLink implements BlockDevice {
       if (serving.state === 'no') throw new HotMirrorError('HM_NOT_SERVING', `${this.name} is not served here`);
       const { epoch } = order;
       await store.update(() => ({ epoch, servedEpoch: epoch.number }));
-      if (compareEpochs(this.#epoch, epoch) === 'higher') throw this.#stale(epoch);
+      this.#assertOwnEpoch(epoch);
       this.#epoch = epoch;
       serving.alone();
       this.#changed();
@@ -217,9 +236,12 @@ export class MirrorLink implements BlockDevice {
       if (state === 'inconsistent') return;
       if (order.currentId !== current) throw refuse(`the element holds generation ${current ?? 'none'}`);
       await replication.stop();
-      await store.update(() => ({ state: 'outdated' }));
-      replication.element = 'outdated';
-      await replication.start();
+      try {
+        await store.update(() => ({ state: 'outdated' }));
+        replication.element = 'outdated';
+      } finally {
+        await replication.resume();
+      }
       this.#changed();
     });
   }
@@ -241,7 +263,8 @@ export class MirrorLink implements BlockDevice {
     this.#heardEpoch(epoch);
     return this.#order(async ({ store, serving }) => {
       const { node } = this.#options;
-      if (epoch.owner !== node || compareEpochs(epoch, this.#epoch) === 'lower') return;
+      const order = compareEpochs(epoch, this.#epoch);
+      if (epoch.owner !== node || order === 'lower' || order === 'conflict') return;
       this.#epoch = epoch;
       if (serving.state !== 'no') await store.update(() => ({ epoch, servedEpoch: epoch.number }));
     });
@@ -294,7 +317,7 @@ export class MirrorLink implements BlockDevice {
     const serving = this.#admit(offsetBytes, lengthBytes, done);
     if (!serving) return;
     splitRequest(lengthBytes, done, (atBytes, partBytes, partDone) => {
-      serving.write(offsetBytes + atBytes, new Uint8Array(partBytes), options, partDone);
+      serving.write(offsetBytes + atBytes, zeroes.subarray(0, partBytes), options, partDone);
     });
   }
 
@@ -335,24 +358,34 @@ export class MirrorLink implements BlockDevice {
     return this.#closing;
   }
 
+  /** The same as `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
   async #close(): Promise<void> {
     const { device, metadata } = this.#options;
-    const opened = this.#opened;
-    if (opened) {
-      const { serving, replication } = opened;
-      if (serving.state !== 'no') serving.stop(new HotMirrorError('HM_CLOSED', `${this.name} is closing`));
-      await this.#orders.add(() => replication.stop());
-      await this.#settle(opened);
-    }
+    // An order under way may wait for requests inside, or may just have begun to serve.
+    this.#endServing();
+    await this.#orders.add(async () => {
+      this.#endServing();
+      if (!this.#opened) return;
+      await this.#opened.replication.stop();
+      await this.#settle(this.#opened);
+    });
     await device.close();
     await metadata.close();
     this.#listeners.clear();
     this.#heardListeners.clear();
     this.events.removeAllListeners();
+  }
+
+  #endServing(): void {
+    const opened = this.#opened;
+    if (!opened || opened.serving.state === 'no') return;
+    // The connection ends first: what it has not sent yet are buffers that the callers get back now.
+    opened.replication.reconnect();
+    opened.serving.stop(new HotMirrorError('HM_CLOSED', `${this.name} is closing`));
   }
 
   /** Where the element and its map are durable, the next start need not take this for a crash. */
@@ -394,6 +427,9 @@ export class MirrorLink implements BlockDevice {
           this.#emit('lineage:minted', 0, `a new generation: ${generation}`, { rule: 'lineage.mint', evidence: { generation } });
           this.#changed();
         },
+        differing: () => {
+          this.#opened?.replication.reconnect();
+        },
         failed: (error) => {
           void this.#failed(error);
         },
@@ -428,7 +464,10 @@ export class MirrorLink implements BlockDevice {
     });
   }
 
-  /** Rule lineage.epoch: a higher epoch of another owner, or the same number of another owner, ends serving at once. */
+  /**
+   * Rule lineage.epoch: a higher epoch of another owner, or the same number of another owner, ends serving at once. Its owner may complete
+   * alone what this element lacks, unless they are connected (rule element.start).
+   */
   #heardEpoch(epoch: Epoch): void {
     const opened = this.#opened;
     const order = compareEpochs(epoch, this.#epoch);
@@ -437,10 +476,12 @@ export class MirrorLink implements BlockDevice {
     const { serving, replication } = opened;
     if (order === 'higher') this.#epoch = epoch;
     else replication.connection = 'split-brain';
-    if (serving.state === 'no') return;
+    const served = serving.state !== 'no';
+    if (replication.element === 'uptodate' && (served || !replication.connected)) replication.element = 'consistent';
+    if (!served) return;
     const text = `epoch ${formatEpoch(epoch)} was heard of while serving in ${formatEpoch(known)}`;
-    serving.stop(new HotMirrorError('HM_STALE_EPOCH', text, { rule: 'lineage.epoch' }));
     replication.reconnect();
+    serving.stop(new HotMirrorError('HM_STALE_EPOCH', text, { rule: 'lineage.epoch' }));
     this.#emit('epoch:refused', 3, text, { rule: 'lineage.epoch', evidence: { heard: epoch, known } });
     this.#changed();
   }
@@ -452,15 +493,19 @@ export class MirrorLink implements BlockDevice {
     const { store, serving, replication } = opened;
     replication.element = 'failed';
     const served = serving.state !== 'no';
+    const wasSource = replication.role === 'source';
     serving.stop(error);
-    this.#emit('element:failed', served ? 3 : 1, `the element failed: ${error.message}`, { rule: 'write.error', evidence: { code: error.code } });
+    this.#emit('element:failed', served ? 3 : 1, `the element failed: ${error.message}`, {
+      rule: 'write.error',
+      evidence: { code: error.code },
+    });
     this.#changed();
     try {
-      await store.update(() => ({ state: 'failed', note: error.message }));
+      await store.update(() => ({ state: 'failed', note: error.message.slice(0, noteLength) }));
     } catch (cause) {
       debug('%s: the failure could not be recorded: %O', this.name, cause);
     }
-    if (served) replication.reconnect();
+    if (served || wasSource) replication.reconnect();
   }
 
   #order<T>(run: (opened: Opened) => Promise<T>): Promise<T> {
@@ -476,24 +521,19 @@ export class MirrorLink implements BlockDevice {
   }
 
   #assertOwnEpoch(epoch: Epoch): void {
-    if (epoch.owner !== this.#options.node || compareEpochs(this.#epoch, epoch) === 'higher') throw this.#stale(epoch);
-  }
-
-  #stale(epoch: Epoch): HotMirrorError {
-    const known = highestEpoch([this.#epoch]);
-    return new HotMirrorError('HM_STALE_EPOCH', `epoch ${formatEpoch(epoch)} is not this node's, or is below ${formatEpoch(known)}`, {
-      rule: 'lineage.epoch',
-    });
+    const order = compareEpochs(epoch, this.#epoch);
+    if (epoch.owner === this.#options.node && (order === 'equal' || order === 'higher')) return;
+    const text = `epoch ${formatEpoch(epoch)} is not this node's, or not above ${formatEpoch(this.#epoch)}`;
+    throw new HotMirrorError('HM_STALE_EPOCH', text, { rule: 'lineage.epoch' });
   }
 
   #admit(offsetBytes: number, lengthBytes: number, done: Done, empty = false): Serving | null {
     const serving = this.#opened?.serving;
-    const block = this.blockSizeBytes;
-    if (this.#closing || !serving) done(new HotMirrorError('HM_CLOSED', `${this.name} is closed`));
-    else if (!Number.isSafeInteger(offsetBytes) || offsetBytes < 0 || offsetBytes + lengthBytes > this.sizeBytes) {
-      done(new HotMirrorError('HM_OUT_OF_RANGE', `${String(lengthBytes)} bytes at ${String(offsetBytes)} of ${String(this.sizeBytes)}`));
-    } else if (offsetBytes % block !== 0 || lengthBytes % block !== 0) {
-      done(new HotMirrorError('HM_UNALIGNED', `${String(lengthBytes)} bytes at ${String(offsetBytes)}; blocks have ${String(block)}`));
+    const refusal = refuseRange(this, offsetBytes, lengthBytes);
+    if (this.#closing || !serving) {
+      done(new HotMirrorError('HM_CLOSED', `${this.name} is closed`));
+    } else if (refusal) {
+      done(refusal);
     } else if (serving.state === 'no') {
       done(new HotMirrorError('HM_NOT_SERVING', `${this.name} is not served by this node`));
     } else if (lengthBytes === 0 && !empty) {
@@ -529,7 +569,15 @@ export class MirrorLink implements BlockDevice {
     const state = this.state();
     if (state.serving !== this.#toldServing) this.#tellServing(state);
     this.#emit('state:changed', 0, `${state.element}, ${state.connection}, serving: ${state.serving}`, { state });
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) this.#callBack(listener);
+  }
+
+  #callBack(listener: () => void): void {
+    try {
+      listener();
+    } catch (error) {
+      debug('%s: a listener threw: %O', this.name, error);
+    }
   }
 
   #tellServing(state: MirrorState): void {

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 
-import type { Clock } from '../clock/clock.ts';
+import type { Clock, Timer } from '../clock/clock.ts';
 import { randomHex } from '../clock/random.ts';
 import type { Random } from '../clock/random.ts';
 import type { BlockDevice } from '../device/block-device.ts';
-import { compareEpochs, formatEpoch } from '../epoch.ts';
+import { compareEpochs, formatEpoch, highestEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
 import { PeerLink } from '../transport/peer-link.ts';
@@ -15,13 +15,13 @@ import { Handshake } from './handshake.ts';
 import type { Agreement, Hello, Start } from './handshake.ts';
 import type { Lease } from './lease.ts';
 import type { LineageView, SyncDecision } from './lineage.ts';
-import { historyLength, settledFrom } from './metadata.ts';
+import { historyLength, idSchema, settledFrom } from './metadata.ts';
 import type { MirrorEventName } from './mirror-events.ts';
 import type { MirrorLimits } from './options.ts';
 import { Resync } from './resync.ts';
 import type { Serving } from './serving.ts';
 import { SourceSession } from './source.ts';
-import type { ElementState, LinkState, MirrorRole } from './state.ts';
+import type { ElementState, DataLinkState, MirrorRole } from './state.ts';
 import { TargetSession } from './target.ts';
 import { malformed, wireVersion } from './wire.ts';
 import type { Message } from './wire.ts';
@@ -29,10 +29,10 @@ import type { Message } from './wire.ts';
 const generationBytes = 8;
 
 const adoptSchema = z.strictObject({
-  mirrorId: z.string().max(64),
+  mirrorId: idSchema,
   sizeBytes: z.number().int().positive(),
-  current: z.string().max(64),
-  history: z.array(z.string().max(64)),
+  current: idSchema,
+  history: z.array(idSchema).max(historyLength + 1),
   epoch: z.strictObject({ number: z.number().int().nonnegative(), owner: z.string() }),
 });
 
@@ -78,7 +78,7 @@ export class Replication {
   /** The peer durably recorded that it is behind (rule alone). */
   peerBehind = false;
   role: MirrorRole = 'none';
-  connection: LinkState = 'standalone';
+  connection: DataLinkState = 'standalone';
   connectionId: string | null = null;
   lostAtMs: number | null = null;
   readonly #options: ReplicationOptions;
@@ -94,6 +94,9 @@ export class Replication {
   #stale = false;
   /** False once this node is leaving: it takes over no lineage any more. */
   #adopting = true;
+  /** The last lineage that was taken over, or is being. */
+  #adoption: Promise<void> = Promise.resolve();
+  #restart: Timer | null = null;
   /** Requests to the device of connections that have ended. */
   #ending: Promise<void> = Promise.resolve();
   #leaving: (() => void) | null = null;
@@ -111,6 +114,11 @@ export class Replication {
 
   get connected(): boolean {
     return this.#source !== null || this.#target !== null;
+  }
+
+  /** Neither listening nor dialling. */
+  get stopped(): boolean {
+    return this.#link === null;
   }
 
   /** Listens and dials. Rejects as the transport does. */
@@ -139,13 +147,34 @@ export class Replication {
     this.#link = link;
     this.#adopting = true;
     this.connection = 'connecting';
-    await link.start();
+    try {
+      await link.start();
+    } catch (error) {
+      this.#link = null;
+      this.connection = 'standalone';
+      throw error;
+    }
+  }
+
+  /** Undoes `stop`. Where the transport cannot listen now, it is tried again and again: what was ordered holds without a data link too. */
+  async resume(): Promise<void> {
+    if (!this.stopped) return;
+    const { clock, limits, host } = this.#options;
+    try {
+      await this.start();
+    } catch (cause) {
+      const error = HotMirrorError.from(cause, 'HM_ADDRESS', 'the data link cannot listen');
+      host.emit('link:refused', 1, `the data link cannot listen: ${error.message}`, { evidence: { code: error.code } });
+      this.#restart?.cancel();
+      this.#restart = clock.timer(limits.retryMaxMs, () => void this.resume());
+    }
   }
 
   /** Ends the connection and the dialling; resolves when nothing of an older connection can reach the element any more (rule takeover.seal). */
   async stop(): Promise<void> {
     const link = this.#link;
     this.#link = null;
+    this.#restart?.cancel();
     this.#data?.destroy();
     await link?.stop();
     await this.#ending;
@@ -181,6 +210,7 @@ export class Replication {
     const data = this.#data;
     if (!data || !this.connected) return;
     this.#adopting = false;
+    await this.#adoption;
     await prepare(this.role);
     const { clock, limits } = this.#options;
     await new Promise<void>((resolve) => {
@@ -313,7 +343,7 @@ export class Replication {
     const { serving, host, clock } = this.#options;
     const connected = this.connected;
     const target = this.#target;
-    if (target) this.#ending = Promise.all([this.#ending, target.idle()]).then(() => undefined);
+    if (target) this.#ending = Promise.all([this.#ending, target.idle()]).then(() => this.#adoption);
     this.#handshake?.end();
     this.#resync?.stop();
     this.#data = null;
@@ -397,6 +427,8 @@ export class Replication {
 
   async #prepareSource(agreement: Agreement, theirs: LineageView): Promise<Start> {
     const { store, random } = this.#options;
+    // The resync clears a bit when the target holds the extent durably; what this element holds only in a cache would then be said to be equal.
+    await this.#flushElement();
     let resyncId = agreement.rule === 'resync.progress' ? store.metadata.resyncId : null;
     if (agreement.scope === 'full') {
       resyncId = randomHex(random, generationBytes);
@@ -404,11 +436,21 @@ export class Replication {
       await store.persistDirty();
     }
     const { metadata } = store;
-    if (metadata.resyncId !== resyncId || !metadata.inUse || metadata.state !== 'consistent') {
-      await store.update(() => ({ resyncId, inUse: true, state: 'consistent' }));
+    // What a crash may have lost here is settled by the decision itself; were it not, the next decision could be another one.
+    if (metadata.resyncId !== resyncId || !metadata.inUse || metadata.crashed || metadata.state !== 'consistent') {
+      await store.update(() => ({ resyncId, inUse: true, crashed: false, state: 'consistent' }));
     }
     this.peerElement = theirs.state === 'uptodate' ? 'consistent' : theirs.state;
     return { mirrorId: metadata.mirrorId ?? '', sizeBytes: metadata.sizeBytes, resyncId };
+  }
+
+  #flushElement(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#options.device.flush((error) => {
+        if (error) reject(error);
+        else resolve();
+      });
+    });
   }
 
   /** Rule resync.begin. */
@@ -454,6 +496,7 @@ export class Replication {
         session,
         clock,
         progressed: () => {
+          this.#keepProgress();
           host.emit('resync:progressed', 0, `resync of ${this.#options.name}`, { progress: resync.progress });
         },
         unlocked: () => {
@@ -467,7 +510,9 @@ export class Replication {
         },
       });
       this.#resync = resync;
-      host.emit('resync:started', 0, `${String(store.dirty.count)} extents are copied to ${agreement.target}`, { progress: resync.progress });
+      host.emit('resync:started', 0, `${String(store.dirty.count)} extents are copied to ${agreement.target}`, {
+        progress: resync.progress,
+      });
     }
     serving.connected(session, this.#resync);
     if (this.#resync) this.#resync.pump();
@@ -483,7 +528,7 @@ export class Replication {
       sizeBytes: start.sizeBytes,
       handlers: {
         adopt: (body, adopted) => {
-          this.#adopt(body, adopted);
+          this.#adopt(body, start, adopted);
         },
         failed: (error) => {
           const data = this.#data;
@@ -531,6 +576,14 @@ export class Replication {
     });
   }
 
+  /** What was copied need not be copied again after a crash (rule resync.progress). */
+  #keepProgress(): void {
+    const { store, host } = this.#options;
+    store.persistDirty().catch((error: unknown) => {
+      void host.failed(HotMirrorError.from(error, 'HM_STATE_UNWRITABLE', 'the dirty map could not be written'));
+    });
+  }
+
   #adopted(session: SourceSession): void {
     if (!this.#offering) throw malformed('a lineage was adopted that was not offered');
     this.#offering = false;
@@ -551,15 +604,17 @@ export class Replication {
   }
 
   /** Target: the source's lineage becomes this element's, durably. */
-  #adopt(body: Uint8Array, adopted: () => void): void {
+  #adopt(body: Uint8Array, start: Start, adopted: () => void): void {
     const { store, host } = this.#options;
     const data = this.#data;
     const take = async (): Promise<void> => {
       if (!this.#adopting) throw new HotMirrorError('HM_CLOSED', 'this node is leaving');
       const offer = adoptSchema.parse(JSON.parse(Buffer.from(body).toString('utf8')));
+      if (offer.mirrorId !== start.mirrorId || offer.sizeBytes !== start.sizeBytes) throw malformed('an offer that differs from its start');
       if (store.metadata.sizeBytes !== offer.sizeBytes) await store.resize(offer.sizeBytes, store.metadata.extentBytes);
-      await store.update(() => ({
+      await store.update((metadata) => ({
         ...offer,
+        epoch: highestEpoch([metadata.epoch, offer.epoch]),
         history: offer.history.slice(0, historyLength),
         state: 'consistent',
         base: null,
@@ -576,7 +631,7 @@ export class Replication {
       host.emit('resync:finished', 0, 'this element is the same as the source', { rule: 'lineage.adopt' });
       host.changed();
     };
-    take().catch((error: unknown) => {
+    this.#adoption = take().catch((error: unknown) => {
       data?.refuse(HotMirrorError.from(error, 'HM_PROTOCOL', 'the offered lineage could not be taken over'));
     });
   }

@@ -68,6 +68,11 @@ export class Resync {
     this.#stopped = true;
   }
 
+  /** Whether what is marked from now on is still copied. */
+  get running(): boolean {
+    return !this.#stopped;
+  }
+
   /** Whether a write to the range must wait, because an older copy of it is being read. */
   locks(offsetBytes: number, lengthBytes: number): boolean {
     const reading = this.#reading;

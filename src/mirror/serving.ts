@@ -15,6 +15,8 @@ export interface ServingHandlers {
   changed(): void;
   /** A new generation is durable (rule lineage.mint). */
   minted(generation: string): void;
+  /** A write failed here and reached the peer, and no resync is under way that would mend it. */
+  differing(): void;
   /** The element or its metadata failed: serving must end. */
   failed(error: HotMirrorError): void;
 }
@@ -75,7 +77,7 @@ export class Serving {
   #waitingReads: Read[] = [];
   #readsUnderWay = 0;
   /** Complete, but not to be told before there is evidence of ownership. */
-  #parkedReplies: (() => void)[] = [];
+  #parkedReplies: Done[] = [];
   #awaitingMint: Request[] = [];
   #minting = false;
   #pumping = false;
@@ -117,13 +119,13 @@ export class Serving {
     this.#accepting = false;
     this.#mayBeAlone = false;
     for (const { done } of [...this.#queue.splice(0), ...this.#waitingReads.splice(0)]) done(error);
+    for (const done of this.#parkedReplies.splice(0)) done(error);
     this.#awaitingMint = [];
     for (const request of this.#issued) {
       request.error ??= error;
       request.remote = 0;
       this.#advance(request);
     }
-    this.#releaseReplies();
     this.#tellDrained(false);
   }
 
@@ -155,11 +157,12 @@ export class Serving {
     this.#resync = resync;
     this.#awaitingMint = [];
     for (const request of this.#issued) {
-      if (request.remote === 0 && !request.single) continue;
+      if (request.error || (request.remote === 0 && !request.single)) continue;
       request.single = false;
       this.#sendToPeer(request, session);
     }
     this.#frozen = false;
+    this.#retryReads();
     this.#options.handlers.changed();
     this.#pump();
   }
@@ -190,6 +193,8 @@ export class Serving {
     if (!this.#serving || this.#session) return;
     this.#mayBeAlone = true;
     this.#completeAlone();
+    this.#mint();
+    this.#releaseReplies();
     this.#options.handlers.changed();
     this.#pump();
   }
@@ -208,9 +213,12 @@ export class Serving {
   read(offsetBytes: number, into: Uint8Array, done: Done): void {
     if (!this.#admit(done)) return;
     const read = { offsetBytes, into, done };
-    // A reader must not see what may yet be lost with this node.
-    if (this.#overlapsUnfinished(offsetBytes, into.byteLength)) this.#waitingReads.push(read);
-    else this.#startRead(read);
+    if (this.#mayRead(read)) {
+      this.#startRead(read);
+    } else {
+      this.#waitingReads.push(read);
+      this.#mint();
+    }
   }
 
   write(offsetBytes: number, bytes: Uint8Array, options: WriteOptions, done: Done): void {
@@ -280,7 +288,7 @@ export class Serving {
 
   #sendToPeer(request: Request, session: SourceSession): void {
     const step = (): void => {
-      if (session !== this.#session) return;
+      if (session !== this.#session || request.remote === 0) return;
       request.remote -= 1;
       this.#advance(request);
     };
@@ -301,6 +309,7 @@ export class Serving {
       request.error ??= error;
       this.#markDiffering(request);
       if (error.code !== 'HM_NO_SPACE') this.#options.handlers.failed(error);
+      else if (request.kind === 'write' && this.#session && !this.#resync?.running) this.#options.handlers.differing();
     }
     this.#advance(request);
   }
@@ -339,7 +348,7 @@ export class Serving {
   }
 
   #mint(): void {
-    if (this.#minting || this.#frozen || this.#awaitingMint.length === 0) return;
+    if (this.#minting || this.#frozen || (this.#awaitingMint.length === 0 && !this.#readsNeedMint())) return;
     this.#minting = true;
     const { store, newGeneration, handlers } = this.#options;
     const generation = newGeneration();
@@ -350,6 +359,7 @@ export class Serving {
           this.#minting = false;
           handlers.minted(generation);
           for (const request of this.#awaitingMint.splice(0)) this.#advance(request);
+          this.#retryReads();
         },
         (error: unknown) => {
           this.#minting = false;
@@ -361,7 +371,7 @@ export class Serving {
   /** Rule serve.lease: an answer goes out only with evidence that this node still owns what it serves. */
   #reply(done: Done, error: HotMirrorError | null): void {
     if (error || this.#owns()) done(error);
-    else this.#parkedReplies.push(() => this.#reply(done, null));
+    else this.#parkedReplies.push(done);
     this.#checkDrained();
   }
 
@@ -370,10 +380,9 @@ export class Serving {
   }
 
   #releaseReplies(): void {
-    if (this.#parkedReplies.length === 0 || (this.#serving && !this.#owns())) return;
-    const replies = this.#parkedReplies;
-    this.#parkedReplies = [];
-    for (const reply of replies) reply();
+    if (this.#parkedReplies.length === 0 || !this.#owns()) return;
+    for (const done of this.#parkedReplies.splice(0)) done(null);
+    this.#checkDrained();
   }
 
   #startRead(read: Read): void {
@@ -389,9 +398,25 @@ export class Serving {
     const waiting = this.#waitingReads;
     this.#waitingReads = [];
     for (const read of waiting) {
-      if (this.#overlapsUnfinished(read.offsetBytes, read.into.byteLength)) this.#waitingReads.push(read);
-      else this.#startRead(read);
+      if (this.#mayRead(read)) this.#startRead(read);
+      else this.#waitingReads.push(read);
     }
+  }
+
+  /**
+   * A reader must not see what may yet be lost with this node: neither an unfinished write, nor, without the peer, what this element may hold
+   * alone under the generation of both.
+   */
+  #mayRead({ offsetBytes, into }: Read): boolean {
+    return !this.#needsMint() && !this.#overlapsUnfinished(offsetBytes, into.byteLength);
+  }
+
+  #needsMint(): boolean {
+    return this.#mayBeAlone && !this.#session && !isMinted(this.#options.store.metadata);
+  }
+
+  #readsNeedMint(): boolean {
+    return this.#waitingReads.length > 0 && this.#needsMint();
   }
 
   #overlapsUnfinished(offsetBytes: number, lengthBytes: number): boolean {

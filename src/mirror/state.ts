@@ -1,33 +1,23 @@
 import type { Epoch } from '../epoch.ts';
+import type { ElementState, ResyncProgress } from '../vocabulary.ts';
 
-/** States of an element (semantics 1). */
-export type ElementState = 'uptodate' | 'consistent' | 'outdated' | 'inconsistent' | 'failed' | 'off' | 'absent';
+export type { ElementState, ResyncProgress } from '../vocabulary.ts';
 
 /** Which way this node replicates. */
 export type MirrorRole = 'source' | 'target' | 'none';
 
 /** What the data link is doing. */
-export type LinkState = 'connecting' | 'connected' | 'standalone' | 'split-brain' | 'unrelated';
+export type DataLinkState = 'connecting' | 'connected' | 'standalone' | 'split-brain' | 'unrelated';
 
 /** `parked`: requests wait, nothing completes; `alone`: requests complete without the peer. */
 export type ServingState = 'no' | 'yes' | 'parked' | 'alone';
-
-/** Progress of a resync. */
-export interface ResyncProgress {
-  readonly doneBytes: number;
-  readonly totalBytes: number;
-  /** Mean rate since the resync began. */
-  readonly bytesPerSecond: number;
-  /** At that rate; null while nothing is known. */
-  readonly remainingMs: number | null;
-}
 
 /** What a mirror is now: plain, serialisable data. */
 export interface MirrorState {
   readonly name: string;
   readonly sizeBytes: number;
   readonly role: MirrorRole;
-  readonly connection: LinkState;
+  readonly connection: DataLinkState;
   readonly serving: ServingState;
   readonly element: ElementState;
   readonly peerElement: ElementState;

@@ -91,13 +91,17 @@ export class TargetSession {
     const { device, sizeBytes } = this.#options;
     if (sequence !== this.#received + 1) throw malformed(`write ${String(sequence)} after ${String(this.#received)}`);
     const block = device.blockSizeBytes;
-    if (body.byteLength === 0 || offsetBytes % block !== 0 || body.byteLength % block !== 0) throw malformed('a write is not in whole blocks');
+    if (body.byteLength === 0 || offsetBytes % block !== 0 || body.byteLength % block !== 0)
+      throw malformed('a write is not in whole blocks');
     if (offsetBytes + body.byteLength > sizeBytes) throw malformed('a write reaches beyond the mirror');
     this.#received = sequence;
     if (this.#failed) return;
     // The bytes are valid during this call only.
     const bytes = device.capabilities.synchronous ? body : body.slice();
-    this.#request((done) => device.write(offsetBytes, bytes, {}, done), () => this.#finish(sequence));
+    this.#request(
+      (done) => device.write(offsetBytes, bytes, {}, done),
+      () => this.#finish(sequence),
+    );
   }
 
   #finish(sequence: number): void {

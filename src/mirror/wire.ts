@@ -105,6 +105,7 @@ export function decodeFrameHeader(frame: Uint8Array): FrameHeader {
   const bytes = asBuffer(frame);
   const owner = owners[bytes.readUInt8(4)];
   if (owner === undefined || bytes.readUIntLE(5, 3) !== 0) throw malformed('a frame header carries unknown bits');
+  if ((owner === 'none') !== (bytes.readUInt32LE(0) === 0)) throw malformed('an epoch without owner, or an owner without epoch');
   return { epochNumber: bytes.readUInt32LE(0), owner, connectionId: bytes.toString('hex', 8, frameHeaderBytes) };
 }
 
@@ -123,7 +124,8 @@ export function decodeMessages(frame: Uint8Array): readonly Message[] {
     if (name === undefined || bytes.readUIntLE(at + 1, 3) !== 0) throw malformed('a message of an unknown kind');
     if (bodyBytes > maxBodyBytes || bodyBytes > bytes.length - at - messageHeaderBytes) throw malformed('a message body is too long');
     const bodyAt = at + messageHeaderBytes;
-    const body = bodyBytes === 0 ? noBody : bytes.subarray(bodyAt, bodyAt + bodyBytes);
+    // Not a Buffer: its `slice` would not copy, and who keeps a body must.
+    const body = bodyBytes === 0 ? noBody : new Uint8Array(bytes.buffer, bytes.byteOffset + bodyAt, bodyBytes);
     messages.push({ name, a: readWhole(bytes, at + 8), b: readWhole(bytes, at + 16), body });
     at = bodyAt + bodyBytes;
   }

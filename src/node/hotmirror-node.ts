@@ -7,8 +7,8 @@ import { openStateFile } from '../device/state-file.ts';
 import { FailoverOrchestrator } from '../failover/orchestrator.ts';
 import { DurablePairRecordStore, pairRecordBytes } from '../failover/pair-record-store.ts';
 import { HeartbeatMonitor } from '../heartbeat/heartbeat-monitor.ts';
-import { CommandPlatform } from '../platform/command.ts';
-import { NonePlatform } from '../platform/none.ts';
+import { commandPlatform } from '../platform/command.ts';
+import { nonePlatform } from '../platform/none.ts';
 import type { PlatformActions } from '../platform/platform-actions.ts';
 import { homesOf, peerOf } from './config.ts';
 import type { PairConfig } from './config.ts';
@@ -128,6 +128,7 @@ export class HotMirrorNode {
     return this.#closing;
   }
 
+  /** The same as `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -218,10 +219,8 @@ function makeOrchestrator(
 }
 
 function platformOf({ failover: { platform } }: PairConfig, clock: ProgramOptions['clock'], events: NodeEvents): PlatformActions {
-  if (platform.kind === 'command') return new CommandPlatform({ steps: platform.commands, clock });
-  return new NonePlatform(({ step, reason }) => {
-    events.append('step:skipped', { class: 0, text: `${step}: nothing is configured (${reason})` });
-  });
+  if (platform.kind === 'command') return commandPlatform(platform.commands, clock);
+  return nonePlatform((text) => events.append('step:skipped', { class: 0, text }));
 }
 
 function arbiterOf({ failover: { arbiter } }: PairConfig): Arbiter | null {

@@ -23,5 +23,6 @@ export type { TimingReport, TimingRow, WorstCase } from './timing.ts';
 export type { Blocked, LinkStatus, LoggedEvent, MirrorStatus, NodeStatus } from './control-protocol.ts';
 export { initNode } from './init.ts';
 export type { InitOptions, InitReport } from './programs.ts';
-export { MirrorProxy } from './mirror-proxy.ts';
-export { EventLog } from './event-log.ts';
+export type { MirrorProxy } from './mirror-proxy.ts';
+export type { MirrorThreadEvent } from './mirror-messages.ts';
+export type { EventLog, LogEntry } from './event-log.ts';

@@ -36,7 +36,7 @@ export interface MirrorCall<Method extends MirrorMethod = MirrorMethod> {
 }
 
 /** An event of the mirror: its name and plain payload. */
-export interface MirrorEvent {
+export interface MirrorThreadEvent {
   readonly name: string;
   readonly payload: unknown;
 }
@@ -49,7 +49,7 @@ export type MirrorMessage =
   | { readonly kind: 'reply'; readonly id: number; readonly ok: true; readonly result: unknown; readonly view: MirrorView | null }
   | { readonly kind: 'reply'; readonly id: number; readonly ok: false; readonly error: SerializedError; readonly view: MirrorView | null }
   | { readonly kind: 'view'; readonly view: MirrorView }
-  | { readonly kind: 'event'; readonly event: MirrorEvent }
+  | { readonly kind: 'event'; readonly event: MirrorThreadEvent }
   /** The peer gave an authenticated sign of life on the data link; the clock has one origin for all threads. */
   | { readonly kind: 'heard'; readonly atMs: number };
 

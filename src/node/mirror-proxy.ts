@@ -1,6 +1,6 @@
 import { HotMirrorError } from '../errors.ts';
 import type { MirrorPort, MirrorView, OutdateOrder } from '../failover/ports.ts';
-import type { MirrorCalls, MirrorEvent, MirrorMessage, MirrorMethod, MirrorThread } from './mirror-messages.ts';
+import type { MirrorCalls, MirrorThreadEvent, MirrorMessage, MirrorMethod, MirrorThread } from './mirror-messages.ts';
 
 /** Calls that wait for their reply; more are refused. */
 const maxPendingCalls = 4096;
@@ -19,7 +19,7 @@ export class MirrorProxy implements MirrorPort {
   readonly #thread: MirrorThread;
   readonly #pending: Map<number, Pending> = new Map();
   readonly #changeListeners: Set<() => void> = new Set();
-  readonly #eventListeners: Set<(event: MirrorEvent) => void> = new Set();
+  readonly #eventListeners: Set<(event: MirrorThreadEvent) => void> = new Set();
   readonly #heardListeners: Set<(atMs: number) => void> = new Set();
   readonly #deathListeners: Set<(error: HotMirrorError) => void> = new Set();
   #view: MirrorView | null = null;
@@ -63,7 +63,7 @@ export class MirrorProxy implements MirrorPort {
   }
 
   /** Calls back with each event of the mirror; returns how to stop that. */
-  onEvent(listener: (event: MirrorEvent) => void): () => void {
+  onEvent(listener: (event: MirrorThreadEvent) => void): () => void {
     return subscribe(this.#eventListeners, listener);
   }
 
@@ -97,6 +97,7 @@ export class MirrorProxy implements MirrorPort {
     await this.#call('goAlone', order);
   }
 
+  /** As `MirrorPort.outdate`. */
   async outdate(order: OutdateOrder): Promise<void> {
     await this.#call('outdate', order);
   }

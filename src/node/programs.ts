@@ -21,13 +21,13 @@ export interface RunOptions extends ProgramOptions {
   readonly warn: (text: string) => void;
 }
 
-/** What {@link NodePrograms.init} is given. */
+/** How to make a node's key file and metadata. */
 export interface InitOptions extends ProgramOptions {
   /** Replaces metadata that exists. */
   readonly force: boolean;
 }
 
-/** What {@link NodePrograms.init} made. */
+/** What `initNode` made. */
 export interface InitReport {
   readonly node: string;
   readonly home: 'primary' | 'standby';

@@ -3,26 +3,23 @@ import type { ChildProcess } from 'node:child_process';
 
 import type { Clock, Timer } from '../clock/clock.ts';
 import { HotMirrorError } from '../errors.ts';
-import type { PlatformAction, PlatformActions, PlatformCapabilities, PlatformStep, StepContext } from './platform-actions.ts';
+import type { PlatformAction, PlatformActions, PlatformStep, StepContext } from './platform-actions.ts';
 import { platformSteps } from './platform-actions.ts';
 
-/** The command line of one step. */
-export interface StepCommand {
+/** A command line. */
+export interface CommandLine {
   /** Program and arguments; no shell comes between. */
   readonly argv: readonly string[];
   /** Longest run; then its process group is ended. Default: as long as the caller waits. */
-  readonly deadlineMs?: number;
-  /** Program and arguments that exit with 0 when the step is in effect, 1 when not, anything else when that cannot be told. */
-  readonly probe?: readonly string[];
-  /** Exit codes that mean success. Default 0; for `fsck` also 1, which means that errors were corrected. For `fence` always and only 0. */
-  readonly successCodes?: readonly number[];
+  readonly deadlineMs?: number | undefined;
 }
 
-/** What a {@link CommandPlatform} is made of. */
-export interface CommandPlatformOptions {
-  /** Steps that are missing succeed at once. */
-  readonly steps: Readonly<Partial<Record<PlatformStep, StepCommand>>>;
-  readonly clock: Clock;
+/** The command line of one step. */
+export interface StepCommand extends CommandLine {
+  /** Exits with 0 when the step is in effect, 1 when not, anything else when that cannot be told. */
+  readonly probe?: CommandLine | undefined;
+  /** Exit codes that mean success. Default 0; for `fsck` also 1, which means that errors were corrected. For `fence` always and only 0. */
+  readonly successCodes?: readonly number[] | undefined;
 }
 
 /** How a process ended. */
@@ -43,51 +40,44 @@ const outputGraceMs = 100;
 const defaultSuccessCodes: Readonly<Partial<Record<PlatformStep, readonly number[]>>> = { fsck: [0, 1] };
 
 /**
- * Carries steps out by configured command lines. Each runs in a process group of its own with `HOTMIRROR_STEP`, `_NODE`, `_PEER`, `_REASON`, `_EPOCH`
- * and `_MIRRORS` (separated by spaces) in its environment, and no standard input.
+ * A platform that carries its steps out by configured command lines; steps that are missing succeed at once. Each runs in a process group of its own
+ * with `HOTMIRROR_STEP`, `_NODE`, `_PEER`, `_REASON`, `_EPOCH` and `_MIRRORS` (separated by spaces) in its environment, and no standard input.
+ *
+ * Throws `RangeError` for a command line without a program.
  */
-export class CommandPlatform implements PlatformActions {
-  readonly capabilities: PlatformCapabilities;
-  readonly actions: Readonly<Partial<Record<PlatformStep, PlatformAction>>>;
-  readonly #clock: Clock;
+export function commandPlatform(commands: Readonly<Partial<Record<PlatformStep, StepCommand | undefined>>>, clock: Clock): PlatformActions {
+  const configured = platformSteps.flatMap((step) => {
+    const command = commands[step];
+    return command ? [[step, commandAction(step, command, clock)] as const] : [];
+  });
+  return { capabilities: { fence: commands.fence !== undefined }, actions: Object.fromEntries(configured) };
+}
 
-  /** Throws `RangeError` for a command line without a program. */
-  constructor(options: CommandPlatformOptions) {
-    this.#clock = options.clock;
-    this.capabilities = { fence: options.steps.fence !== undefined };
-    const configured = platformSteps.flatMap((step) => {
-      const command = options.steps[step];
-      return command ? [[step, this.#action(step, command)] as const] : [];
-    });
-    this.actions = Object.fromEntries(configured);
-  }
+function commandAction(step: PlatformStep, command: StepCommand, clock: Clock): PlatformAction {
+  const { probe } = command;
+  for (const line of [command, probe]) if (line && !line.argv[0]) throw new RangeError(`the command line of ${step} names no program`);
+  const successCodes = step === 'fence' ? [0] : (command.successCodes ?? defaultSuccessCodes[step] ?? [0]);
+  const run = async (context: StepContext, signal: AbortSignal): Promise<void> => {
+    const outcome = await execute(command, context, signal, clock);
+    if (outcome.exitCode === null || !successCodes.includes(outcome.exitCode)) throw failure(step, outcome);
+  };
+  if (!probe) return { run };
+  return {
+    run,
+    probe: async (context, signal) => {
+      const { exitCode } = await execute(probe, context, signal, clock);
+      return exitCode === 0 ? true : exitCode === 1 ? false : null;
+    },
+  };
+}
 
-  #action(step: PlatformStep, command: StepCommand): PlatformAction {
-    const { argv, probe, deadlineMs } = command;
-    for (const line of [argv, probe]) if (line && !line[0]) throw new RangeError(`the command line of ${step} names no program`);
-    const successCodes = step === 'fence' ? [0] : (command.successCodes ?? defaultSuccessCodes[step] ?? [0]);
-    const run = async (context: StepContext, signal: AbortSignal): Promise<void> => {
-      const outcome = await this.#execute(argv, context, signal, deadlineMs);
-      if (outcome.exitCode === null || !successCodes.includes(outcome.exitCode)) throw failure(step, outcome);
-    };
-    if (!probe) return { run };
-    return {
-      run,
-      probe: async (context, signal) => {
-        const { exitCode } = await this.#execute(probe, context, signal, deadlineMs);
-        return exitCode === 0 ? true : exitCode === 1 ? false : null;
-      },
-    };
-  }
-
-  /** Resolves when the program has ended by itself; rejects when it could not be started, took too long, or the caller gave up. */
-  #execute(argv: readonly string[], context: StepContext, signal: AbortSignal, deadlineMs?: number): Promise<Outcome> {
-    signal.throwIfAborted();
-    const [program = '', ...rest] = argv;
-    // A group of its own, so that everything it started can be ended with it.
-    const child = spawn(program, rest, { detached: true, shell: false, stdio: ['ignore', 'pipe', 'pipe'], env: environment(context) });
-    return new Execution(child, this.#clock, context.step, signal, deadlineMs).outcome;
-  }
+/** Resolves when the program has ended by itself; rejects when it could not be started, took too long, or the caller gave up. */
+function execute({ argv, deadlineMs }: CommandLine, context: StepContext, signal: AbortSignal, clock: Clock): Promise<Outcome> {
+  signal.throwIfAborted();
+  const [program = '', ...rest] = argv;
+  // A group of its own, so that everything it started can be ended with it.
+  const child = spawn(program, rest, { detached: true, shell: false, stdio: ['ignore', 'pipe', 'pipe'], env: environment(context) });
+  return new Execution(child, clock, context.step, signal, deadlineMs).outcome;
 }
 
 /** One process from its start to its end. */
@@ -141,7 +131,12 @@ class Execution {
       return;
     }
     const { exitCode, signalCode } = this.#child;
-    this.#settle?.resolve({ exitCode, signal: signalCode, stdoutTail: this.#tails.stdout.toString(), stderrTail: this.#tails.stderr.toString() });
+    this.#settle?.resolve({
+      exitCode,
+      signal: signalCode,
+      stdoutTail: this.#tails.stdout.toString(),
+      stderrTail: this.#tails.stderr.toString(),
+    });
   }
 
   #end(because: Error): void {

@@ -1,18 +1,15 @@
-import type { PlatformAction, PlatformActions, PlatformCapabilities, PlatformStep, StepContext } from './platform-actions.ts';
+import type { PlatformAction, PlatformActions, PlatformStep } from './platform-actions.ts';
 import { platformSteps } from './platform-actions.ts';
 
-/** A platform that does nothing: every step succeeds and is told to `log`. There is no fence. */
-export class NonePlatform implements PlatformActions {
-  readonly capabilities: PlatformCapabilities = { fence: false };
-  readonly actions: Readonly<Partial<Record<PlatformStep, PlatformAction>>>;
-
-  constructor(log: (context: StepContext) => void) {
-    const action: PlatformAction = {
-      run(context) {
-        log(context);
-        return Promise.resolve();
-      },
-    };
-    this.actions = Object.fromEntries(platformSteps.filter((step) => step !== 'fence').map((step) => [step, action]));
-  }
+/** A platform on which every step but the fence succeeds and is told: for pairs whose service needs nothing from the operating system. */
+export function nonePlatform(tell: (text: string) => void): PlatformActions {
+  const action: PlatformAction = {
+    run: ({ step, reason }) => {
+      tell(`${step}: nothing is configured (${reason})`);
+      return Promise.resolve();
+    },
+  };
+  const steps = platformSteps.filter((step) => step !== 'fence');
+  const actions = Object.fromEntries(steps.map((step) => [step, action])) as Partial<Record<PlatformStep, PlatformAction>>;
+  return { capabilities: { fence: false }, actions };
 }

@@ -1,6 +1,16 @@
 /** The steps of taking over and giving back, in the seed's words and order. */
 export type PlatformStep =
-  'notify' | 'attach' | 'fsck' | 'mount' | 'startServices' | 'enableLogins' | 'disableLogins' | 'stopServices' | 'unmount' | 'detach' | 'fence';
+  | 'notify'
+  | 'attach'
+  | 'fsck'
+  | 'mount'
+  | 'startServices'
+  | 'enableLogins'
+  | 'disableLogins'
+  | 'stopServices'
+  | 'unmount'
+  | 'detach'
+  | 'fence';
 
 /** All steps, for tables and checks. */
 export const platformSteps: readonly PlatformStep[] = [

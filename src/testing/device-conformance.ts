@@ -19,6 +19,7 @@ export interface DeviceFixture {
 /** How to make the devices of one implementation. */
 export interface DeviceSetup {
   readonly name: string;
+  /** Makes a fresh one; called once a test. */
   create(): Promise<DeviceFixture>;
 }
 

@@ -10,6 +10,7 @@ export type { TransportFixture } from './transport-subject.ts';
 /** How to make the links of one implementation. */
 export interface TransportSetup {
   readonly name: string;
+  /** Makes a fresh one; called once a test. */
   create(): Promise<TransportFixture>;
 }
 

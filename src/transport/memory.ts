@@ -7,6 +7,8 @@ import type { TransportLimits } from './limits.ts';
 import { MemoryConnection, joinConnections } from './memory-connection.ts';
 import type { Connection, Listener, ListenHandlers, Transport, TransportCapabilities } from './transport.ts';
 
+export type { TransportLimits } from './limits.ts';
+
 const connectionIdBytes = 8;
 
 /** What a network is made of. */

@@ -19,6 +19,8 @@ import type { Connection, Listener, ListenHandlers, Transport, TransportCapabili
 import { formatTcpUrl, parseTcpUrl } from './url.ts';
 import type { TcpAddress } from './url.ts';
 
+export type { TransportLimits } from './limits.ts';
+
 const debug = createDebug('hotmirror:transport');
 
 /** A link over TCP. */

@@ -84,6 +84,7 @@ export interface Connection {
   send(parts: readonly Uint8Array[]): boolean;
   /** Stops (and restarts) the flow of frames, at once; the peer feels it as back-pressure. The end may go unnoticed until `resume`. */
   pause(): void;
+  /** Lets frames flow again. */
   resume(): void;
   /**
    * Sends what is pending (bounded by the transport's close deadline), then ends. Resolves when it has ended.

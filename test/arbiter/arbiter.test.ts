@@ -58,6 +58,12 @@ describe('OperatorArbiter', () => {
     await arbiter.close();
   });
 
+  it('learns from the node that asks what the pair has recorded', async () => {
+    const arbiter = new OperatorArbiter();
+    arbiter.approve(beta2);
+    expect((await arbiter.grant(alpha1, beta2)).granted).to.equal(true);
+  });
+
   it('takes no approval of what is past', () => {
     const arbiter = new OperatorArbiter(beta2);
     expect(() => arbiter.approve(alpha2)).to.throw(RangeError);

@@ -74,7 +74,7 @@ describe('FileDevice', () => {
   });
 
   it('refuses a file that it may not write', async function () {
-    if (process.getuid?.() === 0) this.skip(); // root may write everything
+    if (process.getuid?.() === 0) skipBecause(this, 'root may write everything');
     await chmod(path, 0o400);
     expect(await refusal(FileDevice.open(path))).to.equal('HM_DEVICE_ACCESS');
   });
@@ -175,7 +175,7 @@ describe('FileDevice', () => {
   it('opens a block device exclusively', async function () {
     const loop = attachLoop(path);
     if (loop === null) {
-      this.skip(); // no loop devices for this user here
+      skipBecause(this, 'no loop devices for this user here');
     }
     try {
       const device = await FileDevice.open(loop);
@@ -206,6 +206,7 @@ async function openDescriptors(): Promise<number> {
 }
 
 /** What modules that import these from node:fs call from now on. */
+import { skipBecause } from '../support/skip.ts';
 function replaceCalls(calls: Pick<typeof fs, 'writeSync' | 'fdatasync'>): void {
   Object.assign(fs, calls);
   syncBuiltinESMExports();

@@ -10,6 +10,7 @@ import { openStateFile } from '../../src/device/state-file.ts';
 import { deviceConformance } from '../../src/testing/device-conformance.ts';
 import { refusal } from './refusal.ts';
 import { temporaryFolder } from './temporary-folder.ts';
+import { skipBecause } from '../support/skip.ts';
 
 const sizeBytes = 256 * 1024;
 
@@ -101,7 +102,7 @@ describe('openStateFile', () => {
   });
 
   it('is HM_STATE_UNWRITABLE in a folder that may not be written', async function () {
-    if (process.getuid?.() === 0) this.skip(); // root may write everywhere
+    if (process.getuid?.() === 0) skipBecause(this, 'root may write everywhere');
     await mkdir(join(folder.path, 'a'), { mode: 0o500 });
     expect(await refusal(openStateFile(path, 8192))).to.equal('HM_STATE_UNWRITABLE');
     await chmod(join(folder.path, 'a'), 0o700);

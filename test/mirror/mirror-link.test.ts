@@ -81,7 +81,10 @@ describe('MirrorLink', () => {
     await pair.mirror('beta').promote({ epoch: { number: 2, owner: 'beta' }, alone: true });
     await pair.write('beta', 0, pattern(block, 2));
     pair.link.heal();
-    await pair.until(() => pair.mirror('alpha').state().connection === 'split-brain' && pair.mirror('beta').state().connection === 'split-brain', 'split brain');
+    await pair.until(
+      () => pair.mirror('alpha').state().connection === 'split-brain' && pair.mirror('beta').state().connection === 'split-brain',
+      'split brain',
+    );
     expect(pair.disks.alpha.contents[0]).to.equal(1);
     expect(pair.disks.beta.contents[0]).to.equal(2);
     expect(pair.mirror('alpha').state().serving).to.equal('no');

@@ -7,8 +7,8 @@ import { expect } from 'chai';
 import { systemClock } from '../../src/clock/system-clock.ts';
 import type { HotMirrorError } from '../../src/errors.ts';
 import type { StepCommand } from '../../src/platform/command.ts';
-import { CommandPlatform } from '../../src/platform/command.ts';
-import type { PlatformStep, StepContext } from '../../src/platform/platform-actions.ts';
+import { commandPlatform } from '../../src/platform/command.ts';
+import type { PlatformActions, PlatformStep, StepContext } from '../../src/platform/platform-actions.ts';
 
 const never = new AbortController().signal;
 const node = process.execPath;
@@ -17,8 +17,8 @@ function contextOf(step: PlatformStep): StepContext {
   return { node: 'alpha', peer: 'beta', step, reason: 'takeover: "beta" is down; $HOME', epoch: 7, mirrors: ['m0', 'm1'] };
 }
 
-function platformOf(step: PlatformStep, command: StepCommand): CommandPlatform {
-  return new CommandPlatform({ steps: { [step]: command }, clock: systemClock });
+function platformOf(step: PlatformStep, command: StepCommand): PlatformActions {
+  return commandPlatform({ [step]: command }, systemClock);
 }
 
 async function run(step: PlatformStep, command: StepCommand, signal = never): Promise<HotMirrorError | null> {
@@ -32,7 +32,7 @@ async function run(step: PlatformStep, command: StepCommand, signal = never): Pr
 
 const exits = (code: number): readonly string[] => [node, '-e', `process.exit(${String(code)})`];
 
-describe('CommandPlatform', () => {
+describe('commandPlatform', () => {
   let folder: string;
 
   beforeEach(async () => {
@@ -121,13 +121,13 @@ describe('CommandPlatform', () => {
 
   it('probes: 0 is in effect, 1 is not, anything else tells nothing', async () => {
     const probe = async (code: number): Promise<unknown> =>
-      platformOf('mount', { argv: exits(0), probe: exits(code) }).actions.mount?.probe?.(contextOf('mount'), never);
+      platformOf('mount', { argv: exits(0), probe: { argv: exits(code) } }).actions.mount?.probe?.(contextOf('mount'), never);
     expect([await probe(0), await probe(1), await probe(2)]).to.deep.equal([true, false, null]);
-    expect(platformOf('mount', { argv: exits(0) }).actions.mount?.probe).to.equal(undefined);
+    expect(platformOf('mount', { argv: exits(0) }).actions.mount).to.not.have.property('probe');
   });
 
   it('refuses a command line without a program', () => {
     expect(() => platformOf('mount', { argv: [] })).to.throw(RangeError);
-    expect(() => platformOf('mount', { argv: exits(0), probe: [''] })).to.throw(RangeError);
+    expect(() => platformOf('mount', { argv: exits(0), probe: { argv: [''] } })).to.throw(RangeError);
   });
 });

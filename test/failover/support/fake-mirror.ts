@@ -144,7 +144,8 @@ export class FakeMirror implements MirrorPort {
     if (this.#connection === 'connected' || this.#sealed || this.#dead) return;
     this.#clock.timer(this.#times.handshakeMs, () => {
       const peer = this.#link.other(this);
-      if (!peer || !this.#link.whole || peer.#sealed || peer.#dead || this.#sealed || this.#dead || this.#connection === 'connected') return;
+      if (!peer || !this.#link.whole || peer.#sealed || peer.#dead || this.#sealed || this.#dead || this.#connection === 'connected')
+        return;
       FakeMirror.#handshake(this, peer, this.#link.nextConnectionId());
     });
   }
@@ -160,6 +161,8 @@ export class FakeMirror implements MirrorPort {
   }
 
   static #handshake(a: FakeMirror, b: FakeMirror, connectionId: string): void {
+    a.#learn(b.#disk.epoch);
+    b.#learn(a.#disk.epoch);
     const source = FakeMirror.#source(a, b);
     for (const end of [a, b]) {
       end.#connectionId = connectionId;
@@ -255,7 +258,8 @@ export class FakeMirror implements MirrorPort {
 
   async goAlone(order: { readonly epoch: Epoch; readonly rule: Rule; readonly connectionId: string | null }): Promise<void> {
     await this.#arrive(`goAlone ${String(order.epoch.number)} ${order.rule}`);
-    if (this.#serving !== 'parked' || order.connectionId !== this.#connectionId) throw new HotMirrorError('HM_REFUSED', 'void', { rule: 'alone' });
+    if (this.#serving !== 'parked' || order.connectionId !== this.#connectionId)
+      throw new HotMirrorError('HM_REFUSED', 'void', { rule: 'alone' });
     if (compareEpochs(order.epoch, this.#disk.epoch) === 'lower') throw new HotMirrorError('HM_STALE_EPOCH', 'a higher epoch is known');
     this.#disk.epoch = order.epoch;
     this.#mint();
@@ -265,6 +269,9 @@ export class FakeMirror implements MirrorPort {
   async outdate(order: OutdateOrder): Promise<void> {
     await this.#arrive('outdate');
     if (order.currentId !== this.#disk.currentId) throw new HotMirrorError('HM_REFUSED', 'other data', { rule: 'outdate' });
+    // After a restart the element knows of no connection.
+    const newer = this.#connectionId !== null && order.connectionId !== null && order.connectionId !== this.#connectionId;
+    if (newer || this.#connection === 'connected') throw new HotMirrorError('HM_REFUSED', 'another connection', { rule: 'outdate' });
     if (this.#serving !== 'no') throw new HotMirrorError('HM_REFUSED', 'serving', { rule: 'outdate' });
     this.#disk.element = 'outdated';
     this.#changed();
@@ -272,16 +279,21 @@ export class FakeMirror implements MirrorPort {
 
   async doubt(because: string): Promise<void> {
     await this.#arrive(`doubt ${because}`);
-    if (this.#disk.element === 'uptodate' && this.#serving === 'no') this.#disk.element = 'consistent';
+    if (this.#disk.element === 'uptodate' && this.#serving === 'no' && this.#connection !== 'connected') this.#disk.element = 'consistent';
     this.#changed();
   }
 
   async raiseEpoch(epoch: Epoch): Promise<void> {
     await this.#arrive(`raiseEpoch ${String(epoch.number)}`);
+    this.#learn(epoch);
+    this.#changed();
+  }
+
+  /** Rule lineage.epoch: a higher epoch of another owner ends serving; so does another owner of the same number. */
+  #learn(epoch: Epoch): void {
     const order = compareEpochs(epoch, this.#disk.epoch);
     if ((order === 'higher' || order === 'conflict') && epoch.owner !== this.node) this.#serving = 'no';
     if (order === 'higher') this.#disk.epoch = epoch;
-    this.#changed();
   }
 
   renewLease(): void {

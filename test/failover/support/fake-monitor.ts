@@ -139,7 +139,7 @@ export class FakeMonitor implements MonitorPort {
   async #ask(body: Json): Promise<Json> {
     await sleep(this.#clock, this.#times.latencyMs);
     const peer = this.#network.other(this);
-    if (!peer || !this.#network.whole || this.#dead) return new Promise(() => undefined);
+    if (!peer || this.#isCut()) return new Promise(() => undefined);
     const outcome = await peer.answer(body).then(
       (value) => () => value,
       (error: unknown) => () => {
@@ -150,8 +150,12 @@ export class FakeMonitor implements MonitorPort {
     const kind = (body as { kind?: string }).kind ?? '';
     const lost = this.#network.loseAnswers.indexOf(kind);
     if (lost >= 0) this.#network.loseAnswers.splice(lost, 1);
-    if (!this.#network.whole || this.#dead || lost >= 0) return new Promise(() => undefined);
+    if (this.#isCut() || lost >= 0) return new Promise(() => undefined);
     return outcome();
+  }
+
+  #isCut(): boolean {
+    return !this.#network.whole || this.#dead;
   }
 
   onChange(listener: () => void): () => void {

@@ -19,6 +19,8 @@ export type Name = 'alpha' | 'beta';
 
 export interface WorldOptions {
   readonly arbiter?: boolean;
+  /** Another arbiter than the one in memory, for both nodes. */
+  readonly otherArbiter?: Arbiter;
   readonly fence?: boolean;
   readonly mirrors?: readonly string[];
   readonly policy?: FailoverPolicy;
@@ -193,7 +195,7 @@ export class World {
       mirrors: machine.mirrors,
       monitor: machine.monitor,
       platform: machine.platform,
-      arbiter: this.arbiter as Arbiter | null,
+      arbiter: this.#options.otherArbiter ?? this.arbiter,
       records: this.#store(machine),
       clock,
       random: new SeededRandom(this.seen.length + (name === 'alpha' ? 1 : 2)),
@@ -201,9 +203,9 @@ export class World {
     });
     machine.orchestrator = orchestrator;
     for (const event of eventNames) {
-      orchestrator.events.on(event, ((payload: Seen['payload']) => {
+      orchestrator.events.on(event, (payload: Seen['payload']) => {
         if (!clock.dead) this.seen.push({ node: name, event, payload });
-      }) as never);
+      });
     }
     void orchestrator.start().then(() => {
       machine.monitor.report = () => orchestrator.report();
@@ -214,13 +216,18 @@ export class World {
 
   /** Power off: whatever was not durable is gone. */
   crash(name: Name): void {
+    this.kill(name);
+    this.machine(name).platform.powerOff();
+  }
+
+  /** The process of the node ends; what it did to the operating system stays. */
+  kill(name: Name): void {
     const machine = this.machine(name);
     if (!machine.alive) return;
     machine.alive = false;
     machine.clock.dead = true;
     machine.monitor.crash();
     for (const mirror of machine.mirrors) mirror.crash();
-    machine.platform.powerOff();
   }
 
   async stop(name: Name): Promise<void> {

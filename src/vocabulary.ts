@@ -1,0 +1,54 @@
+import type { Rule } from './rules.ts';
+
+/** Plain data that can be sent as JSON. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** States of an element (semantics 1): what is known of its content. */
+export type ElementState = 'uptodate' | 'consistent' | 'outdated' | 'inconsistent' | 'failed' | 'off' | 'absent';
+
+/** Progress of a resync. */
+export interface ResyncProgress {
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+  /** Mean rate since the resync began. */
+  readonly bytesPerSecond: number;
+  /** At that rate; null while nothing is known. */
+  readonly remainingMs: number | null;
+}
+
+/** What the monitor thinks of the peer: never seen, alive, every link late, dead by rule `watch.all`, or gone with a goodbye. */
+export type PeerState = 'unknown' | 'up' | 'suspect' | 'down' | 'left';
+
+/** Whether the monitor passes verdicts now: not yet, yes, or not by wish. */
+export type WatchState = 'grace' | 'normal' | 'paused';
+
+/** A state of the peer with its grounds. */
+export interface Verdict {
+  readonly state: PeerState;
+  readonly rule: Rule;
+  /** What the rule saw, in words. */
+  readonly because: string;
+  /** What the rule saw, as plain data. */
+  readonly evidence: Readonly<Record<string, unknown>>;
+}
+
+/** Whether every link stayed silent for a full deadline of fresh probes (rule `alone`). Times are of this node's monotonic clock. */
+export interface SilenceEvidence {
+  readonly silent: boolean;
+  /** From when the silence is counted: the latest of what was asked, the last late wake-up, and the start. */
+  readonly countedFromMs: number;
+  readonly lastHeardMs: number | null;
+  readonly deadlineMs: number;
+  /** When it could become true if nothing is heard. */
+  readonly earliestMs: number;
+}
+
+/** One answer of the peer to a token. */
+export interface PeerAnswer {
+  /** When the answered token was sent, by this node's clock: the evidence of rule `serve.lease`. */
+  readonly probeSentMs: number;
+  readonly heardMs: number;
+  readonly link: string;
+  /** What the peer's `report` returned when it answered; null where it could not be had or was too long. */
+  readonly report: Json;
+}

@@ -1,0 +1,66 @@
+import { expect } from 'chai';
+
+import type { AloneDecision, AloneEvidence } from '../../src/failover/alone.ts';
+import { mayGoAlone, reconnectPart } from '../../src/failover/alone.ts';
+import { combinations } from './support/combinations.ts';
+
+const silence = (silent: boolean): AloneEvidence['silence'] => ({
+  silent,
+  countedFromMs: 0,
+  lastHeardMs: 0,
+  deadlineMs: 1_000,
+  earliestMs: 1_000,
+});
+
+const space = {
+  mirror: ['m0'],
+  peerBehind: [false, true],
+  peer: ['unknown', 'up', 'suspect', 'down', 'left'] as const,
+  reachable: [false, true],
+  silence: [silence(false), silence(true)],
+  reconnectFromMs: [0],
+  nowMs: [100, 5_000],
+  whenAlone: ['continue', 'freeze', 'arbiter'] as const,
+  operator: [false, true],
+  overrides: [[], ['takeover.arbiter']] as const,
+};
+
+describe('mayGoAlone', () => {
+  it('goes alone only when the peer is durably behind, left, or by the policy when no link answers, over its whole input space', () => {
+    for (const evidence of combinations<AloneEvidence>(space)) {
+      const { action, rule, retryAtMs } = mayGoAlone(evidence);
+      const { peerBehind, peer, reachable, whenAlone, operator, overrides } = evidence;
+      const settled = peerBehind || peer === 'left';
+      const bySilence = whenAlone === 'continue' && evidence.silence.silent;
+      const byOperator = operator && (whenAlone === 'freeze' || (whenAlone === 'arbiter' && overrides.length > 0));
+      expect(action === 'go', JSON.stringify(evidence)).to.equal(settled || (!reachable && (bySilence || byOperator)));
+      const reconnecting = evidence.nowMs < evidence.silence.deadlineMs * reconnectPart;
+      expect(action === 'outdate', JSON.stringify(evidence)).to.equal(!settled && reachable && !reconnecting);
+      expect(action === 'ask-arbiter', JSON.stringify(evidence)).to.equal(!settled && !reachable && whenAlone === 'arbiter' && !byOperator);
+      expect(retryAtMs !== null).to.equal(rule === 'serve.fresh');
+    }
+  });
+
+  it('gives a lost data link a moment to come back while the peer answers, so that not every loss costs an epoch', () => {
+    const evidence = { mirror: 'm0', peerBehind: false, peer: 'up', reachable: true, silence: silence(false), whenAlone: 'continue' } as const;
+    const at = (nowMs: number): AloneDecision => mayGoAlone({ ...evidence, reconnectFromMs: 500, nowMs, operator: false, overrides: [] });
+    expect(at(749)).to.include({ action: 'wait', rule: 'serve.fresh', retryAtMs: 750 });
+    expect(at(750)).to.include({ action: 'outdate', rule: 'outdate' });
+  });
+
+  it('serve.fresh: the loss of the data link permits nothing by itself', () => {
+    const evidence = {
+      mirror: 'm0',
+      peerBehind: false,
+      peer: 'suspect',
+      reachable: false,
+      silence: silence(false),
+      reconnectFromMs: 0,
+      nowMs: 100,
+      operator: false,
+      overrides: [],
+    } as const;
+    for (const whenAlone of ['continue', 'freeze', 'arbiter'] as const)
+      expect(mayGoAlone({ ...evidence, whenAlone }).action).to.not.equal('go');
+  });
+});

@@ -1,0 +1,156 @@
+import { expect } from 'chai';
+
+import { decideSync } from '../../src/mirror/lineage.ts';
+import type { LineageView } from '../../src/mirror/lineage.ts';
+
+const states = ['uptodate', 'consistent', 'outdated', 'inconsistent', 'failed', 'off'] as const;
+const mirrorId = 'm';
+
+const view = (node: string, changes: Partial<LineageView> = {}): LineageView => ({
+  node,
+  mirrorId,
+  sizeBytes: 1024,
+  deviceBytes: 1024,
+  state: 'consistent',
+  current: 'g1',
+  base: null,
+  history: [],
+  servedEpoch: 0,
+  crashed: false,
+  serving: false,
+  dirtyExtents: 0,
+  resyncId: null,
+  ...changes,
+});
+
+/** How two elements can be related: what each says of its generations. */
+const relations: Readonly<Record<string, readonly [Partial<LineageView>, Partial<LineageView>]>> = {
+  bothBlank: [
+    { current: null, mirrorId: null, sizeBytes: null },
+    { current: null, mirrorId: null, sizeBytes: null },
+  ],
+  blank: [{}, { current: null, mirrorId: null, sizeBytes: null }],
+  blankResumed: [{ resyncId: 'r' }, { current: null, mirrorId: null, sizeBytes: null, resyncId: 'r' }],
+  equal: [{}, {}],
+  base: [{ current: 'g2', base: 'g1' }, {}],
+  history: [{ current: 'g3', base: 'g2', history: ['g1'] }, {}],
+  historyResumed: [{ current: 'g3', base: 'g2', history: ['g1'], resyncId: 'r' }, { resyncId: 'r' }],
+  split: [
+    { current: 'g2', base: 'g1' },
+    { current: 'g3', base: 'g1' },
+  ],
+  ancestor: [
+    { current: 'g3', base: 'g2', history: ['g1'] },
+    { current: 'g5', base: 'g4', history: ['g1'] },
+  ],
+  crossed: [
+    { current: 'g2', base: 'g3' },
+    { current: 'g3', base: 'g2' },
+  ],
+  unrelated: [{}, { current: 'g9' }],
+  otherMirror: [{}, { mirrorId: 'other' }],
+};
+
+function* everyView(node: string, lineage: Partial<LineageView>): Generator<LineageView> {
+  for (const state of states)
+    for (const crashed of [false, true])
+      for (const serving of [false, true])
+        for (const servedEpoch of [1, 2])
+          for (const dirtyExtents of [0, 3]) yield view(node, { ...lineage, state, crashed, serving, servedEpoch, dirtyExtents });
+}
+
+function* everyPair(): Generator<{ readonly relation: string; readonly a: LineageView; readonly b: LineageView }> {
+  for (const [relation, [mine, theirs]] of Object.entries(relations)) {
+    for (const a of everyView('alpha', mine)) for (const b of everyView('beta', theirs)) yield { relation, a, b };
+  }
+}
+
+describe('decideSync', () => {
+  it('gives both nodes the same decision, whoever asks (lineage.decide)', () => {
+    for (const { a, b } of everyPair()) {
+      const [mine, theirs] = [JSON.stringify(decideSync(a, b)), JSON.stringify(decideSync(b, a))];
+      if (mine !== theirs) expect.fail(`${mine} and ${theirs} from ${JSON.stringify([a, b])}`);
+    }
+  });
+
+  it('never makes an unfinished or failed element a source, nor a serving node a target (lineage.source, lineage.serving)', () => {
+    for (const { a, b } of everyPair()) {
+      const decision = decideSync(a, b);
+      if (decision.kind === 'refuse') continue;
+      const [source, target] = decision.source === 'alpha' ? [a, b] : [b, a];
+      const wrong = ['inconsistent', 'failed', 'off'].includes(source.state) || target.serving || ['failed', 'off'].includes(target.state);
+      if (wrong) expect.fail(`${JSON.stringify(decision)} from ${JSON.stringify([a, b])}`);
+    }
+  });
+
+  it('copies nothing only between usable elements of one generation that nothing marks as different (lineage.union)', () => {
+    for (const { relation, a, b } of everyPair()) {
+      const decision = decideSync(a, b);
+      if (decision.kind === 'refuse' || decision.scope !== 'nothing') continue;
+      const wrong = relation !== 'equal' || a.dirtyExtents + b.dirtyExtents > 0 || a.state === 'inconsistent' || b.state === 'inconsistent';
+      if (wrong) expect.fail(`${JSON.stringify(decision)} from ${JSON.stringify([a, b])}`);
+    }
+  });
+
+  it('depends on the relation alone for who may copy at all', () => {
+    const outcomes: Readonly<Record<string, readonly string[]>> = {
+      bothBlank: ['standalone'],
+      split: ['split-brain'],
+      ancestor: ['split-brain'],
+      crossed: ['split-brain'],
+      unrelated: ['unrelated'],
+      otherMirror: ['unrelated'],
+    };
+    for (const { relation, a, b } of everyPair()) {
+      const decision = decideSync(a, b);
+      const outcome = decision.kind === 'sync' ? 'sync' : decision.outcome;
+      const allowed = outcomes[relation] ?? ['sync', 'standalone'];
+      if (!allowed.includes(outcome)) expect.fail(`${relation}: ${JSON.stringify(decision)}`);
+      if (decision.kind === 'sync' && relation !== 'equal' && decision.source !== 'alpha')
+        expect.fail(`${relation}: ${JSON.stringify(decision)}`);
+    }
+  });
+
+  const rows: readonly (readonly [string, Partial<LineageView>, Partial<LineageView>, string])[] = [
+    ['both blank', ...relations['bothBlank']!, 'refuse lineage.blank'],
+    ['one blank', ...relations['blank']!, 'alpha full lineage.fill'],
+    ['one blank, begun before', ...relations['blankResumed']!, 'alpha union resync.progress'],
+    ['equal, one crashed', { crashed: true, servedEpoch: 2 }, { dirtyExtents: 1 }, 'beta union lineage.equal'],
+    [
+      'equal, both crashed',
+      { crashed: true, servedEpoch: 1 },
+      { crashed: true, servedEpoch: 2, dirtyExtents: 1 },
+      'beta union lineage.equal',
+    ],
+    [
+      'equal, neither crashed, one serves',
+      { serving: true, servedEpoch: 1 },
+      { servedEpoch: 2, dirtyExtents: 1 },
+      'alpha union lineage.equal',
+    ],
+    ['equal, neither crashed nor serves', { servedEpoch: 1 }, { servedEpoch: 2, dirtyExtents: 1 }, 'beta union lineage.equal'],
+    ['equal, a tie with something to copy', { dirtyExtents: 1 }, {}, 'refuse lineage.direction'],
+    ['equal, a tie with nothing to copy', {}, {}, 'alpha nothing lineage.equal'],
+    ['equal, one inconsistent', { state: 'inconsistent', servedEpoch: 2 }, { crashed: true }, 'beta union lineage.equal'],
+    ['equal, the one that would be overwritten serves', { crashed: true, serving: true }, {}, 'refuse lineage.serving'],
+    ['my base is your current', { base: 'g1', current: 'g2' }, {}, 'alpha union lineage.base'],
+    ['your base is my current', {}, { base: 'g1', current: 'g2' }, 'beta union lineage.base'],
+    ['your current is in my history', ...relations['history']!, 'alpha full lineage.history'],
+    ['your current is in my history, begun before', ...relations['historyResumed']!, 'alpha union resync.progress'],
+    ['bases equal, currents differ', ...relations['split']!, 'refuse lineage.split'],
+    ['only a common ancestor', ...relations['ancestor']!, 'refuse lineage.split'],
+    ['each descends from the other', ...relations['crossed']!, 'refuse lineage.split'],
+    ['nothing in common', ...relations['unrelated']!, 'refuse lineage.unrelated'],
+    ['the newer one is inconsistent', { base: 'g1', current: 'g2', state: 'inconsistent' }, {}, 'refuse lineage.source'],
+    ['the older one serves', { base: 'g1', current: 'g2' }, { serving: true }, 'refuse lineage.serving'],
+    ['the older one has failed', { base: 'g1', current: 'g2' }, { state: 'failed' }, 'refuse lineage.source'],
+    ['the target is too small', {}, { current: null, mirrorId: null, sizeBytes: null, deviceBytes: 512 }, 'refuse lineage.size'],
+  ];
+  for (const [title, mine, theirs, expected] of rows) {
+    it(`decides the row "${title}": ${expected}`, () => {
+      const decision = decideSync(view('alpha', mine), view('beta', theirs));
+      const told = decision.kind === 'sync' ? `${decision.source} ${decision.scope} ${decision.rule}` : `refuse ${decision.rule}`;
+      expect(told).to.equal(expected);
+    });
+  }
+});
