@@ -39,7 +39,7 @@ export class MirrorProxy implements MirrorPort {
   /**
    * Opens the mirror in its thread; `onEvent` hears also what the mirror tells while it opens. Rejects as the mirror's `open` does; then the thread has ended.
    */
-  static async open(name: string, thread: MirrorThread, onEvent?: (event: MirrorEvent) => void): Promise<MirrorProxy> {
+  static async open(name: string, thread: MirrorThread, onEvent?: (event: MirrorThreadEvent) => void): Promise<MirrorProxy> {
     const proxy = new MirrorProxy(name, thread);
     if (onEvent) proxy.onEvent(onEvent);
     try {

@@ -5,7 +5,7 @@ import type { HeartbeatEvents } from '../heartbeat/events.ts';
 import type { HeartbeatMonitor } from '../heartbeat/heartbeat-monitor.ts';
 import type { MirrorEventName } from '../mirror/mirror-events.ts';
 import type { EventLog } from './event-log.ts';
-import type { MirrorEvent } from './mirror-messages.ts';
+import type { MirrorThreadEvent } from './mirror-messages.ts';
 
 /** Which events of a mirror are worth a line in the log: not what `status` shows better. */
 const mirrorEvents: Readonly<Record<MirrorEventName, boolean>> = {
@@ -65,7 +65,7 @@ export class NodeEvents {
   }
 
   /** Gives the listener that logs a mirror's events. */
-  mirror(mirror: string): (event: MirrorEvent) => void {
+  mirror(mirror: string): (event: MirrorThreadEvent) => void {
     return ({ name, payload }) => {
       if (mirrorEvents[name as MirrorEventName]) this.append(name, payload as EventBase, mirror);
     };
