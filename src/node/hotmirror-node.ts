@@ -184,11 +184,10 @@ async function openMirror(source: MirrorSource, events: NodeEvents): Promise<Mir
   const { config, node, key, mirror: name } = source;
   const workerData: MirrorSource = { config, node, key, mirror: name };
   const worker = new Worker(new URL('./mirror-worker.js', import.meta.url), { workerData });
-  const mirror = await MirrorProxy.open(name, workerThread(worker));
+  const mirror = await MirrorProxy.open(name, workerThread(worker), events.mirror(name));
   mirror.onDeath((error) => {
     events.append('thread:died', { class: 3, text: error.message }, name);
   });
-  events.mirror(mirror);
   return mirror;
 }
 

@@ -36,9 +36,12 @@ export class MirrorProxy implements MirrorPort {
     thread.onEnd((because) => this.#ended(because));
   }
 
-  /** Opens the mirror in its thread. Rejects as the mirror's `open` does; then the thread has ended. */
-  static async open(name: string, thread: MirrorThread): Promise<MirrorProxy> {
+  /**
+   * Opens the mirror in its thread; `onEvent` hears also what the mirror tells while it opens. Rejects as the mirror's `open` does; then the thread has ended.
+   */
+  static async open(name: string, thread: MirrorThread, onEvent?: (event: MirrorThreadEvent) => void): Promise<MirrorProxy> {
     const proxy = new MirrorProxy(name, thread);
+    if (onEvent) proxy.onEvent(onEvent);
     try {
       await proxy.#call('open', null);
       proxy.state();

@@ -5,7 +5,7 @@ import type { HeartbeatEvents } from '../heartbeat/events.ts';
 import type { HeartbeatMonitor } from '../heartbeat/heartbeat-monitor.ts';
 import type { MirrorEventName } from '../mirror/mirror-events.ts';
 import type { EventLog } from './event-log.ts';
-import type { MirrorProxy } from './mirror-proxy.ts';
+import type { MirrorThreadEvent } from './mirror-messages.ts';
 
 /** Which events of a mirror are worth a line in the log: not what `status` shows better. */
 const mirrorEvents: Readonly<Record<MirrorEventName, boolean>> = {
@@ -64,11 +64,11 @@ export class NodeEvents {
     this.#log = log;
   }
 
-  /** Logs a mirror's events. */
-  mirror(mirror: MirrorProxy): void {
-    mirror.onEvent(({ name, payload }) => {
-      if (mirrorEvents[name as MirrorEventName]) this.append(name, payload as EventBase, mirror.name);
-    });
+  /** Gives the listener that logs a mirror's events. */
+  mirror(mirror: string): (event: MirrorThreadEvent) => void {
+    return ({ name, payload }) => {
+      if (mirrorEvents[name as MirrorEventName]) this.append(name, payload as EventBase, mirror);
+    };
   }
 
   /** Logs a monitor's events. */
@@ -85,15 +85,26 @@ export class NodeEvents {
 
   /** Logs one event. */
   append(event: string, payload: Omit<EventBase, 'atMs'>, mirror?: string): void {
+    const evidence = evidenceOf(payload);
     this.#log.append({
       event,
       class: payload.class,
       text: payload.text,
       ...(mirror === undefined ? {} : { mirror }),
       ...(payload.rule === undefined ? {} : { rule: payload.rule }),
-      ...(payload.evidence === undefined ? {} : { evidence: payload.evidence }),
+      ...(evidence === undefined ? {} : { evidence }),
     });
   }
+}
+
+/** The typed code of what went wrong belongs to the evidence, wherever the event carries it. */
+function evidenceOf(payload: Omit<EventBase, 'atMs'>): EventBase['evidence'] {
+  const { evidence, code, error } = payload as Pick<EventBase, 'evidence'> & {
+    readonly code?: unknown;
+    readonly error?: { readonly code?: unknown };
+  };
+  const typed = code ?? error?.code;
+  return typed === undefined ? evidence : { code: typed, ...evidence };
 }
 
 function logged<Name extends string>(table: Readonly<Record<Name, boolean>>): readonly Name[] {

@@ -52,19 +52,11 @@ describe('hotmirror, without a running node', function () {
   });
 
   it('exits 4 where nobody answers on the control socket', async () => {
-    for (const words of [
-      ['status'],
-      ['events'],
-      ['control', 'auto'],
-      ['fallback'],
-      ['recover'],
-      ['switchover'],
-      ['adopt'],
-      ['plan', 'recover'],
-    ]) {
-      const { exitCode, stderr } = await pair.command('alpha', ...words);
+    const commands = [['status'], ['events'], ['control', 'auto'], ['fallback'], ['recover'], ['switchover'], ['adopt'], ['plan', 'recover']];
+    const results = await Promise.all(commands.map((words) => pair.command('alpha', ...words)));
+    for (const [index, { exitCode, stderr }] of results.entries()) {
       expect(stderr).to.include('HM_NO_NODE');
-      expect(exitCode, words.join(' ')).to.equal(4);
+      expect(exitCode, commands[index]?.join(' ')).to.equal(4);
     }
   });
 

@@ -84,9 +84,10 @@ export class DemoProcess {
     await this.#exited;
   }
 
-  /** SIGSTOP: the process stands still and knows nothing of it. */
+  /** SIGSTOP: the process stands still and knows nothing of it. What it was asked counts as unanswered, as after a client's own deadline. */
   pause(): void {
     this.#child.kill('SIGSTOP');
+    this.#giveUp(new HotMirrorError('HM_ABORTED', `the process of ${this.node} stands still`));
   }
 
   /** SIGCONT. */
@@ -121,7 +122,11 @@ export class DemoProcess {
 
   #end(because: string): void {
     this.#ended = new HotMirrorError('HM_CLOSED', because);
-    for (const { reject } of this.#pending.values()) reject(this.#ended);
+    this.#giveUp(this.#ended);
+  }
+
+  #giveUp(error: HotMirrorError): void {
+    for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
   }
 }

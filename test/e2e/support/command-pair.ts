@@ -27,6 +27,8 @@ export const elementBytes = 4_194_304;
 export const patienceMs = 30_000;
 
 const pollMs = 50;
+/** Of the answer that never fitted, in characters. */
+const longestReport = 2_000;
 const command = path.join(repositoryRoot, 'lib', 'cli', 'main.js');
 /** What a process says only when nobody has thought of an error. */
 const crash = /unhandled|uncaught|HM_INTERNAL|^\s+at .*:\d+:\d+/imu;
@@ -128,6 +130,14 @@ export class CommandPair {
   stop(node: NodeName): Promise<number | null> {
     this.process(node).signal('SIGTERM');
     return this.process(node).ended;
+  }
+
+  /** Stops in order whatever runs, the home standby first. */
+  async stopAll(): Promise<void> {
+    for (const process of this.#processes.filter(({ running }) => running).sort((one, other) => (one.node < other.node ? 1 : -1))) {
+      process.signal('SIGTERM');
+      await process.ended;
+    }
   }
 
   /** SIGKILL; resolves when it is gone. */
@@ -252,7 +262,7 @@ export async function poll<Answer>(what: string, ask: () => Promise<Answer>, fit
     const answer = await ask().catch((error: unknown) => error as Error);
     if (!(answer instanceof Error) && fits(answer)) return answer;
     if (systemClock.nowMs() > limitMs) {
-      const last = answer instanceof Error ? answer.message : JSON.stringify(answer);
+      const last = answer instanceof Error ? answer.message : JSON.stringify(answer).slice(-longestReport);
       throw new Error(`${what} did not come about within ${String(patienceMs)} ms; last: ${last}`);
     }
     await sleep(systemClock, pollMs);
