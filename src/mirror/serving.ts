@@ -1,5 +1,6 @@
 import type { BlockDevice, Done, WriteOptions } from '../device/block-device.ts';
 import { HotMirrorError } from '../errors.ts';
+import { regionsOf } from './activity-log.ts';
 import type { ActivityLog } from './activity-log.ts';
 import type { ElementStore } from './element-store.ts';
 import { IntentLog } from './intent-log.ts';
@@ -88,7 +89,7 @@ export class Serving {
     this.#intents = new IntentLog({
       activity: options.activity,
       store: options.store,
-      wanted: () => this.#wantedRegions(),
+      needed: () => this.#neededRegions(),
       flushBoth: () => this.#flushBoth(),
       logged: () => {
         this.#pump();
@@ -255,17 +256,19 @@ export class Serving {
   }
 
   #mayIssue({ kind, offsetBytes, lengthBytes }: Request): boolean {
-    if (!this.#serving) return false;
-    if (this.#session) {
-      if (!this.#session.hasRoom(lengthBytes) || this.#resync?.locks(offsetBytes, lengthBytes)) return false;
-    } else if (!this.#mayBeAlone || (this.#frozen && !isMinted(this.#options.store.metadata))) {
-      return false;
-    }
+    if (!this.#maySend()) return false;
+    if (this.#session && (!this.#session.hasRoom(lengthBytes) || this.#resync?.locks(offsetBytes, lengthBytes))) return false;
     if (kind === 'write' && this.#options.activity.missing(offsetBytes, lengthBytes).length > 0) {
       this.#intents.log();
       return false;
     }
     return true;
+  }
+
+  /** Whether requests may be carried out now: to both elements, or by this one alone. */
+  #maySend(): boolean {
+    if (!this.#serving) return false;
+    return this.#session !== null || (this.#mayBeAlone && (!this.#frozen || isMinted(this.#options.store.metadata)));
   }
 
   #issue(request: Request): void {
@@ -426,13 +429,16 @@ export class Serving {
     return this.#queue.some(overlaps);
   }
 
-  #wantedRegions(): readonly number[] {
-    if (!this.#serving || (!this.#session && !this.#mayBeAlone)) return [];
-    const wanted = new Set<number>();
+  #neededRegions(): ReadonlySet<number> {
+    const needed = new Set<number>();
+    if (!this.#maySend()) return needed;
     for (const { kind, offsetBytes, lengthBytes } of this.#queue.slice(0, intentLookahead)) {
-      if (kind === 'write') for (const region of this.#options.activity.missing(offsetBytes, lengthBytes)) wanted.add(region);
+      if (kind !== 'write') continue;
+      const more = regionsOf(offsetBytes, lengthBytes).filter((region) => !needed.has(region));
+      if (needed.size > 0 && needed.size + more.length > this.#options.activity.capacity) break;
+      for (const region of more) needed.add(region);
     }
-    return [...wanted];
+    return needed;
   }
 
   /** Flushes both elements, or none while alone, where the durable dirty map takes the place of a flush. */

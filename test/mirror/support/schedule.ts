@@ -52,7 +52,7 @@ export class Schedule {
     const large = this.random.below(6) === 0;
     this.#sizeBytes = large ? 3 * regionBytes : 4 * 65_536;
     this.#stride = Math.floor(this.#sizeBytes / hotBlocks / blockBytes) * blockBytes;
-    this.#activeRegions = large ? 1 + this.random.below(2) : 4;
+    this.#activeRegions = large ? 2 : 4;
     const { clock, random } = this;
     const completion = random.below(3) === 0 ? { clock, delayMs: random.below(4) } : 'sync';
     this.#link = new MemoryNetwork({ clock, random }).link('data', { nodes: ['alpha', 'beta'], delayMs: random.below(4) });
