@@ -2,7 +2,7 @@ import { expect } from 'chai';
 
 import { MemoryDevice } from '../../src/device/memory.ts';
 import type { BlockDevice, Done } from '../../src/device/block-device.ts';
-import { HotMirrorError } from '../../src/errors.ts';
+import type { HotMirrorError } from '../../src/errors.ts';
 import type { ErrorCode } from '../../src/errors.ts';
 import { regionBytes } from '../../src/mirror/activity-log.ts';
 import { Recording, RecordingDevice } from '../../src/testing/recording-device.ts';

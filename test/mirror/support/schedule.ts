@@ -37,7 +37,7 @@ export class Schedule {
   readonly #link: MemoryLink;
   readonly #disks: Record<NodeName, SimulatedDisk>;
   readonly #metadata: Record<NodeName, SimulatedDisk>;
-  readonly #processes: Partial<Record<NodeName, Process>> = {};
+  readonly #processes: Record<NodeName, Process | undefined> = { alpha: undefined, beta: undefined };
   readonly #model = new BlockModel(hotBlocks);
   readonly #activeRegions: number;
   /** Nodes that lost their cache and were not regenerated since. */
@@ -209,7 +209,7 @@ export class Schedule {
     const process = this.#processes[node];
     if (!process) return;
     process.alive = false;
-    delete this.#processes[node];
+    this.#processes[node] = undefined;
     this.#link.kill(node);
     if (this.#order?.of.includes(node)) this.#order = null;
     if (this.#epoch.owner === node) this.#outstanding = 0;
@@ -384,7 +384,9 @@ export class Schedule {
     for (let block = 0; block < hotBlocks; block += 1) {
       const into = new Uint8Array(blockBytes);
       const floor = this.#model.floors()[block] ?? 0;
-      const read = new Promise<HotMirrorError | null>((resolve) => void serving.read(block * this.#stride, into, resolve));
+      const read = new Promise<HotMirrorError | null>((resolve) => {
+        serving.read(block * this.#stride, into, resolve);
+      });
       const error = await this.clock.settled(read, 10_000, 'the last read');
       if (error) throw error;
       this.#judge(block, into, floor);
