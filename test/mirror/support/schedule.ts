@@ -373,6 +373,8 @@ export class Schedule {
     this.#tell('settle');
     this.#link.heal();
     for (const node of nodes) await this.#boot(node);
+    // Until then a mirror may believe in a connection that is no more.
+    await this.#pass(5_000);
     for (let tries = 0; !this.#inSync; tries += 1) {
       if (tries > 600)
         throw new Error(`no way to equal elements: ${JSON.stringify(nodes.map((node) => this.#processes[node]?.mirror.state()))}`);
