@@ -26,6 +26,10 @@ export class ActivityLog {
     return [...this.#regions.keys()].sort((a, b) => a - b);
   }
 
+  has(region: number): boolean {
+    return this.#regions.has(region);
+  }
+
   get free(): number {
     return this.capacity - this.#regions.size;
   }
@@ -64,10 +68,10 @@ export class ActivityLog {
     }
   }
 
-  /** Begins a checkpoint: flushes issued from now on cover every write of the regions without unfinished writes. */
-  checkpoint(): Checkpoint {
+  /** Begins a checkpoint: flushes issued from now on cover every write of the regions without unfinished writes. Regions in `keep` are not to leave. */
+  checkpoint(keep: ReadonlySet<number> = new Set()): Checkpoint {
     const issues = this.#issues;
-    const idle = [...this.#regions].filter(([, region]) => region.unfinished === 0).map(([number]) => number);
+    const idle = [...this.#regions].filter(([number, region]) => region.unfinished === 0 && !keep.has(number)).map(([number]) => number);
     return {
       candidates: idle.length,
       quiet: () => idle.filter((number) => (this.#regions.get(number)?.lastIssue ?? Infinity) <= issues),
@@ -83,7 +87,8 @@ export interface Checkpoint {
   quiet(): readonly number[];
 }
 
-function regionsOf(offsetBytes: number, lengthBytes: number): readonly number[] {
+/** The regions that a range of bytes touches. */
+export function regionsOf(offsetBytes: number, lengthBytes: number): readonly number[] {
   const regions: number[] = [];
   const last = Math.floor((offsetBytes + Math.max(1, lengthBytes) - 1) / regionBytes);
   for (let region = Math.floor(offsetBytes / regionBytes); region <= last; region += 1) regions.push(region);

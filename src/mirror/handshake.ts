@@ -146,7 +146,7 @@ export class Handshake {
   /** Takes one message. Throws `HM_PROTOCOL` on what makes no sense. */
   message(message: Message): void {
     this.#awaitPeer();
-    switch (message.name) {
+    switch (message.name as string) {
       case 'hello':
         if (this.#theirs) throw malformed('a second hello');
         this.#theirs = parse(helloSchema, message.body, 'hello');

@@ -7,8 +7,8 @@ import type { SourceSession } from './source.ts';
 export interface IntentLogOptions {
   readonly activity: ActivityLog;
   readonly store: ElementStore;
-  /** Regions that waiting writes need, in the order of their need; none while nothing may be issued. */
-  readonly wanted: () => readonly number[];
+  /** Regions that the next writes need, at most as many as the log holds, whether or not they are in it; none while nothing may be issued. */
+  readonly needed: () => ReadonlySet<number>;
   /** Makes both elements durable, as far as they are connected. */
   readonly flushBoth: () => Promise<void>;
   /** More regions are durable: waiting writes may go on. */
@@ -66,13 +66,13 @@ export class IntentLog {
   }
 
   async #run(): Promise<void> {
-    const { activity, store, wanted } = this.#options;
-    for (let regions = wanted(); regions.length > 0; regions = wanted()) {
+    const { activity, store } = this.#options;
+    for (let missing = this.#missing(); missing.length > 0; missing = this.#missing()) {
       if (activity.free === 0) {
         await this.#makeRoom();
         continue;
       }
-      const added = regions.slice(0, activity.free);
+      const added = missing.slice(0, activity.free);
       const activeRegions = [...activity.regions, ...added];
       await store.update(() => ({ activeRegions }), false);
       activity.add(added);
@@ -80,10 +80,15 @@ export class IntentLog {
     }
   }
 
+  #missing(): readonly number[] {
+    return [...this.#options.needed()].filter((region) => !this.#options.activity.has(region));
+  }
+
   /** Rule write.intent: a region leaves after flushes on both elements cover its writes, or its dirty bits are durable. */
   async #makeRoom(): Promise<void> {
-    const { activity, store, flushBoth } = this.#options;
-    const checkpoint = activity.checkpoint();
+    const { activity, store, flushBoth, needed } = this.#options;
+    // What the next writes need stays, or two of them could push each other out for ever while neither may be issued.
+    const checkpoint = activity.checkpoint(needed());
     if (checkpoint.candidates === 0) {
       await new Promise<void>((resolve) => this.#finished.push(resolve));
       return;

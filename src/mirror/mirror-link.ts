@@ -3,7 +3,6 @@ import createDebug from 'debug';
 
 import { randomHex } from '../clock/random.ts';
 import type { BlockDevice, DeviceCapabilities, Done, WriteOptions } from '../device/block-device.ts';
-import { refuseRange } from '../device/requests.ts';
 import { compareEpochs, formatEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
@@ -22,6 +21,7 @@ import type { MirrorLimits, MirrorLinkOptions } from './options.ts';
 import { Replication } from './replication.ts';
 import { Serving } from './serving.ts';
 import type { ElementState, MirrorState } from './state.ts';
+import { refuseRange } from './request-range.ts';
 import { splitRequest } from './split-request.ts';
 import { maxBodyBytes } from './wire.ts';
 
@@ -177,7 +177,7 @@ export class MirrorLink implements BlockDevice {
     return this.#order(async ({ serving, replication }) => {
       if (serving.state !== 'yes') return { handedOver: serving.state === 'no' && replication.handedOver };
       const settled = (await serving.drain()) && (await this.#flushBoth());
-      if (!settled || !replication.handedOver || serving.state !== 'yes') {
+      if (!settled || !replication.handedOver) {
         serving.accept();
         return { handedOver: false };
       }

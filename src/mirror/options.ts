@@ -15,7 +15,7 @@ export interface MirrorLimits {
   readonly resyncWindowBytes: number;
   /** Requests that wait inside; more complete with `HM_BUSY`. Default 65,536. */
   readonly queuedRequests: number;
-  /** Entries of the activity log, 4 MiB of disk each. Default 256, at most 1,024. */
+  /** Entries of the activity log, 4 MiB of disk each. Default 256, at least 2 (one write may touch two), at most 1,024. */
   readonly activeRegions: number;
   /** Between two probes of the data link. Default 250. */
   readonly probeIntervalMs: number;
@@ -68,6 +68,7 @@ export const defaultMirrorLimits: MirrorLimits = Object.freeze({
   retryMaxMs: 2_000,
 });
 
+const minActiveRegions = 2;
 const maxActiveRegions = 1_024;
 
 /** Fills in the defaults. Throws `RangeError` on a bound that makes no sense, `HM_NOT_SUPPORTED` on a protocol that is not built. */
@@ -77,7 +78,9 @@ export function mirrorLimits(options: MirrorLinkOptions): MirrorLimits {
     if (!(value > 0 && Number.isFinite(value))) throw new RangeError(`limits.${name} must be above 0`);
   }
   if (limits.deadlineMs < 2 * limits.probeIntervalMs) throw new RangeError('limits.deadlineMs must be at least 2 × probeIntervalMs');
-  if (limits.activeRegions > maxActiveRegions) throw new RangeError(`limits.activeRegions must be at most ${String(maxActiveRegions)}`);
+  if (limits.activeRegions < minActiveRegions || limits.activeRegions > maxActiveRegions) {
+    throw new RangeError(`limits.activeRegions must be ${String(minActiveRegions)} to ${String(maxActiveRegions)}`);
+  }
   if (limits.retryMaxMs < limits.retryMinMs) throw new RangeError('limits.retryMaxMs must be at least retryMinMs');
   if ((options.protocol ?? 'sync') !== 'sync') {
     throw new HotMirrorError('HM_NOT_SUPPORTED', `protocol ${String(options.protocol)} is not in this version; sync is`);

@@ -1,72 +1,21 @@
-import { z } from 'zod';
-
-import type { Clock, Timer } from '../clock/clock.ts';
-import { randomHex } from '../clock/random.ts';
-import type { Random } from '../clock/random.ts';
-import type { BlockDevice } from '../device/block-device.ts';
-import { compareEpochs, formatEpoch, highestEpoch } from '../epoch.ts';
+import { compareEpochs, formatEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
-import { PeerLink } from '../transport/peer-link.ts';
-import type { Connection, Transport } from '../transport/transport.ts';
+import type { Connection } from '../transport/transport.ts';
 import { DataConnection } from './data-connection.ts';
-import type { ElementStore } from './element-store.ts';
+import { DataLink } from './data-link.ts';
+import type { ExtentRun } from './dirty-map.ts';
+import { ElementLineage } from './element-lineage.ts';
 import { Handshake } from './handshake.ts';
 import type { Agreement, Hello, Start } from './handshake.ts';
-import type { Lease } from './lease.ts';
 import type { LineageView, SyncDecision } from './lineage.ts';
-import { historyLength, idSchema, settledFrom } from './metadata.ts';
-import type { MirrorEventName } from './mirror-events.ts';
-import type { MirrorLimits } from './options.ts';
+import type { ReplicationOptions } from './replication-options.ts';
 import { Resync } from './resync.ts';
-import type { Serving } from './serving.ts';
 import { SourceSession } from './source.ts';
 import type { ElementState, DataLinkState, MirrorRole } from './state.ts';
 import { TargetSession } from './target.ts';
 import { malformed, wireVersion } from './wire.ts';
 import type { Message } from './wire.ts';
-
-const generationBytes = 8;
-
-const adoptSchema = z.strictObject({
-  mirrorId: idSchema,
-  sizeBytes: z.number().int().positive(),
-  current: idSchema,
-  history: z.array(idSchema).max(historyLength + 1),
-  epoch: z.strictObject({ number: z.number().int().nonnegative(), owner: z.string() }),
-});
-
-/** What replication tells the mirror that it belongs to. */
-export interface ReplicationHost {
-  /** The pair's epoch as this node knows it. */
-  epoch(): Epoch;
-  /** A frame carried a higher or conflicting epoch. */
-  heardEpoch(epoch: Epoch): void;
-  /** The peer answered a probe: an authenticated sign of life. */
-  heard(): void;
-  emit(name: MirrorEventName, eventClass: 0 | 1 | 2 | 3, text: string, extra?: Record<string, unknown>): void;
-  changed(): void;
-  /** The element or its metadata failed; resolves when that is durable, or cannot be. */
-  failed(error: HotMirrorError): Promise<void>;
-}
-
-/** What replication is made of. */
-export interface ReplicationOptions {
-  readonly name: string;
-  readonly node: string;
-  readonly peer: string;
-  readonly preferOwnDial: boolean;
-  readonly protocol: string;
-  readonly device: BlockDevice;
-  readonly transport: Transport;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly limits: MirrorLimits;
-  readonly store: ElementStore;
-  readonly serving: Serving;
-  readonly lease: Lease;
-  readonly host: ReplicationHost;
-}
 
 /**
  * The data link of one mirror: keeps the connection, agrees by handshake who copies what, and runs the source's or the target's end.
@@ -82,7 +31,8 @@ export class Replication {
   connectionId: string | null = null;
   lostAtMs: number | null = null;
   readonly #options: ReplicationOptions;
-  #link: PeerLink | null = null;
+  readonly #link: DataLink;
+  readonly #lineage: ElementLineage;
   #data: DataConnection | null = null;
   #handshake: Handshake | null = null;
   #source: SourceSession | null = null;
@@ -96,7 +46,6 @@ export class Replication {
   #adopting = true;
   /** The last lineage that was taken over, or is being. */
   #adoption: Promise<void> = Promise.resolve();
-  #restart: Timer | null = null;
   /** Requests to the device of connections that have ended. */
   #ending: Promise<void> = Promise.resolve();
   #leaving: (() => void) | null = null;
@@ -106,6 +55,22 @@ export class Replication {
     this.#options = options;
     const { state } = options.store.metadata;
     this.element = state;
+    this.#lineage = new ElementLineage(options);
+    this.#link = new DataLink({
+      transport: options.transport,
+      preferOwnDial: options.preferOwnDial,
+      clock: options.clock,
+      random: options.random,
+      limits: options.limits,
+      handlers: {
+        connected: (connection) => {
+          this.#connected(connection);
+        },
+        refused: (eventClass, text, error) => {
+          options.host.emit('link:refused', eventClass, text, { evidence: { code: error.code } });
+        },
+      },
+    });
   }
 
   get resync(): Resync | null {
@@ -118,65 +83,32 @@ export class Replication {
 
   /** Neither listening nor dialling. */
   get stopped(): boolean {
-    return this.#link === null;
+    return this.#link.stopped;
   }
 
   /** Listens and dials. Rejects as the transport does. */
   async start(): Promise<void> {
-    const { transport, preferOwnDial, clock, random, limits, host } = this.#options;
-    const link = new PeerLink({
-      transport,
-      preferOwnDial,
-      clock,
-      random,
-      retryMinMs: limits.retryMinMs,
-      retryMaxMs: limits.retryMaxMs,
-      dialDeadlineMs: limits.handshakeDeadlineMs,
-      listener: {
-        connected: (connection) => {
-          this.#connected(connection);
-        },
-        rejected: (error) => {
-          host.emit('link:refused', 0, `the data link turned something away: ${error.message}`, { evidence: { code: error.code } });
-        },
-        unreachable: (error) => {
-          this.#unreachable(error);
-        },
-      },
-    });
-    this.#link = link;
-    this.#adopting = true;
-    this.connection = 'connecting';
-    try {
-      await link.start();
-    } catch (error) {
-      this.#link = null;
-      this.connection = 'standalone';
-      throw error;
-    }
+    await this.#link.start();
+    this.#started();
   }
 
-  /** Undoes `stop`. Where the transport cannot listen now, it is tried again and again: what was ordered holds without a data link too. */
+  /** Undoes `stop`; see {@link DataLink.resume}. */
   async resume(): Promise<void> {
     if (!this.stopped) return;
-    const { clock, limits, host } = this.#options;
-    try {
-      await this.start();
-    } catch (cause) {
-      const error = HotMirrorError.from(cause, 'HM_ADDRESS', 'the data link cannot listen');
-      host.emit('link:refused', 1, `the data link cannot listen: ${error.message}`, { evidence: { code: error.code } });
-      this.#restart?.cancel();
-      this.#restart = clock.timer(limits.retryMaxMs, () => void this.resume());
-    }
+    this.#adopting = true;
+    await this.#link.resume();
+    this.#started();
+  }
+
+  #started(): void {
+    this.#adopting = true;
+    if (!this.stopped && this.connection === 'standalone') this.connection = 'connecting';
   }
 
   /** Ends the connection and the dialling; resolves when nothing of an older connection can reach the element any more (rule takeover.seal). */
   async stop(): Promise<void> {
-    const link = this.#link;
-    this.#link = null;
-    this.#restart?.cancel();
     this.#data?.destroy();
-    await link?.stop();
+    await this.#link.stop();
     await this.#ending;
     this.connection = 'standalone';
   }
@@ -184,7 +116,7 @@ export class Replication {
   /** Ends the connection because roles or epochs changed; a handshake follows. */
   reconnect(): void {
     this.#data?.destroy();
-    this.#link?.redial();
+    this.#link.redial();
   }
 
   /** Serving: makes the target durable too. Resolves false when the connection ends first. */
@@ -332,12 +264,6 @@ export class Replication {
     this.#data?.destroy(error);
   }
 
-  #unreachable(error: HotMirrorError): void {
-    if (error.code === 'HM_WRONG_KEY' || error.code === 'HM_WRONG_PEER' || error.code === 'HM_VERSION' || error.code === 'HM_BAD_MAGIC') {
-      this.#options.host.emit('link:refused', 1, `the data link cannot be used: ${error.message}`, { evidence: { code: error.code } });
-    }
-  }
-
   #lost(data: DataConnection, error: HotMirrorError | null): void {
     if (this.#data !== data) return;
     const { serving, host, clock } = this.#options;
@@ -388,33 +314,12 @@ export class Replication {
   }
 
   async #hello(): Promise<Hello> {
-    const { name, node, protocol, device, store, serving } = this.#options;
+    const { name, protocol, store, serving } = this.#options;
     // Nothing of an earlier connection may change what this side is about to say.
     await this.#ending;
     await store.settled();
-    const { metadata } = store;
-    const blank = metadata.current === null;
-    return {
-      wire: wireVersion,
-      mirror: name,
-      protocol,
-      extentBytes: metadata.extentBytes,
-      view: {
-        node,
-        mirrorId: metadata.mirrorId,
-        sizeBytes: blank ? null : metadata.sizeBytes,
-        deviceBytes: device.sizeBytes,
-        state: this.element,
-        current: metadata.current,
-        base: metadata.base,
-        history: metadata.history,
-        servedEpoch: metadata.servedEpoch,
-        crashed: metadata.crashed,
-        serving: serving.state !== 'no',
-        dirtyExtents: blank ? 0 : store.dirty.count,
-        resyncId: metadata.resyncId,
-      },
-    };
+    const { extentBytes } = store.metadata;
+    return { wire: wireVersion, mirror: name, protocol, extentBytes, view: this.#lineage.view(this.element, serving.state !== 'no') };
   }
 
   #refused(decision: Extract<SyncDecision, { kind: 'refuse' }>, error: HotMirrorError): void {
@@ -426,47 +331,17 @@ export class Replication {
   }
 
   async #prepareSource(agreement: Agreement, theirs: LineageView): Promise<Start> {
-    const { store, random } = this.#options;
-    // The resync clears a bit when the target holds the extent durably; what this element holds only in a cache would then be said to be equal.
-    await this.#flushElement();
-    let resyncId = agreement.rule === 'resync.progress' ? store.metadata.resyncId : null;
-    if (agreement.scope === 'full') {
-      resyncId = randomHex(random, generationBytes);
-      store.dirty.markAll();
-      await store.persistDirty();
-    }
-    const { metadata } = store;
-    // What a crash may have lost here is settled by the decision itself; were it not, the next decision could be another one.
-    if (metadata.resyncId !== resyncId || !metadata.inUse || metadata.crashed || metadata.state !== 'consistent') {
-      await store.update(() => ({ resyncId, inUse: true, crashed: false, state: 'consistent' }));
-    }
     this.peerElement = theirs.state === 'uptodate' ? 'consistent' : theirs.state;
-    return { mirrorId: metadata.mirrorId ?? '', sizeBytes: metadata.sizeBytes, resyncId };
+    return this.#lineage.prepareSource(agreement);
   }
 
-  #flushElement(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#options.device.flush((error) => {
-        if (error) reject(error);
-        else resolve();
-      });
-    });
-  }
-
-  /** Rule resync.begin. */
-  async #prepareTarget(agreement: Agreement, start: Start): Promise<Iterable<{ readonly first: number; readonly count: number }>> {
-    const { store } = this.#options;
-    if (agreement.scope === 'nothing') {
-      if (!store.metadata.inUse) await store.update(() => ({ inUse: true }));
-      return [];
-    }
-    this.element = 'inconsistent';
-    await store.update(() => ({ state: 'inconsistent', inUse: true, resyncId: start.resyncId }));
-    return agreement.scope === 'union' ? store.dirty.runs() : [];
+  #prepareTarget(agreement: Agreement, start: Start): Promise<Iterable<ExtentRun>> {
+    if (agreement.scope !== 'nothing') this.element = 'inconsistent';
+    return this.#lineage.prepareTarget(agreement, start);
   }
 
   #becomeSource(agreement: Agreement): void {
-    const { store, limits, serving, device, clock, host } = this.#options;
+    const { store, limits, serving, host } = this.#options;
     const data = this.#data as DataConnection;
     const session = new SourceSession({
       data,
@@ -489,26 +364,7 @@ export class Replication {
       this.peerBehind = true;
     }
     if (store.dirty.count > 0) {
-      const resync = new Resync({
-        device,
-        dirty: store.dirty,
-        sizeBytes: store.metadata.sizeBytes,
-        session,
-        clock,
-        progressed: () => {
-          this.#keepProgress();
-          host.emit('resync:progressed', 0, `resync of ${this.#options.name}`, { progress: resync.progress });
-        },
-        unlocked: () => {
-          serving.resume();
-        },
-        finished: () => {
-          this.#offer(session);
-        },
-        failed: (error) => {
-          void host.failed(error);
-        },
-      });
+      const resync = this.#makeResync(session);
       this.#resync = resync;
       host.emit('resync:started', 0, `${String(store.dirty.count)} extents are copied to ${agreement.target}`, {
         progress: resync.progress,
@@ -518,6 +374,31 @@ export class Replication {
     if (this.#resync) this.#resync.pump();
     else this.#offer(session);
     host.changed();
+  }
+
+  #makeResync(session: SourceSession): Resync {
+    const { store, serving, device, clock, host } = this.#options;
+    const resync: Resync = new Resync({
+      device,
+      dirty: store.dirty,
+      sizeBytes: store.metadata.sizeBytes,
+      session,
+      clock,
+      progressed: () => {
+        this.#keepProgress();
+        host.emit('resync:progressed', 0, `resync of ${this.#options.name}`, { progress: resync.progress });
+      },
+      unlocked: () => {
+        serving.resume();
+      },
+      finished: () => {
+        this.#offer(session);
+      },
+      failed: (error) => {
+        void host.failed(error);
+      },
+    });
+    return resync;
   }
 
   #becomeTarget(agreement: Agreement, start: Start): void {
@@ -559,16 +440,15 @@ export class Replication {
 
   /** Everything is durable on the target: it may take over the lineage (rule lineage.adopt). */
   #offer(session: SourceSession): void {
-    const { store, serving, host } = this.#options;
+    const { serving, host } = this.#options;
     const offer = async (): Promise<void> => {
-      if (store.metadata.base !== null && !store.metadata.offered) await store.update(() => ({ offered: true }));
+      const offered = await this.#lineage.offer(() => host.epoch());
       if (this.#source !== session) return;
       // From here on the target may be as good as this element.
       serving.offered();
       this.peerBehind = false;
       this.#offering = true;
-      const { mirrorId, sizeBytes, current, history, base } = store.metadata;
-      session.adopt({ mirrorId, sizeBytes, current, history: base === null ? history : [base, ...history], epoch: host.epoch() });
+      session.adopt(offered());
       host.changed();
     };
     offer().catch((error: unknown) => {
@@ -587,11 +467,9 @@ export class Replication {
   #adopted(session: SourceSession): void {
     if (!this.#offering) throw malformed('a lineage was adopted that was not offered');
     this.#offering = false;
-    const { store, host } = this.#options;
+    const { host } = this.#options;
     const settle = async (): Promise<void> => {
-      const { metadata } = store;
-      if (metadata.base !== null || metadata.resyncId !== null || metadata.crashed) await store.update(settledFrom);
-      await store.persistDirty();
+      await this.#lineage.settle();
       if (this.#source !== session) return;
       this.peerElement = 'uptodate';
       this.#resync = null;
@@ -605,26 +483,11 @@ export class Replication {
 
   /** Target: the source's lineage becomes this element's, durably. */
   #adopt(body: Uint8Array, start: Start, adopted: () => void): void {
-    const { store, host } = this.#options;
+    const { host } = this.#options;
     const data = this.#data;
     const take = async (): Promise<void> => {
       if (!this.#adopting) throw new HotMirrorError('HM_CLOSED', 'this node is leaving');
-      const offer = adoptSchema.parse(JSON.parse(Buffer.from(body).toString('utf8')));
-      if (offer.mirrorId !== start.mirrorId || offer.sizeBytes !== start.sizeBytes) throw malformed('an offer that differs from its start');
-      if (store.metadata.sizeBytes !== offer.sizeBytes) await store.resize(offer.sizeBytes, store.metadata.extentBytes);
-      await store.update((metadata) => ({
-        ...offer,
-        epoch: highestEpoch([metadata.epoch, offer.epoch]),
-        history: offer.history.slice(0, historyLength),
-        state: 'consistent',
-        base: null,
-        offered: false,
-        resyncId: null,
-        crashed: false,
-        note: '',
-      }));
-      store.dirty.clearAll();
-      await store.persistDirty();
+      await this.#lineage.take(body, start);
       if (this.#data !== data || !this.#target) return;
       this.element = 'uptodate';
       adopted();

@@ -1,11 +1,15 @@
 import type { BlockDevice, Done, WriteOptions } from '../device/block-device.ts';
 import { HotMirrorError } from '../errors.ts';
+import { regionsOf } from './activity-log.ts';
 import type { ActivityLog } from './activity-log.ts';
 import type { ElementStore } from './element-store.ts';
 import { IntentLog } from './intent-log.ts';
 import type { Lease } from './lease.ts';
 import { isMinted, mintedFrom } from './metadata.ts';
 import type { Resync } from './resync.ts';
+import { Reads } from './reads.ts';
+import { overlaps } from './request.ts';
+import type { Request } from './request.ts';
 import type { SourceSession } from './source.ts';
 import type { ServingState } from './state.ts';
 
@@ -32,28 +36,6 @@ export interface ServingOptions {
   readonly handlers: ServingHandlers;
 }
 
-interface Request {
-  readonly kind: 'write' | 'flush';
-  readonly offsetBytes: number;
-  readonly lengthBytes: number;
-  readonly bytes: Uint8Array;
-  readonly fua: boolean;
-  readonly done: Done;
-  /** Steps on this node's element that are not over. */
-  local: number;
-  /** Steps on the peer's element that are not over, or never will be while the peer is away. */
-  remote: number;
-  /** This element alone holds it: it completes only under a generation of its own (rules write.degraded, lineage.mint). */
-  single: boolean;
-  error: HotMirrorError | null;
-}
-
-interface Read {
-  readonly offsetBytes: number;
-  readonly into: Uint8Array;
-  readonly done: Done;
-}
-
 const noBytes = new Uint8Array(0);
 
 /**
@@ -74,8 +56,7 @@ export class Serving {
   #queue: Request[] = [];
   /** Issued and not complete, in the order issued. */
   readonly #issued = new Set<Request>();
-  #waitingReads: Read[] = [];
-  #readsUnderWay = 0;
+  readonly #reads: Reads;
   /** Complete, but not to be told before there is evidence of ownership. */
   #parkedReplies: Done[] = [];
   #awaitingMint: Request[] = [];
@@ -85,10 +66,17 @@ export class Serving {
 
   constructor(options: ServingOptions) {
     this.#options = options;
+    this.#reads = new Reads({
+      device: options.device,
+      mayRead: (offsetBytes, lengthBytes) => !this.#needsMint() && !this.#overlapsUnfinished(offsetBytes, lengthBytes),
+      reply: (done, error) => {
+        this.#reply(done, error ?? (this.#serving ? null : new HotMirrorError('HM_NOT_SERVING', 'serving has ended')));
+      },
+    });
     this.#intents = new IntentLog({
       activity: options.activity,
       store: options.store,
-      wanted: () => this.#wantedRegions(),
+      needed: () => this.#neededRegions(),
       flushBoth: () => this.#flushBoth(),
       logged: () => {
         this.#pump();
@@ -118,7 +106,8 @@ export class Serving {
     this.#serving = false;
     this.#accepting = false;
     this.#mayBeAlone = false;
-    for (const { done } of [...this.#queue.splice(0), ...this.#waitingReads.splice(0)]) done(error);
+    for (const { done } of this.#queue.splice(0)) done(error);
+    this.#reads.stop(error);
     for (const done of this.#parkedReplies.splice(0)) done(error);
     this.#awaitingMint = [];
     for (const request of this.#issued) {
@@ -162,7 +151,7 @@ export class Serving {
       this.#sendToPeer(request, session);
     }
     this.#frozen = false;
-    this.#retryReads();
+    this.#reads.retry();
     this.#options.handlers.changed();
     this.#pump();
   }
@@ -207,18 +196,12 @@ export class Serving {
 
   /** Requests inside, for status and bounds. */
   get inside(): number {
-    return this.#queue.length + this.#issued.size + this.#waitingReads.length + this.#readsUnderWay + this.#parkedReplies.length;
+    return this.#queue.length + this.#issued.size + this.#reads.inside + this.#parkedReplies.length;
   }
 
   read(offsetBytes: number, into: Uint8Array, done: Done): void {
     if (!this.#admit(done)) return;
-    const read = { offsetBytes, into, done };
-    if (this.#mayRead(read)) {
-      this.#startRead(read);
-    } else {
-      this.#waitingReads.push(read);
-      this.#mint();
-    }
+    if (!this.#reads.read({ offsetBytes, into, done })) this.#mint();
   }
 
   write(offsetBytes: number, bytes: Uint8Array, options: WriteOptions, done: Done): void {
@@ -255,17 +238,19 @@ export class Serving {
   }
 
   #mayIssue({ kind, offsetBytes, lengthBytes }: Request): boolean {
-    if (!this.#serving) return false;
-    if (this.#session) {
-      if (!this.#session.hasRoom(lengthBytes) || this.#resync?.locks(offsetBytes, lengthBytes)) return false;
-    } else if (!this.#mayBeAlone || (this.#frozen && !isMinted(this.#options.store.metadata))) {
-      return false;
-    }
+    if (!this.#maySend()) return false;
+    if (this.#session && (!this.#session.hasRoom(lengthBytes) || this.#resync?.locks(offsetBytes, lengthBytes))) return false;
     if (kind === 'write' && this.#options.activity.missing(offsetBytes, lengthBytes).length > 0) {
       this.#intents.log();
       return false;
     }
     return true;
+  }
+
+  /** Whether requests may be carried out now: to both elements, or by this one alone. */
+  #maySend(): boolean {
+    if (!this.#serving) return false;
+    return this.#session !== null || (this.#mayBeAlone && (!this.#frozen || isMinted(this.#options.store.metadata)));
   }
 
   #issue(request: Request): void {
@@ -334,7 +319,7 @@ export class Serving {
     if (request.kind === 'write') this.#options.activity.finished(request.offsetBytes, request.lengthBytes);
     this.#reply(request.done, request.error);
     this.#intents.requestFinished();
-    this.#retryReads();
+    this.#reads.retry();
   }
 
   #completeAlone(): void {
@@ -348,7 +333,7 @@ export class Serving {
   }
 
   #mint(): void {
-    if (this.#minting || this.#frozen || (this.#awaitingMint.length === 0 && !this.#readsNeedMint())) return;
+    if (this.#minting || this.#frozen || (this.#awaitingMint.length === 0 && !(this.#reads.waiting && this.#needsMint()))) return;
     this.#minting = true;
     const { store, newGeneration, handlers } = this.#options;
     const generation = newGeneration();
@@ -359,7 +344,7 @@ export class Serving {
           this.#minting = false;
           handlers.minted(generation);
           for (const request of this.#awaitingMint.splice(0)) this.#advance(request);
-          this.#retryReads();
+          this.#reads.retry();
         },
         (error: unknown) => {
           this.#minting = false;
@@ -385,54 +370,25 @@ export class Serving {
     this.#checkDrained();
   }
 
-  #startRead(read: Read): void {
-    this.#readsUnderWay += 1;
-    this.#options.device.read(read.offsetBytes, read.into, (error) => {
-      this.#readsUnderWay -= 1;
-      this.#reply(read.done, error ?? (this.#serving ? null : new HotMirrorError('HM_NOT_SERVING', 'serving has ended')));
-    });
-  }
-
-  #retryReads(): void {
-    if (this.#waitingReads.length === 0) return;
-    const waiting = this.#waitingReads;
-    this.#waitingReads = [];
-    for (const read of waiting) {
-      if (this.#mayRead(read)) this.#startRead(read);
-      else this.#waitingReads.push(read);
-    }
-  }
-
-  /**
-   * A reader must not see what may yet be lost with this node: neither an unfinished write, nor, without the peer, what this element may hold
-   * alone under the generation of both.
-   */
-  #mayRead({ offsetBytes, into }: Read): boolean {
-    return !this.#needsMint() && !this.#overlapsUnfinished(offsetBytes, into.byteLength);
-  }
-
   #needsMint(): boolean {
     return this.#mayBeAlone && !this.#session && !isMinted(this.#options.store.metadata);
   }
 
-  #readsNeedMint(): boolean {
-    return this.#waitingReads.length > 0 && this.#needsMint();
-  }
-
   #overlapsUnfinished(offsetBytes: number, lengthBytes: number): boolean {
-    const overlaps = (request: Request): boolean =>
-      request.offsetBytes < offsetBytes + lengthBytes && offsetBytes < request.offsetBytes + request.lengthBytes;
-    for (const request of this.#issued) if (overlaps(request)) return true;
-    return this.#queue.some(overlaps);
+    for (const request of this.#issued) if (overlaps(request, offsetBytes, lengthBytes)) return true;
+    return this.#queue.some((request) => overlaps(request, offsetBytes, lengthBytes));
   }
 
-  #wantedRegions(): readonly number[] {
-    if (!this.#serving || (!this.#session && !this.#mayBeAlone)) return [];
-    const wanted = new Set<number>();
+  #neededRegions(): ReadonlySet<number> {
+    const needed = new Set<number>();
+    if (!this.#maySend()) return needed;
     for (const { kind, offsetBytes, lengthBytes } of this.#queue.slice(0, intentLookahead)) {
-      if (kind === 'write') for (const region of this.#options.activity.missing(offsetBytes, lengthBytes)) wanted.add(region);
+      if (kind !== 'write') continue;
+      const more = regionsOf(offsetBytes, lengthBytes).filter((region) => !needed.has(region));
+      if (needed.size > 0 && needed.size + more.length > this.#options.activity.capacity) break;
+      for (const region of more) needed.add(region);
     }
-    return [...wanted];
+    return needed;
   }
 
   /** Flushes both elements, or none while alone, where the durable dirty map takes the place of a flush. */

@@ -101,7 +101,7 @@ export class SourceSession {
 
   /** Takes one message of the target. Throws `HM_PROTOCOL` on what makes no sense. */
   message(message: Message): void {
-    switch (message.name) {
+    switch (message.name as string) {
       case 'ack':
         this.#acknowledge(message.a);
         return;

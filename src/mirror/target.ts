@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../device/block-device.ts';
-import { HotMirrorError } from '../errors.ts';
+import type { HotMirrorError } from '../errors.ts';
 import type { DataConnection } from './data-connection.ts';
 import { malformed } from './wire.ts';
 import type { Message } from './wire.ts';
@@ -46,7 +46,7 @@ export class TargetSession {
 
   /** Takes one message of the source. Throws `HM_PROTOCOL` on what makes no sense, before anything of it takes effect. */
   message(message: Message): void {
-    switch (message.name) {
+    switch (message.name as string) {
       case 'write':
       case 'resync':
         this.#write(message);

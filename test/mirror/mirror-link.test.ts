@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 
-import { HotMirrorError } from '../../src/errors.ts';
+import type { HotMirrorError } from '../../src/errors.ts';
 import { MirrorPair, pattern } from './support/mirror-pair.ts';
 
 const block = 4096;

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 
 import { MemoryDevice } from '../../src/device/memory.ts';
 import type { BlockDevice, Done } from '../../src/device/block-device.ts';
-import { HotMirrorError } from '../../src/errors.ts';
+import type { HotMirrorError } from '../../src/errors.ts';
 import type { ErrorCode } from '../../src/errors.ts';
 import { regionBytes } from '../../src/mirror/activity-log.ts';
 import { Recording, RecordingDevice } from '../../src/testing/recording-device.ts';
@@ -53,7 +53,7 @@ const ofDevice = (recording: Recording, device: string, kind: DeviceEntry['kind'
 
 describe('Serving', () => {
   it('has the activity log durable before a region is written on either element, and makes room in a full log (write.intent)', async () => {
-    const { pair, recording } = await recordedPair(3 * regionBytes, 1);
+    const { pair, recording } = await recordedPair(3 * regionBytes, 2);
     const from = recording.entries.length;
     for (const region of [0, 1, 2, 0]) {
       const before = recording.entries.length;
@@ -68,6 +68,14 @@ describe('Serving', () => {
     }
     expect(recording.entries.length).to.be.above(from);
     expect(pair.identical).to.equal(true);
+  });
+
+  it('lets no two waiting writes push the regions of each other out of a full log (write.intent)', async () => {
+    const pair = await new MirrorPair({ sizeBytes: 3 * regionBytes, limits: { activeRegions: 2, windowBytes: block } }).start();
+    const endings = new Endings();
+    for (const region of [0, 1, 2]) pair.mirror('alpha').write(region * regionBytes, pattern(block, 1), {}, endings.next());
+    await pair.clock.runFor(100);
+    expect(endings.codes).to.deep.equal(['done', 'done', 'done']);
   });
 
   it('completes a flush and a FUA write only when both elements hold it durably (write.flush)', async () => {

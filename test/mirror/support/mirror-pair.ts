@@ -56,7 +56,7 @@ export class MirrorPair {
   readonly link: MemoryLink;
   readonly disks: Record<NodeName, MemoryDevice>;
   readonly metadata: Record<NodeName, MemoryDevice>;
-  readonly mirrors: Partial<Record<NodeName, MirrorLink>> = {};
+  readonly mirrors: Record<NodeName, MirrorLink | undefined> = { alpha: undefined, beta: undefined };
   readonly told: Told[] = [];
   readonly #options: MirrorPairOptions;
 
@@ -122,7 +122,7 @@ export class MirrorPair {
   /** The process dies: its mirror does nothing any more. What it wrote stays, as in a page cache. */
   kill(node: NodeName): void {
     this.link.kill(node);
-    delete this.mirrors[node];
+    this.mirrors[node] = undefined;
   }
 
   /** Both nodes up, alpha serving, elements equal. */

@@ -1,0 +1,144 @@
+import { z } from 'zod';
+
+import { randomHex } from '../clock/random.ts';
+import type { Random } from '../clock/random.ts';
+import type { BlockDevice } from '../device/block-device.ts';
+import { highestEpoch } from '../epoch.ts';
+import type { Epoch } from '../epoch.ts';
+import type { ElementStore } from './element-store.ts';
+import type { Agreement, Start } from './handshake.ts';
+import type { LineageView } from './lineage.ts';
+import type { ExtentRun } from './dirty-map.ts';
+import { historyLength, idSchema, settledFrom } from './metadata.ts';
+import type { ElementState } from './state.ts';
+import { malformed } from './wire.ts';
+
+const generationBytes = 8;
+
+const offerSchema = z.strictObject({
+  mirrorId: idSchema,
+  sizeBytes: z.number().int().positive(),
+  current: idSchema,
+  history: z.array(idSchema).max(historyLength + 1),
+  epoch: z.strictObject({ number: z.number().int().nonnegative(), owner: z.string() }),
+});
+
+/** What an element's lineage is made of. */
+export interface ElementLineageOptions {
+  readonly node: string;
+  readonly device: BlockDevice;
+  readonly store: ElementStore;
+  readonly random: Random;
+}
+
+/**
+ * The durable steps by which the lineage of one element changes in the course of a connection (rules lineage.decide, resync.begin, lineage.adopt):
+ * each resolves when it is durable, and nothing else changes a lineage but `lineage.mint`.
+ */
+export class ElementLineage {
+  readonly #options: ElementLineageOptions;
+
+  constructor(options: ElementLineageOptions) {
+    this.#options = options;
+  }
+
+  /** What this side brings to the handshake. */
+  view(state: ElementState, serving: boolean): LineageView {
+    const { node, device, store } = this.#options;
+    const { metadata } = store;
+    const blank = metadata.current === null;
+    return {
+      node,
+      mirrorId: metadata.mirrorId,
+      sizeBytes: blank ? null : metadata.sizeBytes,
+      deviceBytes: device.sizeBytes,
+      state,
+      current: metadata.current,
+      base: metadata.base,
+      history: metadata.history,
+      servedEpoch: metadata.servedEpoch,
+      crashed: metadata.crashed,
+      serving,
+      dirtyExtents: blank ? 0 : store.dirty.count,
+      resyncId: metadata.resyncId,
+    };
+  }
+
+  /** Source: prepares durably what the target is told. */
+  async prepareSource(agreement: Agreement): Promise<Start> {
+    const { store, random } = this.#options;
+    // The resync clears a bit when the target holds the extent durably; what this element holds only in a cache would then be said to be equal.
+    await this.#flush();
+    let resyncId = agreement.rule === 'resync.progress' ? store.metadata.resyncId : null;
+    if (agreement.scope === 'full') {
+      resyncId = randomHex(random, generationBytes);
+      store.dirty.markAll();
+      await store.persistDirty();
+    }
+    const { metadata } = store;
+    // What a crash may have lost here is settled by the decision itself; were it not, the next decision could be another one.
+    if (metadata.resyncId !== resyncId || !metadata.inUse || metadata.crashed || metadata.state !== 'consistent') {
+      await store.update(() => ({ resyncId, inUse: true, crashed: false, state: 'consistent' }));
+    }
+    return { mirrorId: metadata.mirrorId ?? '', sizeBytes: metadata.sizeBytes, resyncId };
+  }
+
+  /** Target: makes durable what must be before the first write (rule resync.begin); gives its dirty runs. */
+  async prepareTarget(agreement: Agreement, start: Start): Promise<Iterable<ExtentRun>> {
+    const { store } = this.#options;
+    if (agreement.scope === 'nothing') {
+      if (!store.metadata.inUse) await store.update(() => ({ inUse: true }));
+      return [];
+    }
+    await store.update(() => ({ state: 'inconsistent', inUse: true, resyncId: start.resyncId }));
+    return agreement.scope === 'union' ? store.dirty.runs() : [];
+  }
+
+  /** Source: the peer may hold the current generation from now on; what is offered. */
+  async offer(epoch: () => Epoch): Promise<() => unknown> {
+    const { store } = this.#options;
+    if (store.metadata.base !== null && !store.metadata.offered) await store.update(() => ({ offered: true }));
+    return () => {
+      const { mirrorId, sizeBytes, current, history, base } = store.metadata;
+      return { mirrorId, sizeBytes, current, history: base === null ? history : [base, ...history], epoch: epoch() };
+    };
+  }
+
+  /** Source: the target holds the current generation; base and map are dropped. */
+  async settle(): Promise<void> {
+    const { store } = this.#options;
+    const { metadata } = store;
+    if (metadata.base !== null || metadata.resyncId !== null || metadata.crashed) await store.update(settledFrom);
+    await store.persistDirty();
+  }
+
+  /** Target: the offered lineage becomes this element's. Rejects with `HM_PROTOCOL` what does not fit the start of the connection. */
+  async take(body: Uint8Array, start: Start): Promise<void> {
+    const { store } = this.#options;
+    const offer = offerSchema.parse(JSON.parse(Buffer.from(body).toString('utf8')));
+    if (offer.mirrorId !== start.mirrorId || offer.sizeBytes !== start.sizeBytes) throw malformed('an offer that differs from its start');
+    if (store.metadata.sizeBytes !== offer.sizeBytes) await store.resize(offer.sizeBytes, store.metadata.extentBytes);
+    await store.update((metadata) => ({
+      ...offer,
+      epoch: highestEpoch([metadata.epoch, offer.epoch]),
+      history: offer.history.slice(0, historyLength),
+      state: 'consistent',
+      base: null,
+      offered: false,
+      resyncId: null,
+      crashed: false,
+      note: '',
+    }));
+    store.dirty.clearAll();
+    await store.persistDirty();
+  }
+
+  #flush(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#options.device.flush((error) => {
+        if (error) reject(error);
+        else resolve();
+      });
+    });
+  }
+}
