@@ -32,15 +32,17 @@ const remedies = {
   HM_DEVICE_ACCESS: 'The file or device cannot be opened for reading and writing. Check its owner and mode.',
   HM_OUT_OF_RANGE: 'The request reaches beyond the end of the device.',
   HM_UNALIGNED: 'Offset and length must be multiples of the block size.',
-  HM_IO_READ: 'The device failed to read. Replace it; the mirror serves from the other element.',
-  HM_IO_WRITE: 'The device failed to write. Replace it; the mirror serves from the other element.',
+  HM_IO_READ: 'The device failed to read. Move the service to the other node, then replace the device.',
+  HM_IO_WRITE: 'The device failed to write. Move the service to the other node, then replace the device.',
   HM_IO_FLUSH: 'The device failed to make data durable. Replace it; what it holds cannot be trusted.',
   HM_NO_SPACE: 'The file system under the element is full. Free space; the data already there is intact.',
 
   // durable state
   HM_METADATA_MISSING: 'This element has no metadata. Run `hotmirror init`.',
-  HM_METADATA_EXISTS: 'This element already has metadata. `init --force` replaces it and forgets what it knows of the data.',
-  HM_METADATA_CORRUPT: 'Both copies are damaged. Run `init --force` as a blank element and let it be filled from the other node.',
+  HM_METADATA_EXISTS:
+    'This node was initialised before. `init --force` forgets what it knows of the data; add `--blank` where the other node holds the newer data.',
+  HM_METADATA_CORRUPT:
+    'Both copies are damaged. If the other node holds the data, run `hotmirror init --force --blank` here and let it be filled.',
   HM_METADATA_VERSION: 'The file was written by a newer version. Update this node.',
   HM_STATE_UNWRITABLE: 'The state folder cannot be written. Check its owner, mode and free space.',
 
@@ -48,7 +50,8 @@ const remedies = {
   HM_NOT_SERVING: 'This node does not serve the mirror. Ask the serving node.',
   HM_STALE_EPOCH: 'The other node has taken over with a higher epoch. Nothing of this request was acknowledged.',
   HM_SPLIT_BRAIN: 'Both elements were written alone. Nothing is copied until an operator names the survivor.',
-  HM_UNRELATED: 'The two elements belong to different mirrors. Check the configuration; `init --force` makes one of them blank.',
+  HM_UNRELATED:
+    'The two elements belong to different mirrors. Check the configuration; `init --force --blank` gives up the data of the node it is run on.',
   HM_BOTH_BLANK: 'Neither element holds data. Run `init` on the home primary.',
   HM_ELEMENT_TOO_SMALL: 'An element is smaller than the mirror. Use a device at least as large.',
   HM_NO_DIRECTION: 'Both elements may hold the newer data. An operator must name the survivor.',

@@ -9,7 +9,7 @@ import { controlCommand } from './commands/control.ts';
 import { demoCommand } from './commands/demo.ts';
 import { eventsCommand } from './commands/events.ts';
 import { initCommand } from './commands/init.ts';
-import { adoptCommand, fallbackCommand, recoverCommand, switchoverCommand } from './commands/moves.ts';
+import { adoptCommand, fallbackCommand, recoverCommand, resumeCommand, switchoverCommand } from './commands/moves.ts';
 import { planCommand } from './commands/plan.ts';
 import { runCommand } from './commands/run.ts';
 import { statusCommand } from './commands/status.ts';
@@ -26,6 +26,7 @@ const commands: readonly Command[] = [
   fallbackCommand,
   recoverCommand,
   switchoverCommand,
+  resumeCommand,
   adoptCommand,
   planCommand,
   demoCommand,

@@ -12,7 +12,7 @@ const middleWidth = 17;
 export function statusView(status: NodeStatus, config: PairConfig): string {
   const peer = peerOf(config, status.node);
   const own = box(status.node, status.home, [
-    status.serving ? 'serving' : 'passive',
+    status.serving ? (status.blockedBy.length > 0 ? 'serving, requests wait' : 'serving') : 'passive',
     ...status.mirrors.map((mirror) => elementLine(mirror, mirror.element)),
   ]);
   const otherHome = status.home === 'primary' ? 'standby' : 'primary';

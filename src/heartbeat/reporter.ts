@@ -5,6 +5,9 @@ import type { HeartbeatEvents } from './events.ts';
 import type { MonitorLink } from './monitor-link.ts';
 import type { LinkState, PeerAnswer, PeerState, Verdict } from './types.ts';
 
+/** What keeps a link from ever being used, as long as nobody mends the configuration. */
+const unusable: ReadonlySet<string> = new Set(['HM_WRONG_KEY', 'HM_WRONG_PEER', 'HM_VERSION']);
+
 /** Words and sends the events of a monitor. Says nothing before `open` and after `close`. */
 export class Reporter {
   readonly events: Emitter<HeartbeatEvents>;
@@ -79,7 +82,16 @@ export class Reporter {
     if (!this.#open || atMs - link.rejections.reportedMs < quietMs) return;
     link.rejections.reportedMs = atMs;
     const { count } = link.rejections;
-    this.events.emit('frame:rejected', { atMs, class: 0, rule: 'trust', text: error.message, link: link.name, code: error.code, count });
+    const eventClass = unusable.has(error.code) ? 1 : 0;
+    this.events.emit('frame:rejected', {
+      atMs,
+      class: eventClass,
+      rule: 'trust',
+      text: error.message,
+      link: link.name,
+      code: error.code,
+      count,
+    });
   }
 
   onChange(listener: () => void): () => void {

@@ -583,7 +583,9 @@ export class MirrorLink implements BlockDevice {
   #tellServing(state: MirrorState): void {
     const before = this.#toldServing;
     this.#toldServing = state.serving;
-    if (state.serving === 'parked') this.#emit('writes:parked', 3, 'requests wait for the peer', { rule: 'serve.fresh' });
+    // One that has just been promoted has nothing to complete yet.
+    const eventClass = before === 'no' ? 0 : 3;
+    if (state.serving === 'parked') this.#emit('writes:parked', eventClass, 'requests wait for the peer', { rule: 'serve.fresh' });
     else if (before === 'parked' && state.serving !== 'no') this.#emit('writes:resumed', 0, 'requests complete again', { rule: 'alone' });
   }
 }

@@ -16,6 +16,8 @@ export interface ReplicationHost {
   epoch(): Epoch;
   /** A frame carried a higher or conflicting epoch. */
   heardEpoch(epoch: Epoch): void;
+  /** The peer answered a probe: an authenticated sign of life. */
+  heard(): void;
   emit(name: MirrorEventName, eventClass: 0 | 1 | 2 | 3, text: string, extra?: Record<string, unknown>): void;
   changed(): void;
   /** The element or its metadata failed; resolves when that is durable, or cannot be. */

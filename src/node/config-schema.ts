@@ -8,7 +8,7 @@ import { exportUriProblem, linkUrlProblem } from './link-address.ts';
 const dayMs = 86_400_000;
 const largestNameLength = 64;
 const largestWindowBytes = 2 ** 30;
-const largestActiveRegions = 65_536;
+const largestActiveRegions = 1_024;
 const largestStepRetries = 100;
 
 /** Issues that the schema words itself. Everything else is worded by {@link issueProblem}. */

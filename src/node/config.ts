@@ -139,10 +139,16 @@ export function peerOf(config: PairConfig, node: string): string {
   return peer;
 }
 
-/** Whether nothing but silence decides a takeover (rule `takeover.unfenced`). */
+/** Whether nothing but silence decides who goes on when every link is cut (rule `takeover.unfenced`). */
 export function isUnfenced({ failover }: PairConfig): boolean {
   const fence = failover.platform.kind === 'command' && failover.platform.commands.fence !== undefined;
-  return failover.arbiter === null && !fence;
+  return failover.whenAlone === 'continue' && failover.arbiter === null && !fence;
+}
+
+/** What a configuration asks for and this version does not do yet, in plain words. */
+export function notYetDone({ mirrors }: PairConfig): readonly string[] {
+  const exported = mirrors.filter((mirror) => Object.keys(mirror.export).length > 0).map(({ name }) => name);
+  return exported.length === 0 ? [] : [`exports are not in this version: nothing outside the node can use ${exported.join(', ')}`];
 }
 
 async function readText(file: string): Promise<string> {

@@ -116,6 +116,11 @@ export interface ControlCommands {
   readonly recover: { readonly params: Record<string, never>; readonly progress: WishProgress; readonly result: WishResult };
   readonly switchover: { readonly params: Record<string, never>; readonly progress: WishProgress; readonly result: WishResult };
   readonly adopt: { readonly params: Record<string, never>; readonly progress: WishProgress; readonly result: WishResult };
+  readonly resume: {
+    readonly params: { readonly overrides: readonly Rule[] };
+    readonly progress: WishProgress;
+    readonly result: WishResult;
+  };
   readonly plan: { readonly params: { readonly wish: 'fallback' | 'recover' }; readonly progress: never; readonly result: PlanView };
 }
 
@@ -165,6 +170,7 @@ const paramSchemas = {
   recover: nothing,
   switchover: nothing,
   adopt: nothing,
+  resume: z.strictObject({ overrides: z.array(ruleName).max(Object.keys(rules).length) }),
   plan: z.strictObject({ wish: z.enum(['fallback', 'recover']) }),
 } satisfies { readonly [Name in ControlCommand]: z.ZodType<ControlCommands[Name]['params']> };
 

@@ -4,6 +4,7 @@ import type { Arbiter } from '../arbiter/arbiter.ts';
 import { OperatorArbiter } from '../arbiter/operator.ts';
 import type { BlockDevice } from '../device/block-device.ts';
 import { openStateFile } from '../device/state-file.ts';
+import { HotMirrorError } from '../errors.ts';
 import { FailoverOrchestrator } from '../failover/orchestrator.ts';
 import { DurablePairRecordStore, pairRecordBytes } from '../failover/pair-record-store.ts';
 import { HeartbeatMonitor } from '../heartbeat/heartbeat-monitor.ts';
@@ -71,6 +72,7 @@ export class HotMirrorNode {
   readonly #config: PairConfig;
   readonly #mirrors: ReadonlyMap<string, MirrorProxy>;
   readonly #parts: Parts;
+  readonly #waiting = new Set<() => void>();
   #closing: Promise<void> | null = null;
 
   /** @internal Use {@link HotMirrorNode.start}. */
@@ -96,6 +98,32 @@ export class HotMirrorNode {
       await parts.close().catch(() => undefined);
       throw error;
     }
+  }
+
+  /**
+   * Resolves when this node serves, at once where it does. A home primary waits for its peer the first time, and a standby until the service moves to it.
+   * Rejects with the signal's reason when that aborts first, and with `HM_CLOSED` when the node closes.
+   */
+  serving(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    const { events } = this.orchestrator;
+    const { signal } = options;
+    return new Promise((resolve, reject) => {
+      const settle = (end: () => void): void => {
+        events.off('service:started', started);
+        signal?.removeEventListener('abort', aborted);
+        this.#waiting.delete(closed);
+        end();
+      };
+      const started = (): void => settle(resolve);
+      const aborted = (): void => settle(() => reject(signal?.reason as Error));
+      const closed = (): void => settle(() => reject(new HotMirrorError('HM_CLOSED', `node ${this.name} is closing`)));
+      events.on('service:started', started);
+      signal?.addEventListener('abort', aborted, { once: true });
+      this.#waiting.add(closed);
+      if (this.#closing) closed();
+      else if (signal?.aborted) aborted();
+      else if (this.status().serving) started();
+    });
   }
 
   /** A mirror by name, to read, write and flush while this node serves it. Throws `RangeError` where there is none. */
@@ -125,6 +153,7 @@ export class HotMirrorNode {
   /** Stops in order (rule node.leave): services, mirrors, links, and lets go of everything. */
   close(): Promise<void> {
     this.#closing ??= this.#parts.close();
+    for (const closed of [...this.#waiting]) closed();
     return this.#closing;
   }
 

@@ -13,9 +13,9 @@ const firstEpochNumber = 1;
 
 /**
  * Makes the key file (on the home primary) and each mirror's metadata: the home primary's elements hold the data, the home standby's are blank.
- * With `force`, what metadata and pair record knew is forgotten.
+ * With `blank` they are blank on either. With `force`, what metadata and pair record knew is forgotten.
  */
-export async function initNode({ loaded, node, random, force }: InitOptions): Promise<InitReport> {
+export async function initNode({ loaded, node, random, force, blank }: InitOptions): Promise<InitReport> {
   const { config } = loaded;
   const home = config.nodes[node]?.home ?? 'standby';
   const key = await prepareKey(config.auth?.keyFile, home, random);
@@ -23,7 +23,7 @@ export async function initNode({ loaded, node, random, force }: InitOptions): Pr
   const mirrors: InitReport['mirrors'][number][] = [];
   for (const { name, elements } of config.mirrors) {
     const file = metadataFile(stateDir, name);
-    const kind = home === 'primary' ? 'data' : 'blank';
+    const kind = home === 'primary' && !blank ? 'data' : 'blank';
     const device = await FileDevice.open(elements[node]?.device ?? '');
     try {
       const { sizeBytes } = device;

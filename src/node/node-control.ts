@@ -33,6 +33,10 @@ export function controlHandlers(assembled: Promise<NodeControl>): ControlHandler
       wish(await assembled, stream, 'the other node serves', (orchestrator) => orchestrator.switchover()),
     adopt: async (_params, stream) =>
       wish(await assembled, stream, 'the serving node is the home primary', (orchestrator) => orchestrator.adopt()),
+    resume: async ({ overrides }, stream) =>
+      wish(await assembled, stream, 'this node goes on without its peer', (orchestrator) =>
+        orchestrator.resume({ reason: 'an operator asked for it', overrides }),
+      ),
     async plan({ wish: wanted }) {
       return planView(wanted, (await assembled).orchestrator.plan(wanted));
     },

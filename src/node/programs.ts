@@ -25,6 +25,8 @@ export interface RunOptions extends ProgramOptions {
 export interface InitOptions extends ProgramOptions {
   /** Replaces metadata that exists. */
   readonly force: boolean;
+  /** The elements are blank whatever the node's home: the other node holds the data. */
+  readonly blank: boolean;
 }
 
 /** What `initNode` made. */

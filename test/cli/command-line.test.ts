@@ -14,7 +14,7 @@ import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { exampleStatus, refusingHandlers } from '../node/fake-node.ts';
 import { withFolder } from '../node/temporary-folder.ts';
 
-const example = new URL('../../../examples/pair.json', import.meta.url);
+const example = new URL('../../../test/support/office-pair.json', import.meta.url);
 
 interface Ran {
   readonly code: ExitCode;

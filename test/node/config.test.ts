@@ -5,11 +5,11 @@ import { expect } from 'chai';
 
 import { HotMirrorError } from '../../src/errors.ts';
 import type { PairConfig } from '../../src/node/config.ts';
-import { homesOf, isUnfenced, loadConfig, pairJsonSchema, parseConfig, peerOf } from '../../src/node/config.ts';
+import { homesOf, isUnfenced, loadConfig, notYetDone, pairJsonSchema, parseConfig, peerOf } from '../../src/node/config.ts';
 import { withFolder } from './temporary-folder.ts';
 
 const folder = '/srv/pair';
-const example = new URL('../../../examples/pair.json', import.meta.url);
+const example = new URL('../../../test/support/office-pair.json', import.meta.url);
 
 /** A change to the example: a new value for each path, or {@link absent}. */
 type Changes = Readonly<Record<string, unknown>>;
@@ -51,6 +51,12 @@ const anotherMirror = {
 };
 
 describe('configuration', () => {
+  it('accepts the example that ships with the package', async () => {
+    const { config } = await loadConfig(new URL('../../../examples/pair.json', import.meta.url).pathname);
+    expect(Object.keys(config.nodes)).to.deep.equal(['alpha', 'beta']);
+    expect(notYetDone(config)).to.deep.equal([]);
+  });
+
   it('accepts the example and resolves its paths against its folder', async () => {
     const { config, folder: from } = await loadConfig(example.pathname);
     expect(from).to.equal(path.dirname(example.pathname));

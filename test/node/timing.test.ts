@@ -6,7 +6,7 @@ import type { PairConfig } from '../../src/node/config.ts';
 import { parseConfig } from '../../src/node/config.ts';
 import { breaksTiming, formatMs, judgeTiming } from '../../src/node/timing.ts';
 
-const example = new URL('../../../examples/pair.json', import.meta.url);
+const example = new URL('../../../test/support/office-pair.json', import.meta.url);
 
 describe('timing', () => {
   let config: PairConfig;

@@ -6,9 +6,9 @@ import { formatBytes, formatTable } from '../table.ts';
 /** Makes the key file and the metadata of this node's elements. */
 export const initCommand: Command = {
   name: 'init',
-  usage: '[--force]',
+  usage: '[--force] [--blank]',
   summary: 'creates the key file where absent (home primary) and the metadata of this node',
-  options: { force: { type: 'boolean' } },
+  options: { force: { type: 'boolean' }, blank: { type: 'boolean' } },
   words: [],
   needsConfig: true,
   async run(invocation) {
@@ -16,9 +16,10 @@ export const initCommand: Command = {
     const loaded = configOf(invocation);
     const node = thisNode(invocation);
     const force = flag(invocation, 'force');
+    const blank = flag(invocation, 'blank');
     if (force && !flag(invocation, 'yes')) {
       const becomes =
-        loaded.config.nodes[node]?.home === 'primary'
+        loaded.config.nodes[node]?.home === 'primary' && !blank
           ? 'the data that the other node is overwritten with'
           : 'blank and overwritten from the other node';
       return unconfirmed(
@@ -27,7 +28,7 @@ export const initCommand: Command = {
         `what the metadata knows is forgotten, and each element of ${node} becomes ${becomes}`,
       );
     }
-    print(invocation, await io.programs.init({ loaded, node, clock: io.clock, random: io.random, force }), describe);
+    print(invocation, await io.programs.init({ loaded, node, clock: io.clock, random: io.random, force, blank }), describe);
     return exitCodes.done;
   },
 };

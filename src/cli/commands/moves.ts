@@ -7,6 +7,7 @@ import type { Command, ExitCode, Invocation } from '../command.ts';
 import { exitCodes, flag, optionText, print, unconfirmed } from '../command.ts';
 import { resyncLine } from '../status-view.ts';
 
+const peerMayServe = 'if the other node still serves, there are two histories and one of them is lost; make sure that it does not';
 const nothingToLose = 'what the other node acknowledged and this one does not hold';
 
 /** Moves the service to the home standby. */
@@ -36,6 +37,21 @@ export const recoverCommand: Command = wishCommand('recover', 'brings the servic
 
 /** Moves the service to the other, healthy node. */
 export const switchoverCommand: Command = wishCommand('switchover', 'moves the service to the other, healthy node');
+
+/** Lets this node go on without its peer: a frozen one, or the last owner that waits after its start. */
+export const resumeCommand: Command = {
+  name: 'resume',
+  usage: '[--override takeover.arbiter]',
+  summary: 'lets a frozen node, or the last owner that waits after a start, go on without its peer',
+  options: { override: { type: 'string' } },
+  words: [],
+  needsConfig: true,
+  async run(invocation) {
+    const overrides = parseRules(optionText(invocation, 'override'));
+    if (!flag(invocation, 'yes')) return unconfirmed(invocation, 'resume', peerMayServe);
+    return move(invocation, (onProgress) => ask(invocation, 'resume', { overrides }, { patient: true, onProgress }));
+  },
+};
 
 /** Makes the serving node the home primary. */
 export const adoptCommand: Command = wishCommand('adopt', 'the serving node becomes the home primary');

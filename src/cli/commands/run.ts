@@ -20,7 +20,7 @@ export const runCommand: Command = {
       random: io.random,
       signal: io.signal,
       ready: () => io.out(`node ${node} of pair ${loaded.config.pair} is ready\n`),
-      warn: (text) => io.err(`hotmirror: warning: ${text}\n`),
+      warn: (text) => io.err(`hotmirror: ${text}\n`),
     });
     return exitCodes.done;
   },

@@ -59,7 +59,7 @@ export class DemoPair {
       await writeFile(path.join(folder, 'pair.json'), JSON.stringify(await configuration(options), null, 2));
       const pair = new DemoPair(folder, image, options);
       const loaded = await loadConfig(pair.#configFile);
-      for (const node of nodes) await initNode({ loaded, node, clock: options.clock, random: options.random, force: false });
+      for (const node of nodes) await initNode({ loaded, node, clock: options.clock, random: options.random, force: false, blank: false });
       return pair;
     } catch (error) {
       await rm(folder, { recursive: true, force: true });
