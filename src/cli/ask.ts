@@ -41,6 +41,7 @@ function controlSockets(invocation: Invocation): readonly string[] {
   if (named !== undefined) peerOf(config, named);
   const { hostName } = invocation.io;
   const names = Object.keys(config.nodes);
-  const order = named === undefined ? [...names.filter((name) => name === hostName), ...names.filter((name) => name !== hostName)] : [named];
+  const order =
+    named === undefined ? [...names.filter((name) => name === hostName), ...names.filter((name) => name !== hostName)] : [named];
   return [...new Set(order.flatMap((name) => config.nodes[name]?.controlSocket ?? []))];
 }

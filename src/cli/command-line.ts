@@ -91,9 +91,16 @@ function findCommand(name: string | undefined): Command {
   throw new HotMirrorError('HM_USAGE', name.startsWith('-') ? `the command comes first, then ${name}` : `no command is called "${name}"`);
 }
 
-function parse(command: Command, args: readonly string[]): { readonly values: Invocation['options']; readonly positionals: readonly string[] } {
+function parse(
+  command: Command,
+  args: readonly string[],
+): { readonly values: Invocation['options']; readonly positionals: readonly string[] } {
   try {
-    const { values, positionals } = parseArgs({ args: [...args], options: { ...commonOptions, ...command.options }, allowPositionals: true });
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      options: { ...commonOptions, ...command.options },
+      allowPositionals: true,
+    });
     return { values, positionals };
   } catch (error) {
     throw HotMirrorError.from(error, 'HM_USAGE', command.name);
@@ -115,4 +122,5 @@ function commandHelp({ name, usage, summary, needsConfig }: Command): string {
   return `hotmirror ${`${name} ${usage}`.trimEnd()}${options}\n\n${summary}\n\n${formatTable(commonHelp)}\n\n${exitCodeHelp}\n`;
 }
 
-const exitCodeHelp = 'Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 refused by a rule, 4 no node answers, 5 completed with findings.';
+const exitCodeHelp =
+  'Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 refused by a rule, 4 no node answers, 5 completed with findings.';

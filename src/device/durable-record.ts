@@ -124,7 +124,8 @@ export class DurableRecord {
     if (payload.byteLength > this.capacityBytes) {
       throw new RangeError(`a payload of ${String(payload.byteLength)} bytes does not fit: ${String(this.capacityBytes)} at most`);
     }
-    if (this.#queuedWrites >= maxQueuedWrites) throw new HotMirrorError('HM_BUSY', `${String(maxQueuedWrites)} writes of ${this.#layout.magic} wait`);
+    if (this.#queuedWrites >= maxQueuedWrites)
+      throw new HotMirrorError('HM_BUSY', `${String(maxQueuedWrites)} writes of ${this.#layout.magic} wait`);
     this.#queuedWrites += 1;
     const copy = payload.slice();
     const result = this.#lastWrite.then(() => write(copy));

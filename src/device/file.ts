@@ -77,7 +77,8 @@ export class FileDevice implements BlockDevice {
   /** Node has no way to the system call, so `HM_NOT_SUPPORTED`. */
   trim(offsetBytes: number, lengthBytes: number, done: Done): void {
     done(
-      this.#refuse(offsetBytes, lengthBytes) ?? new HotMirrorError('HM_NOT_SUPPORTED', `${this.path} cannot be trimmed; writeZeroes can clear it`),
+      this.#refuse(offsetBytes, lengthBytes) ??
+        new HotMirrorError('HM_NOT_SUPPORTED', `${this.path} cannot be trimmed; writeZeroes can clear it`),
     );
   }
 

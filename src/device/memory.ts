@@ -46,7 +46,8 @@ export class MemoryDevice implements BlockDevice {
       throw new RangeError(`sizeBytes must be a multiple of ${String(blockSizeBytes)}, not ${String(sizeBytes)}`);
     }
     const contents = options.contents ?? new Uint8Array(sizeBytes);
-    if (contents.byteLength !== sizeBytes) throw new RangeError(`contents must hold ${String(sizeBytes)} bytes, not ${String(contents.byteLength)}`);
+    if (contents.byteLength !== sizeBytes)
+      throw new RangeError(`contents must hold ${String(sizeBytes)} bytes, not ${String(contents.byteLength)}`);
     this.sizeBytes = sizeBytes;
     this.blockSizeBytes = blockSizeBytes;
     this.contents = contents;

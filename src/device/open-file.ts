@@ -54,7 +54,8 @@ async function openKnown(path: string, extraFlags: number): Promise<{ fd: number
     fd = await openAsync(path, constants.O_RDWR | exclusive | extraFlags);
     const stats = await fstatAsync(fd, { bigint: true });
     assertKind(stats, path);
-    if (stats.isBlockDevice() !== before.isBlockDevice()) throw new HotMirrorError('HM_DEVICE_ACCESS', `${path} was replaced while it was opened`);
+    if (stats.isBlockDevice() !== before.isBlockDevice())
+      throw new HotMirrorError('HM_DEVICE_ACCESS', `${path} was replaced while it was opened`);
     return { fd, stats };
   } catch (error) {
     if (fd !== null) await closeBoth(fd, null);

@@ -30,9 +30,13 @@ export async function openStateFile(path: string, sizeBytes: number): Promise<Bl
   const file = await openOrCreate(absolute, sizeBytes);
   if (file.sizeBytes < sizeBytes) {
     await file.close();
-    throw new HotMirrorError('HM_METADATA_CORRUPT', `${absolute} was truncated to ${String(file.sizeBytes)} of ${String(sizeBytes)} bytes`, {
-      details: { path: absolute, foundBytes: file.sizeBytes, sizeBytes },
-    });
+    throw new HotMirrorError(
+      'HM_METADATA_CORRUPT',
+      `${absolute} was truncated to ${String(file.sizeBytes)} of ${String(sizeBytes)} bytes`,
+      {
+        details: { path: absolute, foundBytes: file.sizeBytes, sizeBytes },
+      },
+    );
   }
   return new PoolDevice({ path: absolute, file, sizeBytes, blockSizeBytes });
 }

@@ -76,7 +76,12 @@ function decide(evidence: AloneEvidence): Verdict {
 function onAnswer({ reconnectFromMs, nowMs, silence }: AloneEvidence): Verdict {
   const earliestMs = reconnectFromMs + silence.deadlineMs * reconnectPart;
   if (nowMs < earliestMs) {
-    return { action: 'wait', rule: 'serve.fresh', because: 'a monitor link answers, and the data link may be back in a moment', retryAtMs: earliestMs };
+    return {
+      action: 'wait',
+      rule: 'serve.fresh',
+      because: 'a monitor link answers, and the data link may be back in a moment',
+      retryAtMs: earliestMs,
+    };
   }
   return { action: 'outdate', rule: 'outdate', because: 'a monitor link answers, so the peer must record that it is old' };
 }

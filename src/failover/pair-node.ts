@@ -82,7 +82,7 @@ export class PairNode {
   /** Mirrors for whose being alone the epoch was raised, and whose peer element has not been seen uptodate since. */
   readonly raisedFor: Set<string> = new Set();
   /** When the peer was last found to answer on no monitor link, while a mirror was without its data link. */
-  unreachableAtMs = -Infinity;
+  unreachableAtMs: number = -Infinity;
   /** Mirrors that could not be promoted yet, and how they are to be. */
   unpromoted: { readonly order: ServeOrder; readonly mirrors: readonly MirrorPort[] } | null = null;
   /** The last decision about going alone of each mirror that lost its data link, so that each is reported once. */

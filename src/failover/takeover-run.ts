@@ -33,7 +33,12 @@ interface Asking {
 }
 
 /** The rules as they stand, before anything durable has been done. */
-export function judgeTakeover(node: PairNode, wish: TakeoverWish, views: readonly MirrorView[] = node.views(), asked: Asking = unasked(node)): TakeoverDecision {
+export function judgeTakeover(
+  node: PairNode,
+  wish: TakeoverWish,
+  views: readonly MirrorView[] = node.views(),
+  asked: Asking = unasked(node),
+): TakeoverDecision {
   return mayTakeOver({
     control: node.record.control.value,
     watch: node.monitor.watchState(),

@@ -52,7 +52,11 @@ const stepCommand = z.strictObject({
   argv,
   deadlineMs: durationMs.optional(),
   probe: argv.optional().meta({ description: 'Exits with 0 when the step is in effect, 1 when not.' }),
-  successCodes: z.array(z.int().min(0).max(255)).min(1).optional().meta({ description: 'Default: 0; for fsck also 1. For fence always 0.' }),
+  successCodes: z
+    .array(z.int().min(0).max(255))
+    .min(1)
+    .optional()
+    .meta({ description: 'Default: 0; for fsck also 1. For fence always 0.' }),
 });
 
 const platform = z
@@ -119,7 +123,9 @@ const fileSchema = z.strictObject({
 export interface FileConfig {
   readonly pair: string;
   readonly auth?: { readonly keyFile: string } | undefined;
-  readonly nodes: Readonly<Record<string, { readonly home: 'primary' | 'standby'; readonly stateDir: string; readonly controlSocket: string }>>;
+  readonly nodes: Readonly<
+    Record<string, { readonly home: 'primary' | 'standby'; readonly stateDir: string; readonly controlSocket: string }>
+  >;
   readonly mirrors: readonly FileMirror[];
   readonly monitor: FileMonitor;
   readonly failover: FileFailover;
@@ -214,7 +220,9 @@ function issueProblem(issue: z.core.$ZodIssue): string {
     case 'invalid_type':
       return issue.input === undefined ? 'is required' : `must be ${typeNames[issue.expected] ?? issue.expected}`;
     case 'too_small':
-      return issue.origin === 'string' ? 'must not be empty' : `must ${issue.origin === 'array' ? 'have' : 'be'} at least ${String(issue.minimum)}`;
+      return issue.origin === 'string'
+        ? 'must not be empty'
+        : `must ${issue.origin === 'array' ? 'have' : 'be'} at least ${String(issue.minimum)}`;
     case 'too_big':
       return issue.origin === 'string' ? issue.message : `must be at most ${String(issue.maximum)}`;
     case 'invalid_value':

@@ -209,7 +209,10 @@ class Client {
   async #answer({ id, command, params }: ControlRequest): Promise<ControlReply> {
     // The parameters were checked against the command's own schema.
     const handler = this.#handlers[command] as (params: Json, stream: ControlStream<unknown>) => Promise<unknown>;
-    const stream: ControlStream<unknown> = { signal: this.#gone.signal, progress: (value) => this.#progress({ id, progress: value as Json }) };
+    const stream: ControlStream<unknown> = {
+      signal: this.#gone.signal,
+      progress: (value) => this.#progress({ id, progress: value as Json }),
+    };
     try {
       return { id, ok: true, result: (await handler(params, stream)) as Json };
     } catch (error) {

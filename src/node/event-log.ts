@@ -243,7 +243,9 @@ async function readTail(file: string, size: number): Promise<Buffer> {
 function parseEvent(line: string): LoggedEvent | null {
   try {
     const event = JSON.parse(line) as Partial<LoggedEvent> | null;
-    return event?.schema === schemaVersion && Number.isSafeInteger(event.seq) && typeof event.event === 'string' ? (event as LoggedEvent) : null;
+    return event?.schema === schemaVersion && Number.isSafeInteger(event.seq) && typeof event.event === 'string'
+      ? (event as LoggedEvent)
+      : null;
   } catch {
     return null;
   }

@@ -42,7 +42,11 @@ export async function initNode({ loaded, node, random, force }: InitOptions): Pr
   return { node, home, key, mirrors };
 }
 
-async function prepareKey(keyFile: string | undefined, home: 'primary' | 'standby', random: InitOptions['random']): Promise<InitReport['key']> {
+async function prepareKey(
+  keyFile: string | undefined,
+  home: 'primary' | 'standby',
+  random: InitOptions['random'],
+): Promise<InitReport['key']> {
   if (keyFile === undefined) return 'none';
   if (home === 'primary') return ensureKeyFile(keyFile, random);
   await readKeyFile(keyFile);

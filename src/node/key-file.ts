@@ -57,7 +57,8 @@ export async function readKeyFile(file: string): Promise<Uint8Array> {
   }
   try {
     const { size, mode } = await handle.stat();
-    if ((mode & othersMask) !== 0) throw invalid(`the key file ${file} can be read by others (mode ${(mode & 0o777).toString(8)}): chmod 600 it`);
+    if ((mode & othersMask) !== 0)
+      throw invalid(`the key file ${file} can be read by others (mode ${(mode & 0o777).toString(8)}): chmod 600 it`);
     if (size !== keyBytes) throw invalid(`the key file ${file} holds ${String(size)} bytes instead of ${String(keyBytes)}`);
     const key = await handle.readFile();
     if (key.length !== keyBytes) throw invalid(`the key file ${file} changed while it was read`);

@@ -26,7 +26,13 @@ export function linkUrlProblem(text: string): string | null {
   if (!url) return 'must be a URL such as tcp://192.0.2.1:7701';
   if (laterSchemes.includes(url.protocol)) return `${url.protocol} links are not in this version; use tcp://host:port`;
   if (url.protocol !== 'tcp:') return 'must be tcp://host:port';
-  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '' || !(url.pathname === '' || url.pathname === '/')) {
+  if (
+    url.username !== '' ||
+    url.password !== '' ||
+    url.search !== '' ||
+    url.hash !== '' ||
+    !(url.pathname === '' || url.pathname === '/')
+  ) {
     return 'must be tcp://host:port and nothing more';
   }
   if (url.port === '' || Number(url.port) === 0) return `needs a port from 1 to ${String(largestPort)}`;

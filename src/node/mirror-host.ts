@@ -9,7 +9,9 @@ export interface HostedMirror extends MirrorPort, BlockDevice {
   open(): Promise<void>;
 }
 
-type Handlers = { readonly [Method in Exclude<MirrorMethod, 'open'>]: (params: MirrorCalls[Method]['params']) => Promise<MirrorCalls[Method]['result']> };
+type Handlers = {
+  readonly [Method in Exclude<MirrorMethod, 'open'>]: (params: MirrorCalls[Method]['params']) => Promise<MirrorCalls[Method]['result']>;
+};
 
 /**
  * Serves a mirror to the other side of a port: carries out its calls, in the order in which they come as far as they start, and reports each change.
@@ -45,7 +47,13 @@ export function serveMirror(port: MirrorThreadPort, assemble: () => Promise<Host
       const result = await carryOut(method, params);
       return { kind: 'reply', id, ok: true, result, view: mirror?.state() ?? null };
     } catch (error) {
-      return { kind: 'reply', id, ok: false, error: HotMirrorError.from(error, 'HM_INTERNAL', method).toJSON(), view: mirror?.state() ?? null };
+      return {
+        kind: 'reply',
+        id,
+        ok: false,
+        error: HotMirrorError.from(error, 'HM_INTERNAL', method).toJSON(),
+        view: mirror?.state() ?? null,
+      };
     }
   };
   port.on('message', (call) => {

@@ -6,7 +6,10 @@ import type { Rule } from '../rules.ts';
 /** What a mirror in another thread can be asked, by method: what goes there and what comes back. */
 export interface MirrorCalls {
   readonly open: { readonly params: null; readonly result: null };
-  readonly promote: { readonly params: { readonly epoch: Epoch; readonly alone: boolean; readonly force?: boolean }; readonly result: null };
+  readonly promote: {
+    readonly params: { readonly epoch: Epoch; readonly alone: boolean; readonly force?: boolean };
+    readonly result: null;
+  };
   readonly demote: { readonly params: null; readonly result: { readonly handedOver: boolean } };
   readonly seal: { readonly params: null; readonly result: MirrorView };
   readonly unseal: { readonly params: null; readonly result: null };
@@ -21,7 +24,10 @@ export interface MirrorCalls {
   readonly leave: { readonly params: null; readonly result: null };
   readonly close: { readonly params: null; readonly result: null };
   readonly read: { readonly params: { readonly offsetBytes: number; readonly lengthBytes: number }; readonly result: Uint8Array };
-  readonly write: { readonly params: { readonly offsetBytes: number; readonly bytes: Uint8Array; readonly fua: boolean }; readonly result: null };
+  readonly write: {
+    readonly params: { readonly offsetBytes: number; readonly bytes: Uint8Array; readonly fua: boolean };
+    readonly result: null;
+  };
   readonly flush: { readonly params: null; readonly result: null };
 }
 

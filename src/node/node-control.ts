@@ -29,7 +29,8 @@ export function controlHandlers(assembled: Promise<NodeControl>): ControlHandler
     fallback: async ({ force, overrides }, stream) =>
       wish(await assembled, stream, 'the home standby serves', (orchestrator) => orchestrator.fallback({ force, overrides })),
     recover: async (_params, stream) => wish(await assembled, stream, 'the home primary serves', (orchestrator) => orchestrator.recover()),
-    switchover: async (_params, stream) => wish(await assembled, stream, 'the other node serves', (orchestrator) => orchestrator.switchover()),
+    switchover: async (_params, stream) =>
+      wish(await assembled, stream, 'the other node serves', (orchestrator) => orchestrator.switchover()),
     adopt: async (_params, stream) =>
       wish(await assembled, stream, 'the serving node is the home primary', (orchestrator) => orchestrator.adopt()),
     async plan({ wish: wanted }) {

@@ -32,7 +32,12 @@ export interface InitReport {
   readonly node: string;
   readonly home: 'primary' | 'standby';
   readonly key: 'created' | 'present' | 'none';
-  readonly mirrors: readonly { readonly name: string; readonly sizeBytes: number; readonly element: 'data' | 'blank'; readonly metadata: string }[];
+  readonly mirrors: readonly {
+    readonly name: string;
+    readonly sizeBytes: number;
+    readonly element: 'data' | 'blank';
+    readonly metadata: string;
+  }[];
 }
 
 /** What {@link NodePrograms.demo} is given. */

@@ -108,7 +108,9 @@ function judgeFence(config: PairConfig): TimingRow {
     rule: 'takeover.unfenced',
     kept: !unfenced,
     warning: true,
-    text: unfenced ? unfencedWarning : `control is ${control}${isUnfenced(config) ? '' : ', and an arbiter or a fence guards the takeover'}`,
+    text: unfenced
+      ? unfencedWarning
+      : `control is ${control}${isUnfenced(config) ? '' : ', and an arbiter or a fence guards the takeover'}`,
     values: { control },
   };
 }

@@ -19,7 +19,11 @@ export function dataTransport(source: LinkSource, mirror: string, clock: Clock, 
 }
 
 /** The transports of the monitor links, in the order of the configuration. */
-export function monitorTransports(source: LinkSource, clock: Clock, random: Random): readonly { readonly name: string; readonly transport: Transport }[] {
+export function monitorTransports(
+  source: LinkSource,
+  clock: Clock,
+  random: Random,
+): readonly { readonly name: string; readonly transport: Transport }[] {
   return source.config.monitor.links.map(({ name, addresses }) => ({
     name,
     transport: linkTransport(source, addresses, `monitor:${name}`, clock, random),

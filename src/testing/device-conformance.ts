@@ -137,7 +137,12 @@ function provesOrder(check: Check): void {
     const second = subject.fresh(2 * blockBytes);
     const before = new Uint8Array(blockBytes);
     const between = new Uint8Array(blockBytes);
-    const asked = [subject.read(blockBytes, before), subject.write(0, first), subject.read(blockBytes, between), subject.write(blockBytes, second)];
+    const asked = [
+      subject.read(blockBytes, before),
+      subject.write(0, first),
+      subject.read(blockBytes, between),
+      subject.write(blockBytes, second),
+    ];
     await subject.succeeds(...asked);
     strictEqual(Buffer.compare(before, all.subarray(blockBytes, 2 * blockBytes)), 0, 'read before');
     strictEqual(Buffer.compare(between, first.subarray(blockBytes)), 0, 'read between');
@@ -291,7 +296,11 @@ function provesCrowds(check: Check): void {
 function provesClose(check: Check): void {
   check('ends what is under way before close resolves, and refuses everything after the call', async (subject) => {
     const { blockBytes, device } = subject;
-    const before = [subject.write(0, subject.fresh(blockBytes)), subject.write(0, subject.fresh(blockBytes), { fua: true }), subject.flush()];
+    const before = [
+      subject.write(0, subject.fresh(blockBytes)),
+      subject.write(0, subject.fresh(blockBytes), { fua: true }),
+      subject.flush(),
+    ];
     const closed = device.close();
     const after = [...subject.each(0, blockBytes), ...subject.each(0, 0), subject.flush()];
     await closed;

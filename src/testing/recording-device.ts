@@ -172,7 +172,15 @@ export class RecordingDevice implements BlockDevice {
   }
 
   #issued(operation: RecordedOperation, offsetBytes: number, lengthBytes: number, fua: boolean): DeviceEntry {
-    return this.#recording.note({ kind: `${operation}-issued`, device: this.name, request: null, offsetBytes, lengthBytes, fua, error: null });
+    return this.#recording.note({
+      kind: `${operation}-issued`,
+      device: this.name,
+      request: null,
+      offsetBytes,
+      lengthBytes,
+      fua,
+      error: null,
+    });
   }
 
   /** The recording and the model know of the end before the caller does. */

@@ -97,7 +97,8 @@ export class VirtualClock implements Clock {
   #earliest(): Pending | undefined {
     let earliest: Pending | undefined;
     for (const pending of this.#pending) {
-      if (!earliest || pending.dueMs < earliest.dueMs || (pending.dueMs === earliest.dueMs && pending.order < earliest.order)) earliest = pending;
+      if (!earliest || pending.dueMs < earliest.dueMs || (pending.dueMs === earliest.dueMs && pending.order < earliest.order))
+        earliest = pending;
     }
     return earliest;
   }

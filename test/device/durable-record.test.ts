@@ -65,19 +65,25 @@ describe('DurableRecord (semantics 3: two copies written alternately)', () => {
 
   it('leaves the old payload or the new one, whatever part of a write survives a power cut', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(payloads, { minLength: 1, maxLength: 4 }), payloads, fc.boolean(), seeds, async (before, next, both, seed) => {
-        const { contents } = await written(...before);
-        const images = await imagesOf(contents, new SeededRandom(seed), async (device) => {
-          const record = await DurableRecord.load(device, layout);
-          await (both ? record.writeBoth(next) : record.write(next));
-        });
-        for (const image of images) {
-          const { payload, sequence } = await DurableRecord.load(memory(image), layout);
-          const isOld = sequence === before.length && equal(payload, before.at(-1));
-          const isNew = sequence === before.length + 1 && equal(payload, next);
-          expect(isOld || isNew).to.equal(true);
-        }
-      }),
+      fc.asyncProperty(
+        fc.array(payloads, { minLength: 1, maxLength: 4 }),
+        payloads,
+        fc.boolean(),
+        seeds,
+        async (before, next, both, seed) => {
+          const { contents } = await written(...before);
+          const images = await imagesOf(contents, new SeededRandom(seed), async (device) => {
+            const record = await DurableRecord.load(device, layout);
+            await (both ? record.writeBoth(next) : record.write(next));
+          });
+          for (const image of images) {
+            const { payload, sequence } = await DurableRecord.load(memory(image), layout);
+            const isOld = sequence === before.length && equal(payload, before.at(-1));
+            const isNew = sequence === before.length + 1 && equal(payload, next);
+            expect(isOld || isNew).to.equal(true);
+          }
+        },
+      ),
     );
   });
 
@@ -98,7 +104,9 @@ describe('DurableRecord (semantics 3: two copies written alternately)', () => {
     await fc.assert(
       fc.asyncProperty(payloads, seeds, async (first, seed) => {
         const random = new SeededRandom(seed);
-        const images = await imagesOf(new Uint8Array(sizeBytes), random, async (device) => (await DurableRecord.load(device, layout)).write(first));
+        const images = await imagesOf(new Uint8Array(sizeBytes), random, async (device) =>
+          (await DurableRecord.load(device, layout)).write(first),
+        );
         for (const image of images) {
           const { payload } = await DurableRecord.load(memory(image), layout);
           expect(payload === null || equal(payload, first)).to.equal(true);
@@ -111,7 +119,9 @@ describe('DurableRecord (semantics 3: two copies written alternately)', () => {
     await fc.assert(
       fc.asyncProperty(payloads, payloads, seeds, async (first, next, seed) => {
         const random = new SeededRandom(seed);
-        const images = await imagesOf(new Uint8Array(sizeBytes), random, async (device) => (await DurableRecord.load(device, layout)).write(first));
+        const images = await imagesOf(new Uint8Array(sizeBytes), random, async (device) =>
+          (await DurableRecord.load(device, layout)).write(first),
+        );
         for (const image of images) {
           const record = await DurableRecord.load(memory(image), layout);
           const again = await imagesOf(image, random, async (device) => (await DurableRecord.load(device, layout)).write(next));
@@ -255,28 +265,36 @@ describe('DurableRecord (semantics 3: two copies written alternately)', () => {
 
   it('uses the same copy again after a failure and never touches the last good one', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.tuple(payloads, fc.boolean(), fc.nat(3)), { minLength: 1, maxLength: 12 }), seeds, async (writes, seed) => {
-        const random = new SeededRandom(seed);
-        const recorder = await RecordingDevice.wrap(memory(), 'state', new Recording());
-        const device = new FaultyDevice(recorder, { failWrite: () => random.below(4) === 0, failFlush: () => random.below(6) === 0, tear: random });
-        let record = await loadPatiently(device);
-        let lastGood: Uint8Array | null = null;
-        let inDoubt: (Uint8Array | null)[] = [];
-        for (const [payload, both, fate] of writes) {
-          const error = await (both ? record.writeBoth(payload) : record.write(payload)).then(
-            () => null,
-            (cause: unknown) => cause,
-          );
-          if (error) inDoubt.push(payload);
-          else [lastGood, inDoubt] = [payload, []];
-          const allowed = [lastGood, ...inDoubt];
-          const survivor = await DurableRecord.load(memory(recorder.survivors(random)), layout);
-          expect(allowed.some((one) => equal(one, survivor.payload))).to.equal(true);
-          if (fate > 0) continue;
-          record = await loadPatiently(device);
-          [lastGood, inDoubt] = [record.payload, []];
-        }
-      }),
+      fc.asyncProperty(
+        fc.array(fc.tuple(payloads, fc.boolean(), fc.nat(3)), { minLength: 1, maxLength: 12 }),
+        seeds,
+        async (writes, seed) => {
+          const random = new SeededRandom(seed);
+          const recorder = await RecordingDevice.wrap(memory(), 'state', new Recording());
+          const device = new FaultyDevice(recorder, {
+            failWrite: () => random.below(4) === 0,
+            failFlush: () => random.below(6) === 0,
+            tear: random,
+          });
+          let record = await loadPatiently(device);
+          let lastGood: Uint8Array | null = null;
+          let inDoubt: (Uint8Array | null)[] = [];
+          for (const [payload, both, fate] of writes) {
+            const error = await (both ? record.writeBoth(payload) : record.write(payload)).then(
+              () => null,
+              (cause: unknown) => cause,
+            );
+            if (error) inDoubt.push(payload);
+            else [lastGood, inDoubt] = [payload, []];
+            const allowed = [lastGood, ...inDoubt];
+            const survivor = await DurableRecord.load(memory(recorder.survivors(random)), layout);
+            expect(allowed.some((one) => equal(one, survivor.payload))).to.equal(true);
+            if (fate > 0) continue;
+            record = await loadPatiently(device);
+            [lastGood, inDoubt] = [record.payload, []];
+          }
+        },
+      ),
     );
   });
 

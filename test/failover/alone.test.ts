@@ -42,7 +42,14 @@ describe('mayGoAlone', () => {
   });
 
   it('gives a lost data link a moment to come back while the peer answers, so that not every loss costs an epoch', () => {
-    const evidence = { mirror: 'm0', peerBehind: false, peer: 'up', reachable: true, silence: silence(false), whenAlone: 'continue' } as const;
+    const evidence = {
+      mirror: 'm0',
+      peerBehind: false,
+      peer: 'up',
+      reachable: true,
+      silence: silence(false),
+      whenAlone: 'continue',
+    } as const;
     const at = (nowMs: number): AloneDecision => mayGoAlone({ ...evidence, reconnectFromMs: 500, nowMs, operator: false, overrides: [] });
     expect(at(749)).to.include({ action: 'wait', rule: 'serve.fresh', retryAtMs: 750 });
     expect(at(750)).to.include({ action: 'outdate', rule: 'outdate' });

@@ -153,7 +153,11 @@ describe('configuration', () => {
     ['more than host and port', { 'monitor.links[0].north': 'tcp://127.0.0.1:1/x' }, 'monitor.links[0].north: must be tcp://host:port and'],
     ['half an address', { 'monitor.links[0].north': { listen: 'tcp://127.0.0.1:1' } }, 'monitor.links[0].north.advertise: is required'],
     ['a number for an address', { 'monitor.links[0].north': 7 }, 'monitor.links[0].north: must be a URL or'],
-    ['one listener twice', { 'monitor.links[0].north': 'tcp://127.0.0.1:7801' }, 'monitor.links[0].north: the same as mirrors[0].dataLink.north'],
+    [
+      'one listener twice',
+      { 'monitor.links[0].north': 'tcp://127.0.0.1:7801' },
+      'monitor.links[0].north: the same as mirrors[0].dataLink.north',
+    ],
     ['an arbiter that is not there', { 'failover.whenAlone': 'arbiter' }, 'failover.whenAlone: "arbiter" needs failover.arbiter'],
     ['an arbiter to come', { 'failover.arbiter': { kind: 'etcd' } }, 'failover.arbiter.kind: "etcd" is not in this version'],
     [

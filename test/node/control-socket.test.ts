@@ -33,7 +33,12 @@ async function withSocket(
 ): Promise<void> {
   await withFolder(async (folder) => {
     const socketPath = path.join(folder, 'run', 'control.sock');
-    const socket = await openControlSocket({ path: socketPath, handlers: { ...refusingHandlers, ...handlers }, random: new SeededRandom(1), limits });
+    const socket = await openControlSocket({
+      path: socketPath,
+      handlers: { ...refusingHandlers, ...handlers },
+      random: new SeededRandom(1),
+      limits,
+    });
     try {
       await use(socketPath, socket);
     } finally {

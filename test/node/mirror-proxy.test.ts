@@ -40,7 +40,11 @@ function channelThread(mirror: FakeMirror): { readonly thread: MirrorThread; rea
 }
 
 /** A thread that takes calls and never answers but to `open`. */
-function silentThread(): { readonly thread: MirrorThread; readonly calls: MirrorCall[]; readonly answer: (message: MirrorMessage) => void } {
+function silentThread(): {
+  readonly thread: MirrorThread;
+  readonly calls: MirrorCall[];
+  readonly answer: (message: MirrorMessage) => void;
+} {
   const calls: MirrorCall[] = [];
   let answer: (message: MirrorMessage) => void = () => undefined;
   const thread: MirrorThread = {

@@ -44,7 +44,8 @@ describe('timing', () => {
   });
 
   it('takeover.unfenced: warns about auto without arbiter and fence, and breaks nothing', () => {
-    const unfenced = (judged: PairConfig): boolean => judgeTiming(judged).rows.some(({ rule, kept }) => rule === 'takeover.unfenced' && !kept);
+    const unfenced = (judged: PairConfig): boolean =>
+      judgeTiming(judged).rows.some(({ rule, kept }) => rule === 'takeover.unfenced' && !kept);
     expect(unfenced(config)).to.equal(true);
     expect(unfenced(failover({ control: 'manual' }))).to.equal(false);
     expect(unfenced(failover({ arbiter: { kind: 'operator' } }))).to.equal(false);
@@ -55,7 +56,10 @@ describe('timing', () => {
   it('works out the worst case from deadline, interval and every try of every step', () => {
     expect(judgeTiming(config).worstCase).to.deep.equal({ detectionMs: 1200, takeoverMs: 0, failoverMs: 1200, stallMs: 2200 });
     const steps = failover({
-      platform: { kind: 'command', commands: { notify: { argv: ['mail'], deadlineMs: 100 }, mount: { argv: ['mount'] }, detach: { argv: ['d'] } } },
+      platform: {
+        kind: 'command',
+        commands: { notify: { argv: ['mail'], deadlineMs: 100 }, mount: { argv: ['mount'] }, detach: { argv: ['d'] } },
+      },
       stepDeadlineMs: 5000,
       stepRetries: 1,
       whenAlone: 'freeze',

@@ -11,9 +11,9 @@ import type { Failure } from './run.ts';
 
 /** The classes that a consumer imports by name, and events of each that must be typed. */
 const eventsOfClass: Readonly<Record<string, readonly string[]>> = {
-  MirrorLink: [],
-  HeartbeatMonitor: [],
-  FailoverOrchestrator: [],
+  MirrorLink: ['state:changed', 'lineage:decided', 'resync:finished'],
+  HeartbeatMonitor: ['link:changed', 'peer:changed'],
+  FailoverOrchestrator: ['takeover:decided', 'mode:changed', 'step:failed'],
 };
 
 const settings = {
@@ -43,14 +43,14 @@ const installOptions = [
 
 function listenerSource(name: string, event: string): string {
   return `
-    subject.on('${event}', (event) => {
+    subject.events.on('${event}', (event) => {
       const text: string = event.text;
       // @ts-expect-error -- the payload is typed: its text is no number
       const wrong: number = event.text;
       return [text, wrong];
     });
     // @ts-expect-error -- ${name} has no such event
-    subject.on('${event}:misspelt', () => undefined);`;
+    subject.events.on('${event}:misspelt', () => undefined);`;
 }
 
 function classSource(name: string): string {

@@ -26,7 +26,11 @@ export const checkCommand: Command = {
   async run(invocation) {
     const { config } = configOf(invocation);
     const status = await statusIfRunning(invocation);
-    const report: CheckReport = { pair: config.pair, ...judgeTiming(config, longestRoundTrip(status)), homeDiffers: homeDiffers(status, config) };
+    const report: CheckReport = {
+      pair: config.pair,
+      ...judgeTiming(config, longestRoundTrip(status)),
+      homeDiffers: homeDiffers(status, config),
+    };
     print(invocation, report, describe);
     return breaksTiming(report) ? exitCodes.findings : exitCodes.done;
   },

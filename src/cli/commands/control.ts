@@ -17,7 +17,8 @@ export const controlCommand: Command = {
     const mode = invocation.positionals[0];
     if (mode !== 'auto' && mode !== 'manual') throw new HotMirrorError('HM_USAGE', 'say auto or manual');
     print(invocation, await ask(invocation, 'control', { mode }), ({ text }) => text);
-    if (mode === 'auto' && isUnfenced(configOf(invocation).config)) invocation.io.err(`hotmirror: warning: takeover.unfenced: ${unfencedWarning}\n`);
+    if (mode === 'auto' && isUnfenced(configOf(invocation).config))
+      invocation.io.err(`hotmirror: warning: takeover.unfenced: ${unfencedWarning}\n`);
     return exitCodes.done;
   },
 };

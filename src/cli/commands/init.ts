@@ -33,7 +33,11 @@ export const initCommand: Command = {
 };
 
 const elements = { data: 'what it holds is the data', blank: 'blank, to be filled from the other node' } as const;
-const keys = { created: 'key file created: copy it to the other node', present: 'key file present', none: 'no key file configured' } as const;
+const keys = {
+  created: 'key file created: copy it to the other node',
+  present: 'key file present',
+  none: 'no key file configured',
+} as const;
 
 function describe({ node, home, key, mirrors }: InitReport): string {
   const table = formatTable(
