@@ -1,4 +1,5 @@
-import type { ErrorCode, HotMirrorError } from '../errors.ts';
+import type { ErrorCode } from '../errors.ts';
+import type { HotMirrorError } from '../errors.ts';
 import type { Rule } from '../rules.ts';
 import { rules } from '../rules.ts';
 import type { ExitCode } from './command.ts';

@@ -52,7 +52,16 @@ describe('hotmirror, without a running node', function () {
   });
 
   it('exits 4 where nobody answers on the control socket', async () => {
-    const commands = [['status'], ['events'], ['control', 'auto'], ['fallback'], ['recover'], ['switchover'], ['adopt'], ['plan', 'recover']];
+    const commands = [
+      ['status'],
+      ['events'],
+      ['control', 'auto'],
+      ['fallback'],
+      ['recover'],
+      ['switchover'],
+      ['adopt'],
+      ['plan', 'recover'],
+    ];
     const results = await Promise.all(commands.map((words) => pair.command('alpha', ...words)));
     for (const [index, { exitCode, stderr }] of results.entries()) {
       expect(stderr).to.include('HM_NO_NODE');
