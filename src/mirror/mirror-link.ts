@@ -6,11 +6,11 @@ import type { BlockDevice, DeviceCapabilities, Done, WriteOptions } from '../dev
 import { compareEpochs, formatEpoch, noEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
-import { createEmitter } from '../events.ts';
-import type { Emitter } from '../events.ts';
+import { Announcer } from './announcer.ts';
 import { ActivityLog } from './activity-log.ts';
 import { createElement } from './create-element.ts';
 import type { CreateElementOptions } from './create-element.ts';
+import { describeMirror } from './describe.ts';
 import { recoverElement, settleElement } from './element-lifecycle.ts';
 import { ElementStore } from './element-store.ts';
 import { Lease } from './lease.ts';
@@ -18,7 +18,7 @@ import type { ElementMetadata } from './metadata.ts';
 import type { MirrorEventName, MirrorEvents } from './mirror-events.ts';
 import { mirrorLimits } from './options.ts';
 import type { MirrorLimits, MirrorLinkOptions } from './options.ts';
-import { demote, goAlone, leave, outdate, promote } from './orders.ts';
+import { demote, doubt, goAlone, leave, outdate, promote } from './orders.ts';
 import type { GoAloneOrder, OrderContext, OutdateOrder, PromoteOrder } from './orders.ts';
 import { Replication } from './replication.ts';
 import { Serving } from './serving.ts';
@@ -52,15 +52,13 @@ export class MirrorLink implements BlockDevice {
   readonly capabilities: DeviceCapabilities;
   readonly #options: MirrorLinkOptions;
   readonly #limits: MirrorLimits;
-  readonly #emitter: Emitter<MirrorEvents>;
-  readonly #listeners = new Set<() => void>();
+  readonly #announcer: Announcer;
   /** Orders that change durable state run one at a time. */
   readonly #orders = new PQueue({ concurrency: 1 });
   #opened: Opened | null = null;
   /** The pair's epoch as this node knows it. */
   readonly #known: { epoch: Epoch } = { epoch: noEpoch };
   #closing: Promise<void> | null = null;
-  #toldServing: string = 'no';
 
   /** Throws `RangeError` on limits that make no sense and `HM_NOT_SUPPORTED` on a protocol that is not built. */
   constructor(options: MirrorLinkOptions) {
@@ -69,9 +67,7 @@ export class MirrorLink implements BlockDevice {
     this.name = options.name;
     this.blockSizeBytes = options.device.blockSizeBytes;
     this.capabilities = { synchronous: false, trim: false, punchHole: false, exclusive: options.device.capabilities.exclusive };
-    this.#emitter = createEmitter<MirrorEvents>((error) => {
-      debug('%s: a listener threw: %O', this.name, error);
-    });
+    this.#announcer = new Announcer(options.name, options.clock);
   }
 
   /**
@@ -84,20 +80,19 @@ export class MirrorLink implements BlockDevice {
 
   /** Listens to one event. */
   on<Name extends MirrorEventName>(name: Name, listener: MirrorEvents[Name]): this {
-    this.#emitter.on(name, listener);
+    this.#announcer.events.on(name, listener);
     return this;
   }
 
   /** Listens no more. */
   off<Name extends MirrorEventName>(name: Name, listener: MirrorEvents[Name]): this {
-    this.#emitter.off(name, listener);
+    this.#announcer.events.off(name, listener);
     return this;
   }
 
   /** Calls back after each change of `state()`; returns how to stop that. */
   onChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    return this.#announcer.onChange(listener);
   }
 
   /** Size of the mirror; of the device while it is blank or not open. */
@@ -179,14 +174,8 @@ export class MirrorLink implements BlockDevice {
 
   /** A passive `uptodate` element becomes `consistent` (rule element.start); no effect on any other, or while it is connected. */
   doubt(because: string): Promise<void> {
-    return this.#order(({ serving, replication }) => {
-      if (serving.state === 'no' && replication.element === 'uptodate' && !replication.connected) {
-        debug('%s: %s', this.name, because);
-        replication.element = 'consistent';
-        this.#changed();
-      }
-      return Promise.resolve();
-    });
+    debug('%s: %s', this.name, because);
+    return this.#order(doubt);
   }
 
   /** The pair's epoch is now this. A higher one of another owner ends serving before this returns; the promise resolves when it is durable where it must be. */
@@ -237,24 +226,7 @@ export class MirrorLink implements BlockDevice {
   state(): MirrorState {
     const opened = this.#opened;
     if (!opened) throw new HotMirrorError('HM_CLOSED', `${this.name} is not open`);
-    const { store, serving, replication } = opened;
-    const { metadata, dirty } = store;
-    return {
-      name: this.name,
-      sizeBytes: this.sizeBytes,
-      role: replication.role,
-      connection: replication.connection,
-      serving: serving.state,
-      element: replication.element,
-      peerElement: replication.peerElement,
-      epoch: metadata.epoch,
-      currentId: metadata.current ?? '',
-      connectionId: replication.connectionId,
-      lostAtMs: replication.lostAtMs,
-      peerBehind: replication.peerBehind,
-      dirtyBytes: Math.min(dirty.count * metadata.extentBytes, this.sizeBytes),
-      resync: replication.resync?.progress ?? null,
-    };
+    return describeMirror(this.name, this.sizeBytes, opened);
   }
 
   /** All that a later step depends on: `state()`, the durable metadata, and what waits inside. For simulators and post-mortems. */
@@ -286,8 +258,7 @@ export class MirrorLink implements BlockDevice {
     });
     await device.close();
     await metadata.close();
-    this.#listeners.clear();
-    this.#emitter.removeAllListeners();
+    this.#announcer.end();
   }
 
   #endServing(): void {
@@ -308,16 +279,12 @@ export class MirrorLink implements BlockDevice {
       queuedRequests: this.#limits.queuedRequests,
       newGeneration: () => randomHex(random, generationBytes),
       handlers: {
-        changed: () => {
-          this.#changed();
-        },
+        changed: () => this.#changed(),
         minted: (generation) => {
           this.#emit('lineage:minted', 0, `a new generation: ${generation}`, { rule: 'lineage.mint', evidence: { generation } });
           this.#changed();
         },
-        differing: () => {
-          this.#opened?.replication.reconnect();
-        },
+        differing: () => this.#opened?.replication.reconnect(),
         failed: (error) => {
           void this.#failed(error);
         },
@@ -335,15 +302,9 @@ export class MirrorLink implements BlockDevice {
       serving,
       host: {
         epoch: () => this.#known.epoch,
-        heardEpoch: (epoch) => {
-          this.#heardEpoch(epoch);
-        },
-        emit: (name, eventClass, text, extra) => {
-          this.#emit(name, eventClass, text, extra);
-        },
-        changed: () => {
-          this.#changed();
-        },
+        heardEpoch: (epoch) => this.#heardEpoch(epoch),
+        emit: (name, eventClass, text, extra) => this.#emit(name, eventClass, text, extra),
+        changed: () => this.#changed(),
         failed: (error) => this.#failed(error),
       },
     });
@@ -426,32 +387,11 @@ export class MirrorLink implements BlockDevice {
     return null;
   }
 
-  #emit(name: MirrorEventName, eventClass: 0 | 1 | 2 | 3, text: string, extra: Record<string, unknown> = {}): void {
-    debug('%s: %s: %s', this.name, name, text);
-    const event = { mirror: this.name, atMs: this.#options.clock.nowMs(), class: eventClass, text, ...extra };
-    (this.#emitter.emit as (name: string, event: unknown) => boolean)(name, event);
+  #emit(name: MirrorEventName, eventClass: 0 | 1 | 2 | 3, text: string, extra?: Record<string, unknown>): void {
+    this.#announcer.emit(name, eventClass, text, extra);
   }
 
   #changed(): void {
-    if (!this.#opened) return;
-    const state = this.state();
-    if (state.serving !== this.#toldServing) this.#tellServing(state);
-    this.#emit('state:changed', 0, `${state.element}, ${state.connection}, serving: ${state.serving}`, { state });
-    for (const listener of this.#listeners) this.#callBack(listener);
-  }
-
-  #callBack(listener: () => void): void {
-    try {
-      listener();
-    } catch (error) {
-      debug('%s: a listener threw: %O', this.name, error);
-    }
-  }
-
-  #tellServing(state: MirrorState): void {
-    const before = this.#toldServing;
-    this.#toldServing = state.serving;
-    if (state.serving === 'parked') this.#emit('writes:parked', 3, 'requests wait for the peer', { rule: 'serve.fresh' });
-    else if (before === 'parked' && state.serving !== 'no') this.#emit('writes:resumed', 0, 'requests complete again', { rule: 'alone' });
+    if (this.#opened) this.#announcer.changed(this.state());
   }
 }

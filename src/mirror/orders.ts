@@ -132,6 +132,15 @@ export async function outdate({ name, store, serving, replication, known, change
   changed();
 }
 
+/** See `MirrorLink.doubt`. */
+export function doubt({ serving, replication, changed }: OrderContext): Promise<void> {
+  if (serving.state === 'no' && replication.element === 'uptodate' && !replication.connected) {
+    replication.element = 'consistent';
+    changed();
+  }
+  return Promise.resolve();
+}
+
 /** See `MirrorLink.leave`. */
 export async function leave({ store, replication, device, changed }: OrderContext): Promise<void> {
   await replication.leave(async (role) => {

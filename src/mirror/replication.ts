@@ -14,8 +14,11 @@ import type { Resync } from './resync.ts';
 import { SourceEnd } from './source-end.ts';
 import type { ElementState, LinkState, MirrorRole } from './state.ts';
 import { TargetSession } from './target.ts';
-import { malformed, wireVersion } from './wire.ts';
+import { malformed, readRefusal, wireVersion } from './wire.ts';
 import type { Message } from './wire.ts';
+
+/** Messages that only a source sends. */
+const fromSource = new Set(['start', 'write', 'resync', 'flush', 'adopt']);
 
 /**
  * The data link of one mirror: keeps the connection, agrees by handshake who copies what, and runs the source's or the target's end.
@@ -49,8 +52,7 @@ export class Replication {
 
   constructor(options: ReplicationOptions) {
     this.#options = options;
-    const { state } = options.store.metadata;
-    this.element = state;
+    this.element = options.store.metadata.state;
     this.#lineage = new ElementLineage(options);
     this.#link = new DataLink({
       transport: options.transport,
@@ -236,12 +238,7 @@ export class Replication {
 
   #peerRefuses(body: Uint8Array): void {
     const { host } = this.#options;
-    let error: HotMirrorError;
-    try {
-      error = HotMirrorError.fromJSON(JSON.parse(Buffer.from(body).toString('utf8')));
-    } catch {
-      throw malformed('a refusal makes no sense');
-    }
+    const error = readRefusal(body);
     host.emit('link:refused', 1, `the peer closed the data link: ${error.message}`, { evidence: { code: error.code } });
     if (error.code === 'HM_IO_WRITE' || error.code === 'HM_IO_FLUSH' || error.code === 'HM_NO_SPACE') {
       this.peerElement = 'failed';
@@ -401,6 +398,3 @@ export class Replication {
     });
   }
 }
-
-/** Messages that only a source sends. */
-const fromSource = new Set(['start', 'write', 'resync', 'flush', 'adopt']);
