@@ -24,6 +24,8 @@ export interface DataConnectionHandlers {
   batchEnd(): void;
   /** The peer answered a probe that was sent then (rule serve.lease). */
   probed(probeSentMs: number): void;
+  /** A probe of the peer, or its answer to one: a sign of life (rule watch.all). What it may take for proof of ours must count here too. */
+  heard(): void;
   /** The epoch of a frame, before its messages. Returns whether they may be looked at (rule lineage.epoch). */
   epoch(theirs: Epoch): boolean;
   /** There is room to send again. */
@@ -198,10 +200,14 @@ export class DataConnection {
 
   #dispatch(message: Message): void {
     if (message.name === 'ping') {
+      this.#options.handlers.heard();
       this.send('pong', message.a);
     } else if (message.name === 'pong') {
       const sentMs = this.#probesSent.get(message.a);
-      if (this.#probesSent.delete(message.a) && sentMs !== undefined) this.#options.handlers.probed(sentMs);
+      if (this.#probesSent.delete(message.a) && sentMs !== undefined) {
+        this.#options.handlers.heard();
+        this.#options.handlers.probed(sentMs);
+      }
     } else {
       this.#options.handlers.message(message);
     }

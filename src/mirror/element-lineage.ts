@@ -5,6 +5,7 @@ import type { Random } from '../clock/random.ts';
 import type { BlockDevice } from '../device/block-device.ts';
 import { highestEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
+import { flushElement } from './element-lifecycle.ts';
 import type { ElementStore } from './element-store.ts';
 import type { Agreement, Start } from './handshake.ts';
 import type { LineageView } from './lineage.ts';
@@ -66,9 +67,9 @@ export class ElementLineage {
 
   /** Source: prepares durably what the target is told. */
   async prepareSource(agreement: Agreement): Promise<Start> {
-    const { store, random } = this.#options;
+    const { device, store, random } = this.#options;
     // The resync clears a bit when the target holds the extent durably; what this element holds only in a cache would then be said to be equal.
-    await this.#flush();
+    await flushElement(device);
     let resyncId = agreement.rule === 'resync.progress' ? store.metadata.resyncId : null;
     if (agreement.scope === 'full') {
       resyncId = randomHex(random, generationBytes);
@@ -131,14 +132,5 @@ export class ElementLineage {
     }));
     store.dirty.clearAll();
     await store.persistDirty();
-  }
-
-  #flush(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#options.device.flush((error) => {
-        if (error) reject(error);
-        else resolve();
-      });
-    });
   }
 }

@@ -3,36 +3,35 @@ import createDebug from 'debug';
 
 import { randomHex } from '../clock/random.ts';
 import type { BlockDevice, DeviceCapabilities, Done, WriteOptions } from '../device/block-device.ts';
-import { compareEpochs, formatEpoch } from '../epoch.ts';
+import { compareEpochs, formatEpoch, noEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
-import { HotMirrorError } from '../errors.ts';
-import { createEmitter } from '../events.ts';
 import type { Emitter } from '../events.ts';
-import type { Rule } from '../rules.ts';
-import { ActivityLog, regionBytes } from './activity-log.ts';
+import { HotMirrorError } from '../errors.ts';
+import { Announcer } from './announcer.ts';
+import { ActivityLog } from './activity-log.ts';
 import { createElement } from './create-element.ts';
 import type { CreateElementOptions } from './create-element.ts';
+import { describeMirror } from './describe.ts';
+import { recoverElement, settleElement } from './element-lifecycle.ts';
 import { ElementStore } from './element-store.ts';
 import { Lease } from './lease.ts';
 import type { ElementMetadata } from './metadata.ts';
 import type { MirrorEventName, MirrorEvents } from './mirror-events.ts';
 import { mirrorLimits } from './options.ts';
 import type { MirrorLimits, MirrorLinkOptions } from './options.ts';
+import { demote, doubt, goAlone, leave, outdate, promote } from './orders.ts';
+import type { GoAloneOrder, OrderContext, OutdateOrder, PromoteOrder } from './orders.ts';
 import { Replication } from './replication.ts';
 import { Serving } from './serving.ts';
-import type { ElementState, MirrorState } from './state.ts';
+import type { MirrorState } from './state.ts';
 import { refuseRange } from './request-range.ts';
-import { splitRequest } from './split-request.ts';
-import { maxBodyBytes } from './wire.ts';
+import { splitWrite, splitZeroes } from './split-request.ts';
 
 const debug = createDebug('hotmirror:mirror');
 
 const generationBytes = 8;
 /** Longest reason that is kept in the metadata. */
 const noteLength = 256;
-
-/** What `writeZeroes` writes, for requests of any length. Never written to. */
-const zeroes = new Uint8Array(maxBodyBytes);
 
 /** The parts that exist once the metadata is loaded. */
 interface Opened {
@@ -52,18 +51,15 @@ export class MirrorLink implements BlockDevice {
   readonly name: string;
   readonly blockSizeBytes: number;
   readonly capabilities: DeviceCapabilities;
-  /** What happens, as typed events. */
-  readonly events: Emitter<MirrorEvents>;
   readonly #options: MirrorLinkOptions;
   readonly #limits: MirrorLimits;
-  readonly #listeners = new Set<() => void>();
-  readonly #heardListeners = new Set<(atMs: number) => void>();
+  readonly #announcer: Announcer;
   /** Orders that change durable state run one at a time. */
   readonly #orders = new PQueue({ concurrency: 1 });
   #opened: Opened | null = null;
-  #epoch: Epoch = { number: 0, owner: '' };
+  /** The pair's epoch as this node knows it. */
+  readonly #known: { epoch: Epoch } = { epoch: noEpoch };
   #closing: Promise<void> | null = null;
-  #toldServing: string = 'no';
 
   /** Throws `RangeError` on limits that make no sense and `HM_NOT_SUPPORTED` on a protocol that is not built. */
   constructor(options: MirrorLinkOptions) {
@@ -72,9 +68,7 @@ export class MirrorLink implements BlockDevice {
     this.name = options.name;
     this.blockSizeBytes = options.device.blockSizeBytes;
     this.capabilities = { synchronous: false, trim: false, punchHole: false, exclusive: options.device.capabilities.exclusive };
-    this.events = createEmitter<MirrorEvents>((error) => {
-      debug('%s: a listener threw: %O', this.name, error);
-    });
+    this.#announcer = new Announcer(options.name, options.clock);
   }
 
   /**
@@ -85,16 +79,19 @@ export class MirrorLink implements BlockDevice {
     return createElement(options);
   }
 
-  /** Calls back after each change of `state()`; returns how to stop that. */
-  onChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+  /** What happens, as typed events. */
+  get events(): Emitter<MirrorEvents> {
+    return this.#announcer.events;
   }
 
-  /** Calls back with the time of each authenticated sign of life of the peer on the data link, about once a probe (rule watch.all); returns how to stop that. */
+  /** Calls back after each change of `state()`; returns how to stop that. */
+  onChange(listener: () => void): () => void {
+    return this.#announcer.onChange(listener);
+  }
+
+  /** Calls back with the time of each probe or answer of the peer on the data link (rule watch.all); returns how to stop that. */
   onHeard(listener: (atMs: number) => void): () => void {
-    this.#heardListeners.add(listener);
-    return () => void this.#heardListeners.delete(listener);
+    return this.#announcer.onHeard(listener);
   }
 
   /** Size of the mirror; of the device while it is blank or not open. */
@@ -123,8 +120,8 @@ export class MirrorLink implements BlockDevice {
     if (store.damagedCopies > 0) {
       this.#emit('metadata:repaired', 1, `${String(store.damagedCopies)} copies of the metadata were damaged; the others were used`);
     }
-    await this.#recover(store);
-    this.#epoch = store.metadata.epoch;
+    await recoverElement(device, store);
+    this.#known.epoch = store.metadata.epoch;
     const lease = new Lease(clock, this.#limits.leaseMs);
     const serving = this.#makeServing(store, lease);
     this.#opened = { store, lease, serving, replication: this.#makeReplication(store, lease, serving) };
@@ -137,36 +134,8 @@ export class MirrorLink implements BlockDevice {
    * `force`: serves an element that is `consistent` or `outdated`. Rejects with `HM_REFUSED` otherwise, `HM_STALE_EPOCH` for an epoch
    * that is not this node's or is below the known one.
    */
-  promote(order: { readonly epoch: Epoch; readonly alone: boolean; readonly force?: boolean }): Promise<void> {
-    return this.#order(async ({ store, serving, replication }) => {
-      const { epoch, alone, force = false } = order;
-      const wasStopped = replication.stopped;
-      try {
-        this.#assertOwnEpoch(epoch);
-        await this.#readyToServe(replication, force);
-        await store.update(() => ({ epoch, servedEpoch: epoch.number, inUse: true, crashed: false, state: 'consistent' }));
-        // A connection, or a higher epoch, may have come meanwhile.
-        await this.#readyToServe(replication, force);
-        this.#assertOwnEpoch(epoch);
-      } catch (error) {
-        if (!wasStopped) await replication.resume();
-        throw error;
-      }
-      this.#epoch = epoch;
-      replication.element = 'uptodate';
-      if (replication.connection !== 'connected') replication.lostAtMs = this.#options.clock.nowMs();
-      serving.start(alone);
-      await replication.resume();
-      this.#changed();
-    });
-  }
-
-  /** Nobody else writes to the element any more, neither a source nor one that a handshake is about to make it; then its state is judged. */
-  async #readyToServe(replication: Replication, force: boolean): Promise<void> {
-    if (replication.role !== 'source') await replication.stop();
-    const allowed: readonly ElementState[] = force ? ['uptodate', 'consistent', 'outdated'] : ['uptodate'];
-    if (allowed.includes(replication.element)) return;
-    throw new HotMirrorError('HM_REFUSED', `the element of ${this.name} is ${replication.element}`, { rule: 'boot.uptodate' });
+  promote(order: PromoteOrder): Promise<void> {
+    return this.#order((context) => promote(context, order));
   }
 
   /**
@@ -174,17 +143,7 @@ export class MirrorLink implements BlockDevice {
    * everything in the same generation; when it is false nothing has changed and this node still serves.
    */
   demote(): Promise<{ readonly handedOver: boolean }> {
-    return this.#order(async ({ serving, replication }) => {
-      if (serving.state !== 'yes') return { handedOver: serving.state === 'no' && replication.handedOver };
-      const settled = (await serving.drain()) && (await this.#flushBoth());
-      if (!settled || !replication.handedOver) {
-        serving.accept();
-        return { handedOver: false };
-      }
-      serving.stop(new HotMirrorError('HM_NOT_SERVING', 'the service was handed over'));
-      this.#changed();
-      return { handedOver: true };
-    });
+    return this.#order(demote);
   }
 
   /** Target: stops receiving and applies what it confirmed (rule takeover.seal); resolves with the state to be judged. */
@@ -202,60 +161,19 @@ export class MirrorLink implements BlockDevice {
   }
 
   /** Serving without the peer: completes requests from now on, in this epoch and under a generation of its own (rules alone, lineage.mint). */
-  goAlone(order: { readonly epoch: Epoch; readonly rule: Rule; readonly connectionId?: string | null }): Promise<void> {
-    return this.#order(async ({ store, serving, replication }) => {
-      this.#assertOwnEpoch(order.epoch);
-      // The loss that was judged is not the latest one any more.
-      if (order.connectionId !== undefined && order.connectionId !== replication.connectionId) {
-        throw new HotMirrorError('HM_REFUSED', `${this.name} has had another connection since`, { rule: 'alone' });
-      }
-      if (serving.state === 'no') throw new HotMirrorError('HM_NOT_SERVING', `${this.name} is not served here`);
-      const { epoch } = order;
-      await store.update(() => ({ epoch, servedEpoch: epoch.number }));
-      this.#assertOwnEpoch(epoch);
-      this.#epoch = epoch;
-      serving.alone();
-      this.#changed();
-    });
+  goAlone(order: GoAloneOrder): Promise<void> {
+    return this.#order((context) => goAlone(context, order));
   }
 
   /** The passive element durably records that it is old (rule outdate). Rejects with `HM_REFUSED` where the order does not fit this element. */
-  outdate(order: {
-    readonly epoch: Epoch;
-    readonly currentId: string;
-    readonly connectionId: string | null;
-    readonly nonce: string;
-  }): Promise<void> {
-    return this.#order(async ({ store, serving, replication }) => {
-      const refuse = (because: string): HotMirrorError => new HotMirrorError('HM_REFUSED', because, { rule: 'outdate' });
-      if (serving.state !== 'no') throw refuse(`${this.name} is served here`);
-      if (compareEpochs(order.epoch, this.#epoch) === 'lower') throw refuse(`epoch ${formatEpoch(this.#epoch)} is known here`);
-      const connectionId = replication.connectionId;
-      if (connectionId !== null && order.connectionId !== connectionId) throw refuse('the order is about another connection');
-      const { current, state } = store.metadata;
-      if (state === 'inconsistent') return;
-      if (order.currentId !== current) throw refuse(`the element holds generation ${current ?? 'none'}`);
-      await replication.stop();
-      try {
-        await store.update(() => ({ state: 'outdated' }));
-        replication.element = 'outdated';
-      } finally {
-        await replication.resume();
-      }
-      this.#changed();
-    });
+  outdate(order: OutdateOrder): Promise<void> {
+    return this.#order((context) => outdate(context, order));
   }
 
   /** A passive `uptodate` element becomes `consistent` (rule element.start); no effect on any other, or while it is connected. */
   doubt(because: string): Promise<void> {
-    return this.#order(({ serving, replication }) => {
-      if (serving.state === 'no' && replication.element === 'uptodate' && !replication.connected) {
-        debug('%s: %s', this.name, because);
-        replication.element = 'consistent';
-        this.#changed();
-      }
-      return Promise.resolve();
-    });
+    debug('%s: %s', this.name, because);
+    return this.#order(doubt);
   }
 
   /** The pair's epoch is now this. A higher one of another owner ends serving before this returns; the promise resolves when it is durable where it must be. */
@@ -263,9 +181,9 @@ export class MirrorLink implements BlockDevice {
     this.#heardEpoch(epoch);
     return this.#order(async ({ store, serving }) => {
       const { node } = this.#options;
-      const order = compareEpochs(epoch, this.#epoch);
+      const order = compareEpochs(epoch, this.#known.epoch);
       if (epoch.owner !== node || order === 'lower' || order === 'conflict') return;
-      this.#epoch = epoch;
+      this.#known.epoch = epoch;
       if (serving.state !== 'no') await store.update(() => ({ epoch, servedEpoch: epoch.number }));
     });
   }
@@ -277,36 +195,20 @@ export class MirrorLink implements BlockDevice {
 
   /** Says goodbye on the data link (rule node.leave): a target is durably `outdated` first; a source has flushed both elements. */
   leave(): Promise<void> {
-    return this.#order(async ({ store, replication }) => {
-      await replication.leave(async (role) => {
-        if (role === 'source') {
-          await this.#flushBoth();
-        } else if (store.metadata.state === 'consistent') {
-          await store.update(() => ({ state: 'outdated' }));
-          replication.element = 'outdated';
-        }
-      });
-      await replication.stop();
-      this.#changed();
-    });
+    return this.#order(leave);
   }
 
   read(offsetBytes: number, into: Uint8Array, done: Done): void {
-    const serving = this.#admit(offsetBytes, into.byteLength, done);
-    if (serving) serving.read(offsetBytes, into, done);
+    this.#admit(offsetBytes, into.byteLength, done)?.read(offsetBytes, into, done);
   }
 
   write(offsetBytes: number, from: Uint8Array, options: WriteOptions, done: Done): void {
     const serving = this.#admit(offsetBytes, from.byteLength, done);
-    if (!serving) return;
-    splitRequest(from.byteLength, done, (atBytes, lengthBytes, partDone) => {
-      serving.write(offsetBytes + atBytes, from.subarray(atBytes, atBytes + lengthBytes), options, partDone);
-    });
+    if (serving) splitWrite(serving, offsetBytes, from, options, done);
   }
 
   flush(done: Done): void {
-    const serving = this.#admit(0, 0, done, true);
-    if (serving) serving.flush(done);
+    this.#admit(0, 0, done, true)?.flush(done);
   }
 
   trim(_offsetBytes: number, _lengthBytes: number, done: Done): void {
@@ -315,41 +217,21 @@ export class MirrorLink implements BlockDevice {
 
   writeZeroes(offsetBytes: number, lengthBytes: number, options: WriteOptions, done: Done): void {
     const serving = this.#admit(offsetBytes, lengthBytes, done);
-    if (!serving) return;
-    splitRequest(lengthBytes, done, (atBytes, partBytes, partDone) => {
-      serving.write(offsetBytes + atBytes, zeroes.subarray(0, partBytes), options, partDone);
-    });
+    if (serving) splitZeroes(serving, offsetBytes, lengthBytes, options, done);
   }
 
   /** What it is now; plain data. */
   state(): MirrorState {
     const opened = this.#opened;
     if (!opened) throw new HotMirrorError('HM_CLOSED', `${this.name} is not open`);
-    const { store, serving, replication } = opened;
-    const { metadata, dirty } = store;
-    return {
-      name: this.name,
-      sizeBytes: this.sizeBytes,
-      role: replication.role,
-      connection: replication.connection,
-      serving: serving.state,
-      element: replication.element,
-      peerElement: replication.peerElement,
-      epoch: metadata.epoch,
-      currentId: metadata.current ?? '',
-      connectionId: replication.connectionId,
-      lostAtMs: replication.lostAtMs,
-      peerBehind: replication.peerBehind,
-      dirtyBytes: Math.min(dirty.count * metadata.extentBytes, this.sizeBytes),
-      resync: replication.resync?.progress ?? null,
-    };
+    return describeMirror(this.name, this.sizeBytes, opened);
   }
 
   /** All that a later step depends on: `state()`, the durable metadata, and what waits inside. For simulators and post-mortems. */
   snapshot(): { readonly state: MirrorState; readonly metadata: ElementMetadata; readonly knownEpoch: Epoch; readonly inside: number } {
     const state = this.state();
     const { store, serving } = this.#opened as Opened;
-    return { state, metadata: store.metadata, knownEpoch: this.#epoch, inside: serving.inside };
+    return { state, metadata: store.metadata, knownEpoch: this.#known.epoch, inside: serving.inside };
   }
 
   /** Leaves in order: says goodbye, flushes, clears the crashed mark, lets go of device and metadata. Requests inside fail with `HM_CLOSED`. */
@@ -358,7 +240,6 @@ export class MirrorLink implements BlockDevice {
     return this.#closing;
   }
 
-  /** The same as `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -371,13 +252,11 @@ export class MirrorLink implements BlockDevice {
       this.#endServing();
       if (!this.#opened) return;
       await this.#opened.replication.stop();
-      await this.#settle(this.#opened);
+      await settleElement(device, this.#opened.store);
     });
     await device.close();
     await metadata.close();
-    this.#listeners.clear();
-    this.#heardListeners.clear();
-    this.events.removeAllListeners();
+    this.#announcer.end();
   }
 
   #endServing(): void {
@@ -386,28 +265,6 @@ export class MirrorLink implements BlockDevice {
     // The connection ends first: what it has not sent yet are buffers that the callers get back now.
     opened.replication.reconnect();
     opened.serving.stop(new HotMirrorError('HM_CLOSED', `${this.name} is closing`));
-  }
-
-  /** Where the element and its map are durable, the next start need not take this for a crash. */
-  async #settle({ store }: Opened): Promise<void> {
-    try {
-      await this.#flushLocal();
-      await store.persistDirty();
-      if (store.metadata.inUse) await store.update(() => ({ inUse: false, activeRegions: [] }));
-    } catch (error) {
-      debug('%s: closing without a clean mark: %O', this.name, error);
-    }
-  }
-
-  /** After a crash whatever the activity log names may differ (rules write.intent, lineage.union). */
-  async #recover(store: ElementStore): Promise<void> {
-    const { metadata } = store;
-    for (const region of metadata.activeRegions) store.dirty.markRange(region * regionBytes, regionBytes);
-    if (!metadata.inUse && metadata.activeRegions.length === 0) return;
-    // What a killed process left in a cache must not be lost later, when it has been relied upon.
-    await this.#flushLocal();
-    await store.persistDirty();
-    await store.update(() => ({ activeRegions: [], crashed: metadata.crashed || metadata.inUse, inUse: false }));
   }
 
   #makeServing(store: ElementStore, lease: Lease): Serving {
@@ -420,16 +277,12 @@ export class MirrorLink implements BlockDevice {
       queuedRequests: this.#limits.queuedRequests,
       newGeneration: () => randomHex(random, generationBytes),
       handlers: {
-        changed: () => {
-          this.#changed();
-        },
+        changed: () => this.#changed(),
         minted: (generation) => {
           this.#emit('lineage:minted', 0, `a new generation: ${generation}`, { rule: 'lineage.mint', evidence: { generation } });
           this.#changed();
         },
-        differing: () => {
-          this.#opened?.replication.reconnect();
-        },
+        differing: () => this.#opened?.replication.reconnect(),
         failed: (error) => {
           void this.#failed(error);
         },
@@ -446,19 +299,11 @@ export class MirrorLink implements BlockDevice {
       lease,
       serving,
       host: {
-        epoch: () => this.#epoch,
-        heardEpoch: (epoch) => {
-          this.#heardEpoch(epoch);
-        },
-        heard: () => {
-          for (const listener of this.#heardListeners) listener(this.#options.clock.nowMs());
-        },
-        emit: (name, eventClass, text, extra) => {
-          this.#emit(name, eventClass, text, extra);
-        },
-        changed: () => {
-          this.#changed();
-        },
+        epoch: () => this.#known.epoch,
+        heardEpoch: (epoch) => this.#heardEpoch(epoch),
+        heard: () => this.#announcer.heard(),
+        emit: (name, eventClass, text, extra) => this.#emit(name, eventClass, text, extra),
+        changed: () => this.#changed(),
         failed: (error) => this.#failed(error),
       },
     });
@@ -470,11 +315,11 @@ export class MirrorLink implements BlockDevice {
    */
   #heardEpoch(epoch: Epoch): void {
     const opened = this.#opened;
-    const order = compareEpochs(epoch, this.#epoch);
+    const order = compareEpochs(epoch, this.#known.epoch);
     if (!opened || order === 'equal' || order === 'lower' || (order === 'higher' && epoch.owner === this.#options.node)) return;
-    const known = this.#epoch;
+    const known = this.#known.epoch;
     const { serving, replication } = opened;
-    if (order === 'higher') this.#epoch = epoch;
+    if (order === 'higher') this.#known.epoch = epoch;
     else replication.connection = 'split-brain';
     const served = serving.state !== 'no';
     if (replication.element === 'uptodate' && (served || !replication.connected)) replication.element = 'consistent';
@@ -508,23 +353,20 @@ export class MirrorLink implements BlockDevice {
     if (served || wasSource) replication.reconnect();
   }
 
-  #order<T>(run: (opened: Opened) => Promise<T>): Promise<T> {
+  #order<T>(run: (context: OrderContext) => Promise<T>): Promise<T> {
     return this.#orders.add(() => {
       this.#assertUsable();
       if (!this.#opened) throw new HotMirrorError('HM_CLOSED', `${this.name} is not open`);
-      return run(this.#opened);
+      const { node, clock, device } = this.#options;
+      const changed = (): void => {
+        this.#changed();
+      };
+      return run({ name: this.name, node, clock, device, known: this.#known, changed, ...this.#opened });
     });
   }
 
   #assertUsable(): void {
     if (this.#closing) throw new HotMirrorError('HM_CLOSED', `${this.name} is closed`);
-  }
-
-  #assertOwnEpoch(epoch: Epoch): void {
-    const order = compareEpochs(epoch, this.#epoch);
-    if (epoch.owner === this.#options.node && (order === 'equal' || order === 'higher')) return;
-    const text = `epoch ${formatEpoch(epoch)} is not this node's, or not above ${formatEpoch(this.#epoch)}`;
-    throw new HotMirrorError('HM_STALE_EPOCH', text, { rule: 'lineage.epoch' });
   }
 
   #admit(offsetBytes: number, lengthBytes: number, done: Done, empty = false): Serving | null {
@@ -544,48 +386,11 @@ export class MirrorLink implements BlockDevice {
     return null;
   }
 
-  async #flushBoth(): Promise<boolean> {
-    await this.#flushLocal();
-    return (await this.#opened?.replication.flushTarget()) ?? false;
-  }
-
-  #flushLocal(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#options.device.flush((error) => {
-        if (error) reject(error);
-        else resolve();
-      });
-    });
-  }
-
-  #emit(name: MirrorEventName, eventClass: 0 | 1 | 2 | 3, text: string, extra: Record<string, unknown> = {}): void {
-    debug('%s: %s: %s', this.name, name, text);
-    const event = { mirror: this.name, atMs: this.#options.clock.nowMs(), class: eventClass, text, ...extra };
-    (this.events.emit as (name: string, event: unknown) => boolean)(name, event);
+  #emit(name: MirrorEventName, eventClass: 0 | 1 | 2 | 3, text: string, extra?: Record<string, unknown>): void {
+    this.#announcer.emit(name, eventClass, text, extra);
   }
 
   #changed(): void {
-    if (!this.#opened) return;
-    const state = this.state();
-    if (state.serving !== this.#toldServing) this.#tellServing(state);
-    this.#emit('state:changed', 0, `${state.element}, ${state.connection}, serving: ${state.serving}`, { state });
-    for (const listener of this.#listeners) this.#callBack(listener);
-  }
-
-  #callBack(listener: () => void): void {
-    try {
-      listener();
-    } catch (error) {
-      debug('%s: a listener threw: %O', this.name, error);
-    }
-  }
-
-  #tellServing(state: MirrorState): void {
-    const before = this.#toldServing;
-    this.#toldServing = state.serving;
-    // One that has just been promoted has nothing to complete yet.
-    const eventClass = before === 'no' ? 0 : 3;
-    if (state.serving === 'parked') this.#emit('writes:parked', eventClass, 'requests wait for the peer', { rule: 'serve.fresh' });
-    else if (before === 'parked' && state.serving !== 'no') this.#emit('writes:resumed', 0, 'requests complete again', { rule: 'alone' });
+    if (this.#opened) this.#announcer.changed(this.state());
   }
 }

@@ -10,12 +10,15 @@ import { Handshake } from './handshake.ts';
 import type { Agreement, Hello, Start } from './handshake.ts';
 import type { LineageView, SyncDecision } from './lineage.ts';
 import type { ReplicationOptions } from './replication-options.ts';
-import { Resync } from './resync.ts';
-import { SourceSession } from './source.ts';
+import type { Resync } from './resync.ts';
+import { SourceEnd } from './source-end.ts';
 import type { ElementState, DataLinkState, MirrorRole } from './state.ts';
 import { TargetSession } from './target.ts';
-import { malformed, wireVersion } from './wire.ts';
+import { malformed, readRefusal, wireVersion } from './wire.ts';
 import type { Message } from './wire.ts';
+
+/** Messages that only a source sends. */
+const fromSource = new Set(['start', 'write', 'resync', 'flush', 'adopt']);
 
 /**
  * The data link of one mirror: keeps the connection, agrees by handshake who copies what, and runs the source's or the target's end.
@@ -30,16 +33,15 @@ export class Replication {
   connection: DataLinkState = 'standalone';
   connectionId: string | null = null;
   lostAtMs: number | null = null;
+  /** Connections that have ended, handshakes included. */
+  losses = 0;
   readonly #options: ReplicationOptions;
   readonly #link: DataLink;
   readonly #lineage: ElementLineage;
   #data: DataConnection | null = null;
   #handshake: Handshake | null = null;
-  #source: SourceSession | null = null;
+  #source: SourceEnd | null = null;
   #target: TargetSession | null = null;
-  #resync: Resync | null = null;
-  /** The lineage was offered on this connection. */
-  #offering = false;
   /** The frame at hand carries an older epoch than this node's. */
   #stale = false;
   /** False once this node is leaving: it takes over no lineage any more. */
@@ -49,12 +51,10 @@ export class Replication {
   /** Requests to the device of connections that have ended. */
   #ending: Promise<void> = Promise.resolve();
   #leaving: (() => void) | null = null;
-  readonly #flushWaiters = new Set<(flushed: boolean) => void>();
 
   constructor(options: ReplicationOptions) {
     this.#options = options;
-    const { state } = options.store.metadata;
-    this.element = state;
+    this.element = options.store.metadata.state;
     this.#lineage = new ElementLineage(options);
     this.#link = new DataLink({
       transport: options.transport,
@@ -74,7 +74,7 @@ export class Replication {
   }
 
   get resync(): Resync | null {
-    return this.#resync;
+    return this.#source?.resync ?? null;
   }
 
   get connected(): boolean {
@@ -119,22 +119,19 @@ export class Replication {
     this.#link.redial();
   }
 
+  /** There is a connection, be it only in its handshake. */
+  get linked(): boolean {
+    return this.#data !== null;
+  }
+
   /** Serving: makes the target durable too. Resolves false when the connection ends first. */
   flushTarget(): Promise<boolean> {
-    const source = this.#source;
-    if (!source) return Promise.resolve(false);
-    return new Promise((resolve) => {
-      this.#flushWaiters.add(resolve);
-      source.flush(() => {
-        this.#flushWaiters.delete(resolve);
-        resolve(true);
-      });
-    });
+    return this.#source?.flush() ?? Promise.resolve(false);
   }
 
   /** The target holds everything durably, in the same generation (rule handover). */
   get handedOver(): boolean {
-    return this.#source?.settled === true && this.peerElement === 'uptodate' && this.#options.store.dirty.count === 0;
+    return this.#source?.session.settled === true && this.peerElement === 'uptodate' && this.#options.store.dirty.count === 0;
   }
 
   /** Rule node.leave: `prepare` makes a target durably outdated, then the peer is told; waits for its answer at most a deadline. */
@@ -174,14 +171,14 @@ export class Replication {
           this.#target?.acknowledge();
           this.#options.serving.resume();
         },
+        heard: () => this.#options.host.heard(),
         probed: (probeSentMs) => {
-          host.heard();
           if (this.#options.lease.renew(probeSentMs)) this.#options.serving.resume();
         },
         epoch: (theirs) => this.#judgeEpoch(theirs),
         drain: () => {
           this.#options.serving.resume();
-          this.#resync?.pump();
+          this.resync?.pump();
         },
         closed: (error) => {
           this.#lost(data, error);
@@ -190,7 +187,6 @@ export class Replication {
     });
     this.#data = data;
     this.connectionId = data.id;
-    this.#offering = false;
     this.#handshake = new Handshake({ data, peer, clock, deadlineMs: limits.handshakeDeadlineMs, host: this.#handshakeHost() });
     this.#options.serving.freeze(true);
     host.emit('link:connected', 0, `the data link is connected to ${peer}`, { evidence: { connectionId: data.id } });
@@ -212,7 +208,7 @@ export class Replication {
         rule: 'lineage.epoch',
       });
     } else if (this.#source) {
-      this.#source.message(message);
+      this.#source.session.message(message);
     } else if (this.#target) {
       this.#target.message(message);
     } else if (this.#handshake) {
@@ -250,12 +246,7 @@ export class Replication {
 
   #peerRefuses(body: Uint8Array): void {
     const { host } = this.#options;
-    let error: HotMirrorError;
-    try {
-      error = HotMirrorError.fromJSON(JSON.parse(Buffer.from(body).toString('utf8')));
-    } catch {
-      throw malformed('a refusal makes no sense');
-    }
+    const error = readRefusal(body);
     host.emit('link:refused', 1, `the peer closed the data link: ${error.message}`, { evidence: { code: error.code } });
     if (error.code === 'HM_IO_WRITE' || error.code === 'HM_IO_FLUSH' || error.code === 'HM_NO_SPACE') {
       this.peerElement = 'failed';
@@ -271,18 +262,16 @@ export class Replication {
     const target = this.#target;
     if (target) this.#ending = Promise.all([this.#ending, target.idle()]).then(() => this.#adoption);
     this.#handshake?.end();
-    this.#resync?.stop();
+    this.#source?.end();
     this.#data = null;
     this.#handshake = null;
     this.#source = null;
     this.#target = null;
-    this.#resync = null;
     this.role = 'none';
     this.lostAtMs = clock.nowMs();
+    this.losses += 1;
     if (this.connection === 'connected') this.connection = 'connecting';
     if (this.peerElement === 'uptodate') this.peerElement = 'consistent';
-    for (const resolve of this.#flushWaiters) resolve(false);
-    this.#flushWaiters.clear();
     this.#leaving?.();
     serving.lost();
     serving.freeze(false);
@@ -341,64 +330,26 @@ export class Replication {
   }
 
   #becomeSource(agreement: Agreement): void {
-    const { store, limits, serving, host } = this.#options;
-    const data = this.#data as DataConnection;
-    const session = new SourceSession({
-      data,
-      extentBytes: store.metadata.extentBytes,
-      windowBytes: limits.windowBytes,
-      resyncWindowBytes: limits.resyncWindowBytes,
-      room: () => {
-        serving.resume();
-        this.#resync?.pump();
+    const { host } = this.#options;
+    const source = new SourceEnd(this.#options, this.#lineage, this.#data as DataConnection, {
+      offered: () => {
+        this.peerBehind = false;
       },
-      adopted: () => {
-        this.#adopted(session);
+      settled: () => {
+        this.peerElement = 'uptodate';
+        host.emit('resync:finished', 0, 'both elements are the same', { rule: 'lineage.adopt' });
+        host.changed();
       },
     });
-    this.#source = session;
+    this.#source = source;
     this.#agreed(agreement, 'source');
     this.element = 'uptodate';
     if (agreement.scope !== 'nothing') {
       this.peerElement = 'inconsistent';
       this.peerBehind = true;
     }
-    if (store.dirty.count > 0) {
-      const resync = this.#makeResync(session);
-      this.#resync = resync;
-      host.emit('resync:started', 0, `${String(store.dirty.count)} extents are copied to ${agreement.target}`, {
-        progress: resync.progress,
-      });
-    }
-    serving.connected(session, this.#resync);
-    if (this.#resync) this.#resync.pump();
-    else this.#offer(session);
+    source.begin();
     host.changed();
-  }
-
-  #makeResync(session: SourceSession): Resync {
-    const { store, serving, device, clock, host } = this.#options;
-    const resync: Resync = new Resync({
-      device,
-      dirty: store.dirty,
-      sizeBytes: store.metadata.sizeBytes,
-      session,
-      clock,
-      progressed: () => {
-        this.#keepProgress();
-        host.emit('resync:progressed', 0, `resync of ${this.#options.name}`, { progress: resync.progress });
-      },
-      unlocked: () => {
-        serving.resume();
-      },
-      finished: () => {
-        this.#offer(session);
-      },
-      failed: (error) => {
-        void host.failed(error);
-      },
-    });
-    return resync;
   }
 
   #becomeTarget(agreement: Agreement, start: Start): void {
@@ -438,49 +389,6 @@ export class Replication {
     });
   }
 
-  /** Everything is durable on the target: it may take over the lineage (rule lineage.adopt). */
-  #offer(session: SourceSession): void {
-    const { serving, host } = this.#options;
-    const offer = async (): Promise<void> => {
-      const offered = await this.#lineage.offer(() => host.epoch());
-      if (this.#source !== session) return;
-      // From here on the target may be as good as this element.
-      serving.offered();
-      this.peerBehind = false;
-      this.#offering = true;
-      session.adopt(offered());
-      host.changed();
-    };
-    offer().catch((error: unknown) => {
-      void host.failed(HotMirrorError.from(error, 'HM_STATE_UNWRITABLE', 'the metadata could not be written'));
-    });
-  }
-
-  /** What was copied need not be copied again after a crash (rule resync.progress). */
-  #keepProgress(): void {
-    const { store, host } = this.#options;
-    store.persistDirty().catch((error: unknown) => {
-      void host.failed(HotMirrorError.from(error, 'HM_STATE_UNWRITABLE', 'the dirty map could not be written'));
-    });
-  }
-
-  #adopted(session: SourceSession): void {
-    if (!this.#offering) throw malformed('a lineage was adopted that was not offered');
-    this.#offering = false;
-    const { host } = this.#options;
-    const settle = async (): Promise<void> => {
-      await this.#lineage.settle();
-      if (this.#source !== session) return;
-      this.peerElement = 'uptodate';
-      this.#resync = null;
-      host.emit('resync:finished', 0, 'both elements are the same', { rule: 'lineage.adopt' });
-      host.changed();
-    };
-    settle().catch((error: unknown) => {
-      void host.failed(HotMirrorError.from(error, 'HM_STATE_UNWRITABLE', 'the metadata could not be written'));
-    });
-  }
-
   /** Target: the source's lineage becomes this element's, durably. */
   #adopt(body: Uint8Array, start: Start, adopted: () => void): void {
     const { host } = this.#options;
@@ -499,6 +407,3 @@ export class Replication {
     });
   }
 }
-
-/** Messages that only a source sends. */
-const fromSource = new Set(['start', 'write', 'resync', 'flush', 'adopt']);

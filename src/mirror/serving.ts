@@ -1,40 +1,15 @@
-import type { BlockDevice, Done, WriteOptions } from '../device/block-device.ts';
+import type { Done, WriteOptions } from '../device/block-device.ts';
 import { HotMirrorError } from '../errors.ts';
 import { regionsOf } from './activity-log.ts';
-import type { ActivityLog } from './activity-log.ts';
-import type { ElementStore } from './element-store.ts';
 import { IntentLog } from './intent-log.ts';
-import type { Lease } from './lease.ts';
 import { isMinted, mintedFrom } from './metadata.ts';
 import type { Resync } from './resync.ts';
 import { Reads } from './reads.ts';
 import { overlaps } from './request.ts';
 import type { Request } from './request.ts';
+import type { ServingOptions } from './serving-options.ts';
 import type { SourceSession } from './source.ts';
 import type { ServingState } from './state.ts';
-
-/** What serving tells its mirror. */
-export interface ServingHandlers {
-  /** Requests wait for the peer, or go on again. */
-  changed(): void;
-  /** A new generation is durable (rule lineage.mint). */
-  minted(generation: string): void;
-  /** A write failed here and reached the peer, and no resync is under way that would mend it. */
-  differing(): void;
-  /** The element or its metadata failed: serving must end. */
-  failed(error: HotMirrorError): void;
-}
-
-/** What serving is made of. */
-export interface ServingOptions {
-  readonly device: BlockDevice;
-  readonly store: ElementStore;
-  readonly activity: ActivityLog;
-  readonly lease: Lease;
-  readonly queuedRequests: number;
-  readonly newGeneration: () => string;
-  readonly handlers: ServingHandlers;
-}
 
 const noBytes = new Uint8Array(0);
 

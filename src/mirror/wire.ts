@@ -149,6 +149,15 @@ export function malformed(what: string): HotMirrorError {
   return new HotMirrorError('HM_PROTOCOL', what);
 }
 
+/** The error in a `refuse` message. */
+export function readRefusal(body: Uint8Array): HotMirrorError {
+  try {
+    return HotMirrorError.fromJSON(JSON.parse(Buffer.from(body).toString('utf8')));
+  } catch {
+    throw malformed('a refusal makes no sense');
+  }
+}
+
 function writeWhole(bytes: Buffer, value: number, at: number): void {
   bytes.writeUInt32LE(value % highUnit, at);
   bytes.writeUInt32LE(Math.floor(value / highUnit), at + 4);

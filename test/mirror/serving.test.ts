@@ -92,6 +92,21 @@ describe('Serving', () => {
     }
   });
 
+  it('has made its own element durable when a resync has cleared what it wrote alone (write.intent)', async () => {
+    const { pair, recording } = await recordedPair(regionBytes, 4);
+    pair.kill('beta');
+    await pair.until(() => pair.mirror('alpha').state().serving === 'parked', 'the loss');
+    await pair.clock.settled(pair.mirror('alpha').goAlone({ epoch: { number: 2, owner: 'alpha' }, rule: 'alone', connectionId: pair.mirror('alpha').state().connectionId }), 1_000);
+    const before = recording.entries.length;
+    await pair.write('alpha', 0, pattern(block, 4));
+    await pair.open('beta');
+    await pair.until(() => pair.mirror('alpha').state().peerElement === 'uptodate', 'the resync');
+    expect(pair.mirror('alpha').state().dirtyBytes).to.equal(0);
+    for (const device of ['alpha:disk', 'beta:disk']) {
+      expect(ofDevice(recording, device, 'durable').filter(({ at }) => at > before)).to.have.length(1);
+    }
+  });
+
   it('ends every request exactly once when a higher epoch is heard, also replies that waited for the lease (serve.lease)', async () => {
     const pair = await new MirrorPair().start();
     const mirror = pair.mirror('alpha');
@@ -117,7 +132,7 @@ describe('Serving', () => {
     pair.mirror('alpha').read(0, new Uint8Array(block), endings.next());
     await pair.clock.runFor(5_000);
     expect(endings.codes).to.deep.equal([null]);
-    await pair.clock.settled(pair.mirror('alpha').goAlone({ epoch: { number: 2, owner: 'alpha' }, rule: 'alone' }), 1_000);
+    await pair.clock.settled(pair.mirror('alpha').goAlone({ epoch: { number: 2, owner: 'alpha' }, rule: 'alone', connectionId: pair.mirror('alpha').state().connectionId }), 1_000);
     await pair.clock.runFor(10);
     expect(endings.codes).to.deep.equal(['done']);
   });

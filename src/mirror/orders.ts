@@ -1,0 +1,174 @@
+import type { Clock } from '../clock/clock.ts';
+import type { BlockDevice } from '../device/block-device.ts';
+import { compareEpochs, formatEpoch } from '../epoch.ts';
+import type { Epoch } from '../epoch.ts';
+import { HotMirrorError } from '../errors.ts';
+import type { Rule } from '../rules.ts';
+import { flushElement } from './element-lifecycle.ts';
+import type { ElementStore } from './element-store.ts';
+import type { Replication } from './replication.ts';
+import type { Serving } from './serving.ts';
+import type { ElementState } from './state.ts';
+
+/**
+ * The orders that change who serves and what an element is worth, as `MirrorLink` documents them. They run one at a time; whatever they wait for, they judge
+ * again what may have changed meanwhile.
+ */
+export interface OrderContext {
+  readonly name: string;
+  readonly node: string;
+  readonly clock: Clock;
+  readonly device: BlockDevice;
+  readonly store: ElementStore;
+  readonly serving: Serving;
+  readonly replication: Replication;
+  /** The pair's epoch as this node knows it; it may rise at any time. */
+  readonly known: { epoch: Epoch };
+  /** Something of the mirror's state changed. */
+  readonly changed: () => void;
+}
+
+/** See `MirrorLink.promote`. */
+export interface PromoteOrder {
+  readonly epoch: Epoch;
+  readonly alone: boolean;
+  readonly force?: boolean;
+}
+
+/** See `MirrorLink.goAlone`. */
+export interface GoAloneOrder {
+  readonly epoch: Epoch;
+  readonly rule: Rule;
+  /** The connection whose loss was judged. */
+  readonly connectionId: string | null;
+}
+
+/** See `MirrorLink.outdate`. */
+export interface OutdateOrder {
+  readonly epoch: Epoch;
+  readonly currentId: string;
+  readonly connectionId: string | null;
+  readonly nonce: string;
+}
+
+/** See `MirrorLink.promote`. */
+export async function promote(context: OrderContext, { epoch, alone, force = false }: PromoteOrder): Promise<void> {
+  const { store, serving, replication, known, clock } = context;
+  const wasStopped = replication.stopped;
+  try {
+    assertOwnEpoch(context, epoch);
+    await readyToServe(context, force);
+    await store.update(() => ({ epoch, servedEpoch: epoch.number, inUse: true, crashed: false, state: 'consistent' }));
+    // A connection, or a higher epoch, may have come meanwhile.
+    await readyToServe(context, force);
+    assertOwnEpoch(context, epoch);
+  } catch (error) {
+    if (!wasStopped) await replication.resume();
+    throw error;
+  }
+  known.epoch = epoch;
+  replication.element = 'uptodate';
+  if (replication.connection !== 'connected') replication.lostAtMs = clock.nowMs();
+  serving.start(alone);
+  await replication.resume();
+  context.changed();
+}
+
+/** Nobody else writes to the element any more, neither a source nor one that a handshake is about to make it; then its state is judged. */
+async function readyToServe({ name, replication }: OrderContext, force: boolean): Promise<void> {
+  if (replication.role !== 'source') await replication.stop();
+  const allowed: readonly ElementState[] = force ? ['uptodate', 'consistent', 'outdated'] : ['uptodate'];
+  if (allowed.includes(replication.element)) return;
+  throw new HotMirrorError('HM_REFUSED', `the element of ${name} is ${replication.element}`, { rule: 'boot.uptodate' });
+}
+
+/** See `MirrorLink.demote`. */
+export async function demote({ serving, replication, device, changed }: OrderContext): Promise<{ readonly handedOver: boolean }> {
+  if (serving.state !== 'yes') return { handedOver: serving.state === 'no' && replication.handedOver };
+  let settled = false;
+  try {
+    if (await serving.drain()) {
+      await flushElement(device);
+      settled = await replication.flushTarget();
+    }
+  } finally {
+    if (!settled || !replication.handedOver) serving.accept();
+  }
+  if (!settled || !replication.handedOver) return { handedOver: false };
+  serving.stop(new HotMirrorError('HM_NOT_SERVING', 'the service was handed over'));
+  changed();
+  return { handedOver: true };
+}
+
+/** See `MirrorLink.goAlone`. */
+export async function goAlone(context: OrderContext, { epoch, connectionId }: GoAloneOrder): Promise<void> {
+  const { name, store, serving, replication, known } = context;
+  assertOwnEpoch(context, epoch);
+  if (serving.state === 'no') throw new HotMirrorError('HM_NOT_SERVING', `${name} is not served here`);
+  const { losses } = replication;
+  assertStillLost(context, connectionId, losses);
+  await store.update(() => ({ epoch, servedEpoch: epoch.number }));
+  assertOwnEpoch(context, epoch);
+  known.epoch = epoch;
+  assertStillLost(context, connectionId, losses);
+  serving.alone();
+  context.changed();
+}
+
+/** The peer may have become as good as this element on any connection since the one that was judged, an unfinished handshake included. */
+function assertStillLost({ name, replication }: OrderContext, connectionId: string | null, losses: number): void {
+  if (replication.connectionId === connectionId && !replication.linked && replication.losses === losses) return;
+  throw new HotMirrorError('HM_REFUSED', `${name} was connected meanwhile`, { rule: 'alone' });
+}
+
+/** See `MirrorLink.outdate`. */
+export async function outdate({ name, store, serving, replication, known, changed }: OrderContext, order: OutdateOrder): Promise<void> {
+  const refuse = (because: string): HotMirrorError => new HotMirrorError('HM_REFUSED', because, { rule: 'outdate' });
+  if (serving.state !== 'no') throw refuse(`${name} is served here`);
+  if (compareEpochs(order.epoch, known.epoch) === 'lower') throw refuse(`epoch ${formatEpoch(known.epoch)} is known here`);
+  const connectionId = replication.connectionId;
+  if (connectionId !== null && order.connectionId !== connectionId) throw refuse('the order is about another connection');
+  // An adoption under way ends first: it may make the element as good as the source's.
+  await replication.stop();
+  try {
+    const { current, state } = store.metadata;
+    if (state === 'inconsistent') return;
+    if (order.currentId !== current) throw refuse(`the element holds generation ${current ?? 'none'}`);
+    await store.update(() => ({ state: 'outdated' }));
+    replication.element = 'outdated';
+  } finally {
+    await replication.resume();
+  }
+  changed();
+}
+
+/** See `MirrorLink.doubt`. */
+export function doubt({ serving, replication, changed }: OrderContext): Promise<void> {
+  if (serving.state === 'no' && replication.element === 'uptodate' && !replication.connected) {
+    replication.element = 'consistent';
+    changed();
+  }
+  return Promise.resolve();
+}
+
+/** See `MirrorLink.leave`. */
+export async function leave({ store, replication, device, changed }: OrderContext): Promise<void> {
+  await replication.leave(async (role) => {
+    if (role === 'source') {
+      await flushElement(device);
+      await replication.flushTarget();
+    } else if (store.metadata.state === 'consistent') {
+      await store.update(() => ({ state: 'outdated' }));
+      replication.element = 'outdated';
+    }
+  });
+  await replication.stop();
+  changed();
+}
+
+function assertOwnEpoch({ node, known }: OrderContext, epoch: Epoch): void {
+  const order = compareEpochs(epoch, known.epoch);
+  if (epoch.owner === node && (order === 'equal' || order === 'higher')) return;
+  const text = `epoch ${formatEpoch(epoch)} is not this node's, or not above ${formatEpoch(known.epoch)}`;
+  throw new HotMirrorError('HM_STALE_EPOCH', text, { rule: 'lineage.epoch' });
+}

@@ -1,0 +1,143 @@
+import { HotMirrorError } from '../errors.ts';
+import type { DataConnection } from './data-connection.ts';
+import type { ElementLineage } from './element-lineage.ts';
+import type { ReplicationOptions } from './replication-options.ts';
+import { Resync } from './resync.ts';
+import { SourceSession } from './source.ts';
+import { malformed } from './wire.ts';
+
+/** What the source's end tells of its peer. */
+export interface SourceEndHandlers {
+  /** The lineage is about to be offered: from now on the peer may be as good as this element. */
+  offered(): void;
+  /** The peer holds everything durably, in the same generation, and this is durable here. */
+  settled(): void;
+}
+
+/**
+ * The source's end of one connection: the stream of writes, the resync in it, and at its end the offer of the lineage (rule lineage.adopt).
+ */
+export class SourceEnd {
+  readonly session: SourceSession;
+  readonly #options: ReplicationOptions;
+  readonly #lineage: ElementLineage;
+  readonly #handlers: SourceEndHandlers;
+  #resync: Resync | null = null;
+  #offering = false;
+  #ended = false;
+  readonly #flushWaiters = new Set<(flushed: boolean) => void>();
+
+  constructor(options: ReplicationOptions, lineage: ElementLineage, data: DataConnection, handlers: SourceEndHandlers) {
+    this.#options = options;
+    this.#lineage = lineage;
+    this.#handlers = handlers;
+    const { store, limits, serving } = options;
+    this.session = new SourceSession({
+      data,
+      extentBytes: store.metadata.extentBytes,
+      windowBytes: limits.windowBytes,
+      resyncWindowBytes: limits.resyncWindowBytes,
+      room: () => {
+        serving.resume();
+        this.#resync?.pump();
+      },
+      adopted: () => {
+        this.#adopted();
+      },
+    });
+  }
+
+  /** The resync under way, if there is one. */
+  get resync(): Resync | null {
+    return this.#resync;
+  }
+
+  /** The stream begins; what differs is copied, then the lineage is offered. */
+  begin(): void {
+    const { store, serving, host, peer } = this.#options;
+    if (store.dirty.count > 0) {
+      this.#resync = this.#makeResync();
+      host.emit('resync:started', 0, `${String(store.dirty.count)} extents are copied to ${peer}`, { progress: this.#resync.progress });
+    }
+    serving.connected(this.session, this.#resync);
+    if (this.#resync) this.#resync.pump();
+    else this.#offer();
+  }
+
+  /** The connection is lost. */
+  end(): void {
+    this.#ended = true;
+    this.#resync?.stop();
+    for (const resolve of this.#flushWaiters) resolve(false);
+  }
+
+  /** Makes the target durable. Resolves false when the connection ends first. */
+  flush(): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.#flushWaiters.add(resolve);
+      this.session.flush(() => {
+        this.#flushWaiters.delete(resolve);
+        resolve(true);
+      });
+    });
+  }
+
+  #makeResync(): Resync {
+    const { store, serving, device, clock, host, name } = this.#options;
+    const resync: Resync = new Resync({
+      device,
+      dirty: store.dirty,
+      sizeBytes: store.metadata.sizeBytes,
+      session: this.session,
+      clock,
+      progressed: () => {
+        // What was copied need not be copied again after a crash (rule resync.progress).
+        this.#durably(store.persistDirty());
+        host.emit('resync:progressed', 0, `resync of ${name}`, { progress: resync.progress });
+      },
+      unlocked: () => {
+        serving.resume();
+      },
+      finished: () => {
+        this.#offer();
+      },
+      failed: (error) => {
+        void host.failed(error);
+      },
+    });
+    return resync;
+  }
+
+  /** Everything is sent: when it is durable on the target, that may take over the lineage. */
+  #offer(): void {
+    const { serving, host } = this.#options;
+    const offer = async (): Promise<void> => {
+      const offered = await this.#lineage.offer(() => host.epoch());
+      if (this.#ended) return;
+      serving.offered();
+      this.#handlers.offered();
+      this.#offering = true;
+      this.session.adopt(offered());
+      host.changed();
+    };
+    this.#durably(offer());
+  }
+
+  #adopted(): void {
+    if (!this.#offering) throw malformed('a lineage was adopted that was not offered');
+    this.#offering = false;
+    const settle = async (): Promise<void> => {
+      await this.#lineage.settle();
+      if (this.#ended) return;
+      this.#resync = null;
+      this.#handlers.settled();
+    };
+    this.#durably(settle());
+  }
+
+  #durably(change: Promise<void>): void {
+    change.catch((error: unknown) => {
+      void this.#options.host.failed(HotMirrorError.from(error, 'HM_STATE_UNWRITABLE', 'the metadata could not be written'));
+    });
+  }
+}
