@@ -57,7 +57,8 @@ async function permitOf(node: PairNode, permit: Permit): Promise<Permit | null> 
   const { decision, view } = permit;
   noteDecision(node, view.name, decision);
   if (decision.action === 'wait') {
-    node.wakeAt(decision.retryAtMs ?? node.clock.nowMs() + waitMs);
+    const nowMs = node.clock.nowMs();
+    node.wakeAt(Math.max(decision.retryAtMs ?? nowMs + waitMs, nowMs + shortestWaitMs));
     return null;
   }
   if (decision.action !== 'outdate' || (await outdatePeer(node, permit))) return permit;
@@ -73,6 +74,8 @@ async function goTogether(node: PairNode, permits: readonly Permit[], grantNeede
 
 /** A frozen node looks again when something changes, and now and then. */
 const waitMs = 1_000;
+/** Evidence that is due at this very moment may need one more: no use in looking without a pause. */
+const shortestWaitMs = 10;
 
 function judgeAlone(node: PairNode, view: MirrorView): AloneDecision {
   const nowMs = node.clock.nowMs();
@@ -132,7 +135,9 @@ async function epochForAlone(node: PairNode, permits: readonly Permit[], grantNe
   const next = nextEpoch(node, arbiter, grantNeeded);
   if (node.arbitration.present) {
     const answer = await node.arbitration.grant(epoch, next, { above: !grantNeeded });
-    if (!answer.granted && grantNeeded) {
+    if (!answer.granted) {
+      // A number that the arbiter did not give may be given to the other node. The recorded one is this node's.
+      if (!grantNeeded) return epoch;
       node.blockers = [{ rule: 'arbiter.cas', because: answer.because }];
       node.retryLater();
       return null;

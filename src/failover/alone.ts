@@ -55,8 +55,6 @@ type Verdict = Pick<AloneDecision, 'action' | 'rule' | 'because'> & Partial<Pick
 
 function decide(evidence: AloneEvidence): Verdict {
   if (evidence.peerBehind) return { action: 'go', rule: 'alone', because: "the peer's element is durably known to be old" };
-  // What left was first made old durably, and is at most consistent when it starts again (rule element.start).
-  if (evidence.peer === 'left') return { action: 'go', rule: 'node.leave', because: 'the peer was stopped cleanly' };
   if (evidence.reachable) return onAnswer(evidence);
   switch (evidence.whenAlone) {
     case 'continue':

@@ -15,6 +15,7 @@ export function signOfLife(node: PairNode): void {
 /** An answer to a token. What must not wait for a decision happens here: leases, doubts, and the end of a service that lost its epoch. */
 export function hearAnswer(node: PairNode, answer: PeerAnswer): void {
   signOfLife(node);
+  if (!node.lastAnswer || node.lastAnswer.probeSentMs < answer.probeSentMs) node.lastAnswer = answer;
   doubtAfter(node, answer);
   const report = parseReport(answer.report);
   if (report?.node !== node.peerName) {
@@ -48,10 +49,16 @@ function doubtAfter(node: PairNode, { probeSentMs }: PeerAnswer): void {
   }
 }
 
+/** The loss of a data link may be learnt after the answer that proves that the peer outlived it. */
+export function doubtAfterLoss(node: PairNode): void {
+  if (node.lastAnswer) doubtAfter(node, node.lastAnswer);
+}
+
 /** This node stood still longer than the deadline: its own elements may be out of date (rules `element.start`, `watch.pause`). */
 export function doubtAfterPause(node: PairNode, lateMs: number): void {
   const { deadlineMs } = node.monitor.freshSilence(node.clock.nowMs());
-  if (node.serving || lateMs <= deadlineMs) return;
+  // The lateness counts from when the monitor was due, up to an interval after it last looked; a deadline is at least two of those.
+  if (node.serving || lateMs <= deadlineMs / 2) return;
   for (const mirror of node.mirrors) doubt(node, mirror, `this node stood still for ${String(Math.round(lateMs))} ms`);
 }
 

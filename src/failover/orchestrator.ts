@@ -4,7 +4,7 @@ import { answerRequest } from './answers.ts';
 import { Commands } from './commands.ts';
 import type { MoveWish } from './commands.ts';
 import type { FailoverEvents } from './failover-events.ts';
-import { doubtAfterPause, hearAnswer } from './hearing.ts';
+import { doubtAfterLoss, doubtAfterPause, hearAnswer } from './hearing.ts';
 import { look } from './look.ts';
 import { checkRules } from './messages.ts';
 import type { FailoverOptions } from './options.ts';
@@ -70,7 +70,12 @@ export class FailoverOrchestrator implements AsyncDisposable {
     if (node.closed) return;
     const wake = (): void => node.wake();
     this.#subscriptions.push(
-      ...node.mirrors.map((mirror) => mirror.onChange(wake)),
+      ...node.mirrors.map((mirror) =>
+        mirror.onChange(() => {
+          doubtAfterLoss(node);
+          wake();
+        }),
+      ),
       node.monitor.onChange(wake),
       node.monitor.onAnswer((answer) => hearAnswer(node, answer)),
       node.monitor.onOverslept((lateMs) => doubtAfterPause(node, lateMs)),

@@ -18,7 +18,7 @@ import type { Homes, Mode, PairRecord } from './pair-record.ts';
 import { modeOf, newPairRecord, withEpoch } from './pair-record.ts';
 import { makeReport } from './peer-report.ts';
 import type { PeerReport } from './peer-report.ts';
-import type { MirrorPort, MirrorView, MonitorPort } from './ports.ts';
+import type { MirrorPort, MirrorView, MonitorPort, PeerAnswer } from './ports.ts';
 import { RecordKeeper } from './record-keeper.ts';
 import type { ServeOrder } from './serve.ts';
 import { longestBackoffMs, ServiceRunner } from './service-runner.ts';
@@ -81,6 +81,8 @@ export class PairNode {
   operatorWord: { readonly overrides: readonly Rule[] } | null = null;
   /** Mirrors for whose being alone the epoch was raised, and whose peer element has not been seen uptodate since. */
   readonly raisedFor: Set<string> = new Set();
+  /** The answer to the latest token that was answered, whatever it carried. */
+  lastAnswer: PeerAnswer | null = null;
   /** When the peer was last found to answer on no monitor link, while a mirror was without its data link. */
   unreachableAtMs: number = -Infinity;
   /** Mirrors that could not be promoted yet, and how they are to be. */

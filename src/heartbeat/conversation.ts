@@ -157,6 +157,7 @@ export class Conversation implements MonitorLinkHandlers {
     line.send({ kind: 'farewell', run });
     if (this.presence.left) return;
     this.presence.left = true;
+    this.presence.leftAtMs = this.#setup.clock.nowMs();
     this.#setup.listener.left();
   }
 

@@ -176,6 +176,7 @@ export class HeartbeatMonitor {
     if (this.#lifecycle === 'closed') return;
     const nowMs = this.#clock.nowMs();
     this.#outlook.heard(source, Math.min(at.atMs, nowMs));
+    this.#conversation.presence.lives(at.atMs);
     this.#peerLives(nowMs);
   }
 

@@ -7,7 +7,14 @@ export class Presence {
   run: string | null = null;
   /** The present start said goodbye (rule `node.leave`). */
   left = false;
+  /** When it did. */
+  leftAtMs: number = -Infinity;
   readonly #former: string[] = [];
+
+  /** A sign of life elsewhere, such as a data link: one that is later than the goodbye is of a new start, which no token has told of yet. */
+  lives(atMs: number): void {
+    if (atMs > this.leftAtMs) this.left = false;
+  }
 
   /** A token, or a goodbye, of this start arrived: `former` is to be ignored. */
   arrived(run: string): 'present' | 'new' | 'former' {

@@ -26,11 +26,11 @@ const space = {
 };
 
 describe('mayGoAlone', () => {
-  it('goes alone only when the peer is durably behind, left, or by the policy when no link answers, over its whole input space', () => {
+  it('goes alone only when the peer is durably behind, or by the policy when no link answers, over its whole input space', () => {
     for (const evidence of combinations<AloneEvidence>(space)) {
       const { action, rule, retryAtMs } = mayGoAlone(evidence);
-      const { peerBehind, peer, reachable, whenAlone, operator, overrides } = evidence;
-      const settled = peerBehind || peer === 'left';
+      const { peerBehind, reachable, whenAlone, operator, overrides } = evidence;
+      const settled = peerBehind;
       const bySilence = whenAlone === 'continue' && evidence.silence.silent;
       const byOperator = operator && (whenAlone === 'freeze' || (whenAlone === 'arbiter' && overrides.length > 0));
       expect(action === 'go', JSON.stringify(evidence)).to.equal(settled || (!reachable && (bySilence || byOperator)));

@@ -323,7 +323,8 @@ describe('HeartbeatMonitor', () => {
     expect(alpha.verdict()).to.include({ state: 'left', rule: 'node.leave' });
     expect(alpha.reachable()).to.equal(false);
     pair.link('line').heal();
-    alpha.heard('m0', { atMs: pair.clock.nowMs() });
+    // What a data link brought before the goodbye may be told after it.
+    alpha.heard('m0', { atMs: before });
     await pair.clock.runFor(20 * deadlineMs);
     expect(picture(alpha)).to.equal('normal left net:down line:down');
     const again = pair.monitor('beta');
@@ -333,6 +334,17 @@ describe('HeartbeatMonitor', () => {
       'alpha peer:changed left node.leave',
       'alpha peer:changed up watch.all',
     ]);
+  });
+
+  it('node.leave: a sign of life on a data link after the goodbye ends it, for the peer has started anew', async () => {
+    const { alpha, beta } = await pair.steady();
+    await pair.close(beta, { leave: true });
+    await pair.clock.runFor(20 * deadlineMs);
+    expect(alpha.peerState()).to.equal('left');
+    alpha.heard('m0', { atMs: pair.clock.nowMs() });
+    expect(alpha.peerState()).not.to.equal('left');
+    await pair.clock.runFor(2 * deadlineMs);
+    expect(alpha.verdict()).to.include({ state: 'down', rule: 'watch.all' });
   });
 
   it('node.leave: the confirmation is awaited for at most a deadline', async () => {
