@@ -53,14 +53,8 @@ export class HeartbeatMonitor {
 
   /** Throws `RangeError` for times or links that cannot be watched (rules `timing.deadline`, `watch.start`). */
   constructor(options: HeartbeatMonitorOptions) {
-    const {
-      clock,
-      random,
-      preferOwnDial,
-      onListenerError = (error) => {
-        debug('a listener threw: %O', error);
-      },
-    } = options;
+    const { clock, random, preferOwnDial } = options;
+    const onListenerError = options.onListenerError ?? ((error: unknown) => debug('a listener threw: %O', error));
     checkLinks(options.links);
     this.#node = options.node;
     this.#peer = options.peer;

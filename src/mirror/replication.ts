@@ -56,19 +56,12 @@ export class Replication {
     this.#options = options;
     this.element = options.store.metadata.state;
     this.#lineage = new ElementLineage(options);
+    const { transport, preferOwnDial, clock, random, limits, host } = options;
     this.#link = new DataLink({
-      transport: options.transport,
-      preferOwnDial: options.preferOwnDial,
-      clock: options.clock,
-      random: options.random,
-      limits: options.limits,
+      ...{ transport, preferOwnDial, clock, random, limits },
       handlers: {
-        connected: (connection) => {
-          this.#connected(connection);
-        },
-        refused: (eventClass, text, error) => {
-          options.host.emit('link:refused', eventClass, text, { evidence: { code: error.code } });
-        },
+        connected: (connection) => this.#connected(connection),
+        refused: (eventClass, text, { code }) => host.emit('link:refused', eventClass, text, { evidence: { code } }),
       },
     });
   }
@@ -164,9 +157,7 @@ export class Replication {
       deadlineMs: limits.deadlineMs,
       epoch: () => host.epoch(),
       handlers: {
-        message: (message) => {
-          this.#message(message);
-        },
+        message: (message) => this.#message(message),
         batchEnd: () => {
           this.#target?.acknowledge();
           this.#options.serving.resume();
@@ -180,9 +171,7 @@ export class Replication {
           this.#options.serving.resume();
           this.resync?.pump();
         },
-        closed: (error) => {
-          this.#lost(data, error);
-        },
+        closed: (error) => this.#lost(data, error),
       },
     });
     this.#data = data;

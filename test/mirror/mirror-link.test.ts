@@ -30,7 +30,12 @@ describe('MirrorLink', () => {
     await pair.clock.runFor(10_000);
     expect(done).to.equal(false);
     expect(pair.mirror('alpha').state().serving).to.equal('parked');
-    await pair.clock.settled(pair.mirror('alpha').goAlone({ epoch: { number: 2, owner: 'alpha' }, rule: 'alone', connectionId: pair.mirror('alpha').state().connectionId }), 1_000);
+    await pair.clock.settled(
+      pair
+        .mirror('alpha')
+        .goAlone({ epoch: { number: 2, owner: 'alpha' }, rule: 'alone', connectionId: pair.mirror('alpha').state().connectionId }),
+      1_000,
+    );
     await pair.until(() => done, 'the parked write');
     expect(pair.names('alpha')).to.include('lineage:minted');
   });
@@ -39,7 +44,12 @@ describe('MirrorLink', () => {
     const pair = await new MirrorPair().start();
     pair.kill('beta');
     await pair.until(() => pair.mirror('alpha').state().serving === 'parked', 'the loss');
-    await pair.clock.settled(pair.mirror('alpha').goAlone({ epoch: { number: 2, owner: 'alpha' }, rule: 'alone', connectionId: pair.mirror('alpha').state().connectionId }), 1_000);
+    await pair.clock.settled(
+      pair
+        .mirror('alpha')
+        .goAlone({ epoch: { number: 2, owner: 'alpha' }, rule: 'alone', connectionId: pair.mirror('alpha').state().connectionId }),
+      1_000,
+    );
     await pair.write('alpha', 0, pattern(block, 3));
     await pair.open('beta');
     await pair.until(() => pair.mirror('beta').state().element === 'uptodate', 'the resync');
@@ -75,7 +85,12 @@ describe('MirrorLink', () => {
     pair.link.break();
     pair.link.cut();
     await pair.until(() => pair.mirror('alpha').state().serving === 'parked', 'the loss');
-    await pair.clock.settled(pair.mirror('alpha').goAlone({ epoch: { number: 2, owner: 'alpha' }, rule: 'alone', connectionId: pair.mirror('alpha').state().connectionId }), 1_000);
+    await pair.clock.settled(
+      pair
+        .mirror('alpha')
+        .goAlone({ epoch: { number: 2, owner: 'alpha' }, rule: 'alone', connectionId: pair.mirror('alpha').state().connectionId }),
+      1_000,
+    );
     await pair.write('alpha', 0, pattern(block, 1));
     await pair.clock.settled(pair.mirror('beta').seal(), 1_000);
     await pair.mirror('beta').promote({ epoch: { number: 2, owner: 'beta' }, alone: true });

@@ -96,7 +96,12 @@ describe('Serving', () => {
     const { pair, recording } = await recordedPair(regionBytes, 4);
     pair.kill('beta');
     await pair.until(() => pair.mirror('alpha').state().serving === 'parked', 'the loss');
-    await pair.clock.settled(pair.mirror('alpha').goAlone({ epoch: { number: 2, owner: 'alpha' }, rule: 'alone', connectionId: pair.mirror('alpha').state().connectionId }), 1_000);
+    await pair.clock.settled(
+      pair
+        .mirror('alpha')
+        .goAlone({ epoch: { number: 2, owner: 'alpha' }, rule: 'alone', connectionId: pair.mirror('alpha').state().connectionId }),
+      1_000,
+    );
     const before = recording.entries.length;
     await pair.write('alpha', 0, pattern(block, 4));
     await pair.open('beta');
@@ -132,7 +137,12 @@ describe('Serving', () => {
     pair.mirror('alpha').read(0, new Uint8Array(block), endings.next());
     await pair.clock.runFor(5_000);
     expect(endings.codes).to.deep.equal([null]);
-    await pair.clock.settled(pair.mirror('alpha').goAlone({ epoch: { number: 2, owner: 'alpha' }, rule: 'alone', connectionId: pair.mirror('alpha').state().connectionId }), 1_000);
+    await pair.clock.settled(
+      pair
+        .mirror('alpha')
+        .goAlone({ epoch: { number: 2, owner: 'alpha' }, rule: 'alone', connectionId: pair.mirror('alpha').state().connectionId }),
+      1_000,
+    );
     await pair.clock.runFor(10);
     expect(endings.codes).to.deep.equal(['done']);
   });

@@ -284,7 +284,10 @@ export class Schedule {
         this.#give('promote by force', [owner], () => serving.promote({ epoch: this.#next(owner), alone: true, force: true }));
       }
     } else if (state.serving === 'parked') {
-      if (!peer || state.peerBehind) this.#give('alone', [owner], () => serving.goAlone({ epoch: this.#next(owner), rule: 'alone', connectionId: serving.state().connectionId }));
+      if (!peer || state.peerBehind)
+        this.#give('alone', [owner], () =>
+          serving.goAlone({ epoch: this.#next(owner), rule: 'alone', connectionId: serving.state().connectionId }),
+        );
       else if (!eager) this.#give('outdate', nodes, () => this.#outdate(serving, peer, owner));
     } else if (state.serving === 'yes' && peer && !eager && this.random.below(8) === 0) {
       this.#give('handover', nodes, () => this.#handOver(serving, peer, owner));
