@@ -14,6 +14,7 @@ const sentences = {
   'write.degraded': 'A write that one element alone holds completes only after going alone.',
   'write.error': 'Nothing is acknowledged that no element holds.',
 
+  'lineage.decide': 'Both sides compute one decision from both lineages, and act only when their echoes agree.',
   'lineage.blank': 'Two blank elements hold no data to copy.',
   'lineage.fill': 'A blank element is filled from the other.',
   'lineage.equal': 'With equal generations nobody completed anything alone: the union of both dirty maps is copied.',
