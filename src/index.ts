@@ -12,7 +12,17 @@ export type { Decision, Rule } from './rules.ts';
 export type { Emitter, EventBase, EventMap } from './events.ts';
 export { compareEpochs, formatEpoch, highestEpoch, noEpoch } from './epoch.ts';
 export type { Epoch, EpochOrder } from './epoch.ts';
-export type { ElementState, Json, PeerAnswer, PeerState, ResyncProgress, SilenceEvidence, Verdict, WatchState } from './vocabulary.ts';
+export type {
+  ElementState,
+  Json,
+  OutdateOrder,
+  PeerAnswer,
+  PeerState,
+  ResyncProgress,
+  SilenceEvidence,
+  Verdict,
+  WatchState,
+} from './vocabulary.ts';
 
 export { sleep } from './clock/clock.ts';
 export type { Clock, Timer } from './clock/clock.ts';
@@ -34,6 +44,7 @@ export { elementMetadataBytes } from './mirror/create-element.ts';
 export type { CreateElementOptions } from './mirror/create-element.ts';
 export { defaultMirrorLimits } from './mirror/options.ts';
 export type { MirrorLimits, MirrorLinkOptions, MirrorProtocol } from './mirror/options.ts';
+export type { GoAloneOrder, PromoteOrder } from './mirror/orders.ts';
 export { mirrorEventNames } from './mirror/mirror-events.ts';
 export type { MirrorEvent, MirrorEventName, MirrorEvents } from './mirror/mirror-events.ts';
 export type { DataLinkState, MirrorRole, MirrorState, ServingState } from './mirror/state.ts';
@@ -67,6 +78,6 @@ export type { Block } from './failover/takeover.ts';
 export type { AloneAction, AloneEvidence, WhenAlone } from './failover/alone.ts';
 export type { BootAction, BootRecord } from './failover/boot.ts';
 export type { PeerMirror, PeerReport, ServiceState } from './failover/peer-report.ts';
-export type { MirrorPort, MirrorView, MonitorPort, OutdateOrder } from './failover/ports.ts';
+export type { MirrorPort, MirrorView, MonitorPort } from './failover/ports.ts';
 export type { Control, Homes, Journal, Mode, PairRecord, PairRecordStore } from './failover/pair-record.ts';
 export { DurablePairRecordStore, pairRecordBytes } from './failover/pair-record-store.ts';

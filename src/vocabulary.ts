@@ -1,3 +1,4 @@
+import type { Epoch } from './epoch.ts';
 import type { Rule } from './rules.ts';
 
 /** Plain data that can be sent as JSON. */
@@ -51,4 +52,12 @@ export interface PeerAnswer {
   readonly link: string;
   /** What the peer's `report` returned when it answered; null where it could not be had or was too long. */
   readonly report: Json;
+}
+
+/** Tells a passive element that it is old (rule `outdate`); the ids must match what the element knows. */
+export interface OutdateOrder {
+  readonly epoch: Epoch;
+  readonly currentId: string;
+  readonly connectionId: string | null;
+  readonly nonce: string;
 }

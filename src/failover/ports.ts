@@ -1,8 +1,26 @@
 import type { Epoch } from '../epoch.ts';
 import type { Rule } from '../rules.ts';
-import type { ElementState, Json, PeerAnswer, PeerState, ResyncProgress, SilenceEvidence, WatchState } from '../vocabulary.ts';
+import type {
+  ElementState,
+  Json,
+  OutdateOrder,
+  PeerAnswer,
+  PeerState,
+  ResyncProgress,
+  SilenceEvidence,
+  WatchState,
+} from '../vocabulary.ts';
 
-export type { ElementState, Json, PeerAnswer, PeerState, ResyncProgress, SilenceEvidence, WatchState } from '../vocabulary.ts';
+export type {
+  ElementState,
+  Json,
+  OutdateOrder,
+  PeerAnswer,
+  PeerState,
+  ResyncProgress,
+  SilenceEvidence,
+  WatchState,
+} from '../vocabulary.ts';
 
 /** What the orchestrator sees of a mirror; plain data, so that it may come from another thread. */
 export interface MirrorView {
@@ -28,14 +46,6 @@ export interface MirrorView {
   readonly resync: ResyncProgress | null;
   /** Bytes that a verify found different and that were neither repaired nor waived (rule `takeover.verified`). Absent: none. */
   readonly findingBytes?: number;
-}
-
-/** Tells a passive element that it is old (rule `outdate`); the ids must match what the element knows. */
-export interface OutdateOrder {
-  readonly epoch: Epoch;
-  readonly currentId: string;
-  readonly connectionId: string | null;
-  readonly nonce: string;
 }
 
 /**

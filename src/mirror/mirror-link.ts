@@ -20,10 +20,11 @@ import type { MirrorEventName, MirrorEvents } from './mirror-events.ts';
 import { mirrorLimits } from './options.ts';
 import type { MirrorLimits, MirrorLinkOptions } from './options.ts';
 import { demote, doubt, goAlone, leave, outdate, promote } from './orders.ts';
-import type { GoAloneOrder, OrderContext, OutdateOrder, PromoteOrder } from './orders.ts';
+import type { GoAloneOrder, OrderContext, PromoteOrder } from './orders.ts';
 import { Replication } from './replication.ts';
 import { Serving } from './serving.ts';
 import type { MirrorState } from './state.ts';
+import type { OutdateOrder } from '../vocabulary.ts';
 import { refuseRange } from './request-range.ts';
 import { splitWrite, splitZeroes } from './split-request.ts';
 
@@ -240,6 +241,7 @@ export class MirrorLink implements BlockDevice {
     return this.#closing;
   }
 
+  /** The same as `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

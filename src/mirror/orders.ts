@@ -3,6 +3,7 @@ import type { BlockDevice } from '../device/block-device.ts';
 import { compareEpochs, formatEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
+import type { OutdateOrder } from '../vocabulary.ts';
 import type { Rule } from '../rules.ts';
 import { flushElement } from './element-lifecycle.ts';
 import type { ElementStore } from './element-store.ts';
@@ -41,14 +42,6 @@ export interface GoAloneOrder {
   readonly rule: Rule;
   /** The connection whose loss was judged. */
   readonly connectionId: string | null;
-}
-
-/** See `MirrorLink.outdate`. */
-export interface OutdateOrder {
-  readonly epoch: Epoch;
-  readonly currentId: string;
-  readonly connectionId: string | null;
-  readonly nonce: string;
 }
 
 /** See `MirrorLink.promote`. */
