@@ -1,0 +1,103 @@
+import type { Clock } from '../../src/clock/clock.ts';
+import type { MirrorPort, MirrorView, OutdateOrder } from '../../src/failover/ports.ts';
+import type { MirrorLink } from '../../src/mirror/mirror-link.ts';
+
+/** A mirror in another thread: orders and views travel in order, each with a lag. */
+export class LaggedMirror implements MirrorPort {
+  readonly name: string;
+  readonly #link: MirrorLink;
+  readonly #clock: Clock;
+  readonly #lagMs: () => number;
+  readonly #listeners = new Set<() => void>();
+  #view: MirrorView;
+  #arrivalThereMs = 0;
+  #arrivalHereMs = 0;
+
+  constructor(link: MirrorLink, clock: Clock, lagMs: () => number) {
+    this.name = link.name;
+    this.#link = link;
+    this.#clock = clock;
+    this.#lagMs = lagMs;
+    this.#view = link.state();
+    link.onChange(() => {
+      const view = link.state();
+      this.#back(() => this.#show(view));
+    });
+  }
+
+  state(): MirrorView {
+    return this.#view;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  promote(order: Parameters<MirrorPort['promote']>[0]): Promise<void> {
+    return this.#call(() => this.#link.promote(order));
+  }
+
+  demote(): Promise<{ readonly handedOver: boolean }> {
+    return this.#call(() => this.#link.demote());
+  }
+
+  seal(): Promise<MirrorView> {
+    return this.#call(() => this.#link.seal());
+  }
+
+  unseal(): Promise<void> {
+    return this.#call(() => this.#link.unseal());
+  }
+
+  goAlone(order: Parameters<MirrorPort['goAlone']>[0]): Promise<void> {
+    return this.#call(() => this.#link.goAlone(order));
+  }
+
+  outdate(order: OutdateOrder): Promise<void> {
+    return this.#call(() => this.#link.outdate(order));
+  }
+
+  doubt(because: string): Promise<void> {
+    return this.#call(() => this.#link.doubt(because));
+  }
+
+  raiseEpoch(epoch: Parameters<MirrorPort['raiseEpoch']>[0]): Promise<void> {
+    return this.#call(() => this.#link.raiseEpoch(epoch));
+  }
+
+  renewLease(evidence: { readonly probeSentMs: number }): void {
+    void this.#call(async () => this.#link.renewLease(evidence));
+  }
+
+  leave(): Promise<void> {
+    return this.#call(() => this.#link.leave());
+  }
+
+  #show(view: MirrorView): void {
+    this.#view = view;
+    for (const listener of this.#listeners) listener();
+  }
+
+  #back(run: () => void): void {
+    this.#arrivalHereMs = Math.max(this.#arrivalHereMs, this.#clock.nowMs() + this.#lagMs());
+    this.#clock.timer(this.#arrivalHereMs - this.#clock.nowMs(), run);
+  }
+
+  async #call<T>(order: () => Promise<T>): Promise<T> {
+    this.#arrivalThereMs = Math.max(this.#arrivalThereMs, this.#clock.nowMs() + this.#lagMs());
+    await new Promise<void>((resolve) => {
+      this.#clock.timer(this.#arrivalThereMs - this.#clock.nowMs(), resolve);
+    });
+    const outcome = order();
+    await Promise.allSettled([outcome]);
+    const view = this.#link.state();
+    await new Promise<void>((resolve) => {
+      this.#back(() => {
+        this.#show(view);
+        resolve();
+      });
+    });
+    return outcome;
+  }
+}
