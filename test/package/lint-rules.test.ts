@@ -150,7 +150,7 @@ const rightWay: readonly Import[] = [
   { from: 'src/failover/plan.ts', code: "import '../platform/platform-actions.ts'; import '../arbiter/arbiter.ts';" },
   { from: 'src/heartbeat/verdict.ts', code: "import '../clock/clock.ts'; import '../clock/random.ts';" },
   { from: 'src/mirror/wire.ts', code: "import '../errors.ts'; import '../rules.ts'; import '../events.ts';" },
-  { from: 'src/mirror/wire.ts', code: "import '../epoch.ts'; import '../guards.ts'; import '../log.ts'; import './lineage.ts';" },
+  { from: 'src/mirror/wire.ts', code: "import '../epoch.ts'; import '../vocabulary.ts'; import './lineage.ts';" },
   { from: 'src/mirror/wire.ts', code: "import { Buffer } from 'node:buffer'; import PQueue from 'p-queue';" },
   { from: 'src/transport/tcp.ts', code: "import 'node:net'; import './framing.ts'; import '../errors.ts'; import '../clock/clock.ts';" },
   { from: 'src/transport/url.ts', code: "import { BlockList, isIP, isIPv4 } from 'node:net'; new BlockList();" },

@@ -216,10 +216,11 @@ export class PairWorld {
     }
   }
 
-  /** Lets time pass until the pair is whole; restarts whoever stopped. */
+  /** Lets time pass until the pair is whole and has acknowledged another write; restarts whoever stopped. */
   async converge(withinMs: number): Promise<void> {
     const untilMs = this.clock.nowMs() + withinMs;
-    while (!this.converged) {
+    const before = this.history.acknowledged;
+    while (!this.converged || (this.applicationOn && this.history.acknowledged === before)) {
       if (this.clock.nowMs() > untilMs) throw new Error(`stuck: ${names.map((node) => this.#describe(node)).join('; ')}`);
       await this.advance(200);
       for (const node of names) await this.boot(node);

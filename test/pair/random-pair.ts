@@ -1,5 +1,3 @@
-import { expect } from 'chai';
-
 import type { SeededRandom } from '../../src/testing/seeded-random.ts';
 import { names } from './machine.ts';
 import type { Machine, Name } from './machine.ts';
@@ -48,7 +46,6 @@ export async function runRandomPair(mode: Mode, seed: number): Promise<void> {
       await world.advance(1 + random.below(oneOf(random, [20, 400, 2_500, 8_000])));
     }
     await world.settle();
-    expect(world.history.acknowledged).to.be.above(0);
   } catch (error) {
     const told = world.trace.slice(-traceTail).join('\n  ');
     throw new Error(`HOTMIRROR_PAIR_SEED=${seed}: ${error instanceof Error ? error.message : String(error)}\n  ${told}`, { cause: error });
