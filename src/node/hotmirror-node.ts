@@ -101,28 +101,34 @@ export class HotMirrorNode {
   }
 
   /**
-   * Resolves when this node serves, at once where it does. A home primary waits for its peer the first time, and a standby until the service moves to it.
+   * Resolves when this node serves all its mirrors, at once where it does. A home primary waits for its peer the first time, and a standby until the service moves to it.
    * Rejects with the signal's reason when that aborts first, and with `HM_CLOSED` when the node closes.
    */
   serving(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     const { events } = this.orchestrator;
     const { signal } = options;
+    const mirrors = [...this.#mirrors.values()];
     return new Promise((resolve, reject) => {
       const settle = (end: () => void): void => {
-        events.off('service:started', started);
+        events.off('service:started', look);
+        for (const stop of stops) stop();
         signal?.removeEventListener('abort', aborted);
         this.#waiting.delete(closed);
         end();
       };
-      const started = (): void => settle(resolve);
+      // The pair decides first, and its mirrors follow.
+      const look = (): void => {
+        if (this.orchestrator.status().serving && mirrors.every((mirror) => mirror.state().serving !== 'no')) settle(resolve);
+      };
       const aborted = (): void => settle(() => reject(signal?.reason as Error));
       const closed = (): void => settle(() => reject(new HotMirrorError('HM_CLOSED', `node ${this.name} is closing`)));
-      events.on('service:started', started);
+      const stops = mirrors.map((mirror) => mirror.onChange(look));
+      events.on('service:started', look);
       signal?.addEventListener('abort', aborted, { once: true });
       this.#waiting.add(closed);
       if (this.#closing) closed();
       else if (signal?.aborted) aborted();
-      else if (this.status().serving) started();
+      else look();
     });
   }
 
