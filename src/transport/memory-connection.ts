@@ -1,11 +1,15 @@
+import { crc32 } from 'node:zlib';
+
 import type { Clock, Timer } from '../clock/clock.ts';
 import { HotMirrorError } from '../errors.ts';
-import { checkFrameLength, joined, totalLength } from './frame-bytes.ts';
+import { checkFrameLength, totalLength } from './frame-bytes.ts';
+import type { FramePool } from './frame-pool.ts';
 import type { TransportLimits } from './limits.ts';
+import type { LinkWay } from './link-way.ts';
+import { Lane } from './memory-lane.ts';
+import type { LaneEnd, Parcel } from './memory-lane.ts';
 import type { Connection, Receiver } from './transport.ts';
 
-/** What a frame costs beside its bytes, so that empty frames are bounded too. */
-const frameOverheadBytes = 16;
 const poisonByte = 0xa5;
 
 /** The identity and the bounds of one end. */
@@ -15,93 +19,22 @@ export interface MemoryLine {
   readonly peer: string;
   readonly description: string;
   readonly clock: Clock;
-  readonly delayMs: number;
+  /** What happens to what this end sends. */
+  readonly way: LinkWay;
   readonly limits: TransportLimits;
-}
-
-/** What the link does to what this end sends, and wants to know of it. */
-export interface MemoryLineHooks {
+  /** Where frames are copied to. */
+  readonly pool: FramePool;
+  /** Overwrites each frame once its receiver returned, and uses its memory again. */
   readonly poison: boolean;
-  readonly isCut: () => boolean;
+  /** Told once this end is over. */
   readonly gone: () => void;
 }
 
-/** What travels: a frame, the news of an end in order, or of one that was not. */
-type Parcel =
-  | { readonly kind: 'frame'; readonly dueMs: number; readonly bytes: Uint8Array }
-  | { readonly kind: 'goodbye'; readonly dueMs: number }
-  | { readonly kind: 'lost'; readonly dueMs: number };
-
-/** One direction of a connection: parcels on their way, in order. */
-class Lane {
-  readonly #line: MemoryLine;
-  readonly #isCut: () => boolean;
-  #parcels: Parcel[] = [];
-  #timer: Timer | null = null;
-  #to: MemoryConnection | null = null;
-  pendingBytes = 0;
-
-  constructor(line: MemoryLine, isCut: () => boolean) {
-    this.#line = line;
-    this.#isCut = isCut;
-  }
-
-  lead(to: MemoryConnection): void {
-    this.#to = to;
-  }
-
-  frame(bytes: Uint8Array): void {
-    this.pendingBytes += bytes.length + frameOverheadBytes;
-    this.#push({ kind: 'frame', bytes, dueMs: this.#dueMs() });
-  }
-
-  goodbye(): void {
-    this.#push({ kind: 'goodbye', dueMs: this.#dueMs() });
-  }
-
-  /** What was on its way is lost, and the other end learns that this one is gone. */
-  lost(): void {
-    this.#parcels = [];
-    this.pendingBytes = 0;
-    this.#push({ kind: 'lost', dueMs: this.#dueMs() });
-  }
-
-  /** Sets what is due in motion, unless something holds it. */
-  flow(): void {
-    const first = this.#parcels[0];
-    if (this.#timer || !first || !this.#to || this.#isCut() || !this.#to.takes(first)) return;
-    this.#timer = this.#line.clock.timer(first.dueMs - this.#line.clock.nowMs(), () => {
-      this.#timer = null;
-      this.#deliver();
-      this.flow();
-    });
-  }
-
-  #push(parcel: Parcel): void {
-    this.#parcels.push(parcel);
-    this.flow();
-  }
-
-  #dueMs(): number {
-    return this.#line.clock.nowMs() + this.#line.delayMs;
-  }
-
-  #deliver(): void {
-    const to = this.#to;
-    const nowMs = this.#line.clock.nowMs();
-    for (let left = this.#parcels.length; to && left > 0; left -= 1) {
-      const parcel = this.#parcels[0];
-      if (!parcel || parcel.dueMs > nowMs || this.#isCut() || !to.takes(parcel)) break;
-      this.#parcels.shift();
-      if (parcel.kind === 'frame') this.pendingBytes -= parcel.bytes.length + frameOverheadBytes;
-      to.take(parcel);
-    }
-    to?.batchEnd();
-  }
-}
+/** Nothing of what is under way arrives. */
+const none = (): number => 0;
 
 /** One end of an in-memory connection. */
-export class MemoryConnection implements Connection {
+export class MemoryConnection implements Connection, LaneEnd {
   readonly id: string;
   readonly dialled: boolean;
   readonly peer: string;
@@ -110,7 +43,6 @@ export class MemoryConnection implements Connection {
   /** @internal */
   readonly outgoing: Lane;
   readonly #line: MemoryLine;
-  readonly #hooks: MemoryLineHooks;
   #other: MemoryConnection | null = null;
   #receiver: Receiver | null = null;
   #paused = false;
@@ -119,15 +51,14 @@ export class MemoryConnection implements Connection {
   #delivered = false;
   #end: { readonly error: HotMirrorError | null; reported: boolean } | null = null;
 
-  constructor(line: MemoryLine, hooks: MemoryLineHooks) {
+  constructor(line: MemoryLine) {
     this.id = line.id;
     this.dialled = line.dialled;
     this.peer = line.peer;
     this.description = line.description;
     this.maxFrameBytes = line.limits.maxFrameBytes;
     this.#line = line;
-    this.#hooks = hooks;
-    this.outgoing = new Lane(line, hooks.isCut);
+    this.outgoing = new Lane(line.clock, line.way);
   }
 
   get pendingBytes(): number {
@@ -158,7 +89,7 @@ export class MemoryConnection implements Connection {
   send(parts: readonly Uint8Array[]): boolean {
     checkFrameLength(totalLength(parts), this.maxFrameBytes);
     if (this.#end || this.#closing) return false;
-    this.outgoing.frame(joined(parts));
+    this.outgoing.frame(this.#line.pool.joined(parts));
     const { highWaterBytes, pendingBytes } = this.#line.limits;
     if (this.pendingBytes > pendingBytes) {
       this.destroy(new HotMirrorError('HM_SEND_WINDOW', `${this.description}: more than ${String(pendingBytes)} bytes pending`));
@@ -195,7 +126,7 @@ export class MemoryConnection implements Connection {
 
   destroy(error?: HotMirrorError): void {
     if (this.#end) return;
-    this.outgoing.lost();
+    this.outgoing.lost(none);
     this.end(error ?? null);
   }
 
@@ -215,12 +146,12 @@ export class MemoryConnection implements Connection {
       for (const resolve of this.#closing?.resolvers ?? []) resolve();
     });
     this.#other?.outgoing.flow();
-    this.#hooks.gone();
+    this.#line.gone();
   }
 
   /** @internal The process of this end died: nobody is there to be told. */
-  vanish(): void {
-    this.outgoing.lost();
+  vanish(keeps: (underWay: number) => number): void {
+    this.outgoing.lost(keeps);
     this.end(null);
     if (this.#end) this.#end.reported = true;
   }
@@ -243,9 +174,15 @@ export class MemoryConnection implements Connection {
       return;
     }
     if (this.#closing) return;
+    if (parcel.checksum !== null && crc32(parcel.bytes) !== parcel.checksum) {
+      this.destroy(new HotMirrorError('HM_BAD_CHECKSUM', `${this.description}: a frame arrived damaged`));
+      return;
+    }
     this.#delivered = true;
     this.#receiver?.frame(parcel.bytes);
-    if (this.#hooks.poison) parcel.bytes.fill(poisonByte);
+    if (!this.#line.poison) return;
+    parcel.bytes.fill(poisonByte);
+    this.#line.pool.release(parcel.bytes);
   }
 
   /** @internal What one turn brought is delivered. */

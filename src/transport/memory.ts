@@ -1,12 +1,17 @@
-import type { Clock, Timer } from '../clock/clock.ts';
+import type { Clock } from '../clock/clock.ts';
 import { randomHex } from '../clock/random.ts';
 import type { Random } from '../clock/random.ts';
 import { HotMirrorError } from '../errors.ts';
 import { transportLimits } from './limits.ts';
 import type { TransportLimits } from './limits.ts';
+import type { LinkConditions } from './link-conditions.ts';
+import { FramePool } from './frame-pool.ts';
+import { LinkWay } from './link-way.ts';
 import { MemoryConnection, joinConnections } from './memory-connection.ts';
-import type { Connection, Listener, ListenHandlers, Transport, TransportCapabilities } from './transport.ts';
+import { MemoryTransport } from './memory-transport.ts';
+import type { Transport } from './transport.ts';
 
+export type { LinkConditions } from './link-conditions.ts';
 export type { TransportLimits } from './limits.ts';
 
 const connectionIdBytes = 8;
@@ -21,10 +26,12 @@ export interface MemoryNetworkOptions {
 export interface MemoryLinkOptions {
   /** The two nodes that it joins. */
   readonly nodes: readonly [string, string];
-  /** Time that a frame takes one way, in ms. At 0 it arrives in the next timer turn, never inside `send`. Default 0. */
-  readonly delayMs?: number;
+  /** What it is like both ways, until {@link MemoryLink.setConditions}. By default everything arrives in the next timer turn. */
+  readonly conditions?: LinkConditions;
+  /** For a link whose timers are to be told from those of others. Default the network's. */
+  readonly clock?: Clock;
   readonly limits?: Partial<TransportLimits>;
-  /** Overwrites each frame once its receiver returned, so that a receiver that kept the bytes is found out. Default true. */
+  /** Overwrites each frame once its receiver returned, and may use its memory again, so that a receiver that kept the bytes is found out. Default true. */
   readonly poison?: boolean;
 }
 
@@ -40,7 +47,7 @@ export class MemoryNetwork {
     this.#options = options;
   }
 
-  /** Lays a link. Throws `RangeError` where one of that name exists. */
+  /** Lays a link. Throws `RangeError` where one of that name exists, and for conditions or limits that are none. */
   link(name: string, options: MemoryLinkOptions): MemoryLink {
     if (this.#links.has(name)) throw new RangeError(`a link ${name} already exists`);
     const link = new MemoryLink(name, this.#options, options);
@@ -61,21 +68,24 @@ export class MemoryNetwork {
 export class MemoryLink {
   readonly name: string;
   readonly #nodes: readonly [string, string];
-  readonly #network: MemoryNetworkOptions;
-  readonly #delayMs: number;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #pool = new FramePool();
   readonly #poison: boolean;
   readonly #limits: TransportLimits;
   readonly #living = new Map<string, MemoryTransport>();
-  readonly #cutFrom = new Set<string>();
-  readonly #ends = new Set<{ readonly owner: MemoryTransport; readonly connection: MemoryConnection }>();
+  /** By the node that sends. */
+  readonly #ways: ReadonlyMap<string, LinkWay>;
+  readonly #ends = new Map<MemoryConnection, MemoryTransport>();
   readonly #held = new Set<() => void>();
 
   /** @internal */
   constructor(name: string, network: MemoryNetworkOptions, options: MemoryLinkOptions) {
     this.name = name;
-    this.#network = network;
+    this.#clock = options.clock ?? network.clock;
+    this.#random = network.random;
     this.#nodes = options.nodes;
-    this.#delayMs = options.delayMs ?? 0;
+    this.#ways = new Map(options.nodes.map((node) => [node, new LinkWay(this.#clock, this.#random, options.conditions)]));
     this.#poison = options.poison ?? true;
     this.#limits = transportLimits(options.limits);
   }
@@ -84,56 +94,74 @@ export class MemoryLink {
   transport(node: string): Transport {
     let transport = this.#living.get(node);
     if (!transport) {
-      transport = new MemoryTransport(this, node, this.#peerOf(node), this.#network.clock, this.#limits);
+      transport = new MemoryTransport(this, node, this.#peerOf(node), this.#clock, this.#limits);
       this.#living.set(node, transport);
     }
     return transport;
   }
 
   /**
+   * The link is like this from now on, or with `from` what this node sends; what is absent is no more. Frames on their way keep the time they were given.
+   * Throws `RangeError` for conditions that are none, and for a node that is not on this link.
+   */
+  setConditions(conditions: LinkConditions, from?: string): void {
+    for (const way of this.#waysOf(from)) way.set(conditions);
+  }
+
+  /**
    * Pulls the cable: what is sent waits, as TCP would send it again, and arrives after `heal` where both ends still want it; dials wait.
-   * With `from`, only what this node sends is held.
+   * With `from`, only what this node sends is held. Throws `RangeError` for a node that is not on this link.
    */
   cut(from?: string): void {
-    for (const node of from === undefined ? this.#nodes : [from]) this.#cutFrom.add(node);
+    for (const way of this.#waysOf(from)) way.isCut = true;
   }
 
   /** Mends the cable. */
   heal(): void {
-    this.#cutFrom.clear();
-    for (const { connection } of [...this.#ends]) connection.mend();
-    for (const go of this.#held) this.#network.clock.timer(0, go);
+    for (const way of this.#waysOf()) way.isCut = false;
+    for (const connection of [...this.#ends.keys()]) connection.mend();
+    const held = [...this.#held];
+    this.#held.clear();
+    for (const go of held) this.#clock.timer(0, go);
   }
 
   /** Every connection ends at once, at both ends, with `HM_CONNECTION_LOST`. New ones may be made. */
   break(): void {
-    for (const { connection } of [...this.#ends]) connection.end(connectionLost(this.name, 'the link broke'));
+    for (const connection of [...this.#ends.keys()]) connection.end(connectionLost(this.name, 'the link broke'));
   }
 
-  /** See {@link MemoryNetwork.kill}. */
-  kill(node: string): void {
+  /**
+   * See {@link MemoryNetwork.kill}. `keeps` says how many of the frames that a connection has under way from this node still arrive, the oldest first:
+   * what a kernel has taken from a process it sends, and what is on the wire arrives. Default none.
+   */
+  kill(node: string, keeps: (underWay: number) => number = () => 0): void {
     const transport = this.#living.get(node);
     if (!transport) return;
     this.#living.delete(node);
     transport.die();
-    for (const { owner, connection } of [...this.#ends]) if (owner === transport) connection.vanish();
+    for (const [connection, owner] of [...this.#ends]) if (owner === transport) connection.vanish(keeps);
   }
 
-  /** @internal Calls `arrive` after the delay, or once the link is mended. Returns how to give that up. */
+  /** @internal Calls `arrive` when what this node sends now arrives, or once the link is mended. Returns how to give that up. */
   travel(from: string, arrive: () => void): () => void {
+    const way = this.#wayFrom(from);
     let wanted = true;
     const go = (): void => {
-      this.#held.delete(go);
       if (!wanted) return;
-      if (this.#cutFrom.has(from)) this.#held.add(go);
+      if (way.isCut) this.#held.add(go);
       else arrive();
     };
-    const timer = this.#network.clock.timer(this.#delayMs, go);
+    const timer = this.#clock.timer(way.arrivalMs() - this.#clock.nowMs(), go);
     return () => {
       wanted = false;
       this.#held.delete(go);
       timer.cancel();
     };
+  }
+
+  /** @internal Whether the request that this node dials with now comes twice. */
+  duplicates(from: string): boolean {
+    return this.#wayFrom(from).duplicates();
   }
 
   /** @internal Who answers a dial of this node. */
@@ -142,27 +170,26 @@ export class MemoryLink {
     return transport?.handlers ? transport : undefined;
   }
 
-  /** @internal Makes a connection between the two transports. */
-  join(dialler: MemoryTransport, listener: MemoryTransport): readonly [MemoryConnection, MemoryConnection] {
-    const id = randomHex(this.#network.random, connectionIdBytes);
+  /** @internal Makes a connection between the two transports; `over` is told of the end of the listener's side. */
+  join(dialler: MemoryTransport, listener: MemoryTransport, over?: () => void): readonly [MemoryConnection, MemoryConnection] {
+    const id = randomHex(this.#random, connectionIdBytes);
     const end = (owner: MemoryTransport, dialled: boolean): MemoryConnection => {
-      const peer = this.#peerOf(owner.node);
-      const line = {
+      const connection = new MemoryConnection({
         id,
         dialled,
-        peer,
+        peer: this.#peerOf(owner.node),
         description: owner.description,
-        clock: this.#network.clock,
-        delayMs: this.#delayMs,
+        clock: this.#clock,
+        way: this.#wayFrom(owner.node),
         limits: this.#limits,
-      };
-      const connection = new MemoryConnection(line, {
+        pool: this.#pool,
         poison: this.#poison,
-        isCut: () => this.#cutFrom.has(owner.node),
-        gone: () => void this.#ends.delete(entry),
+        gone: () => {
+          this.#ends.delete(connection);
+          if (!dialled) over?.();
+        },
       });
-      const entry = { owner, connection };
-      this.#ends.add(entry);
+      this.#ends.set(connection, owner);
       return connection;
     };
     const ends = [end(dialler, true), end(listener, false)] as const;
@@ -170,144 +197,35 @@ export class MemoryLink {
     return ends;
   }
 
+  /** @internal The listener's side of a connection that the dialler knows nothing of: nobody is at the other end, until the deadline of handshakes. */
+  joinDuplicate(dialler: MemoryTransport, listener: MemoryTransport): MemoryConnection {
+    const ends = this.join(dialler, listener, () => {
+      deadline.cancel();
+    });
+    const deadline = this.#clock.timer(this.#limits.handshakeDeadlineMs, () => {
+      for (const end of ends) end.end(connectionLost(this.name, 'nobody is at the other end'));
+    });
+    return ends[1];
+  }
+
+  #waysOf(from?: string): Iterable<LinkWay> {
+    return from === undefined ? this.#ways.values() : [this.#wayFrom(from)];
+  }
+
+  #wayFrom(node: string): LinkWay {
+    const way = this.#ways.get(node);
+    if (!way) throw this.#stranger(node);
+    return way;
+  }
+
   #peerOf(node: string): string {
     const [a, b] = this.#nodes;
-    if (node !== a && node !== b) throw new RangeError(`${node} is not on the link ${this.name}`);
+    if (node !== a && node !== b) throw this.#stranger(node);
     return node === a ? b : a;
   }
-}
 
-/** One node's end of a link, from its start to its death. */
-class MemoryTransport implements Transport {
-  readonly capabilities: TransportCapabilities;
-  readonly description: string;
-  readonly node: string;
-  handlers: ListenHandlers | null = null;
-  readonly #link: MemoryLink;
-  readonly #peer: string;
-  readonly #clock: Clock;
-  readonly #handshakeDeadlineMs: number;
-  readonly #dials = new Set<Dial>();
-  #dead = false;
-
-  constructor(link: MemoryLink, node: string, peer: string, clock: Clock, limits: TransportLimits) {
-    this.#link = link;
-    this.node = node;
-    this.#peer = peer;
-    this.#clock = clock;
-    this.#handshakeDeadlineMs = limits.handshakeDeadlineMs;
-    this.description = `memory:${link.name}`;
-    this.capabilities = { maxFrameBytes: limits.maxFrameBytes, authenticated: true, encrypted: false, bulk: true };
-  }
-
-  dial(signal?: AbortSignal): Promise<Connection> {
-    return new Promise((resolve, reject) => {
-      const abort = (): void => {
-        dial.fail(new HotMirrorError('HM_ABORTED', `dialling ${this.description} was given up`, { cause: signal?.reason }));
-      };
-      const dial = new Dial(this.#link, this, this.#peer, {
-        resolve,
-        reject,
-        stopped: () => {
-          this.#dials.delete(dial);
-          signal?.removeEventListener('abort', abort);
-        },
-      });
-      this.#dials.add(dial);
-      signal?.addEventListener('abort', abort, { once: true });
-      if (signal?.aborted) abort();
-      else if (!this.#dead) dial.start(this.#clock, this.#handshakeDeadlineMs);
-    });
-  }
-
-  listen(handlers: ListenHandlers): Promise<Listener> {
-    if (this.#dead) return Promise.reject(new HotMirrorError('HM_CLOSED', `${this.node} was killed`));
-    if (this.handlers)
-      return Promise.reject(new HotMirrorError('HM_ADDRESS_IN_USE', `${this.node} already listens at ${this.description}`));
-    this.handlers = handlers;
-    const close = (): Promise<void> => {
-      if (this.handlers === handlers) this.handlers = null;
-      return Promise.resolve();
-    };
-    return Promise.resolve({ address: this.description, close });
-  }
-
-  die(): void {
-    this.#dead = true;
-    this.handlers = null;
-    for (const dial of this.#dials) dial.stop();
-  }
-}
-
-interface DialOutcome {
-  readonly resolve: (connection: Connection) => void;
-  readonly reject: (error: HotMirrorError) => void;
-  readonly stopped: () => void;
-}
-
-/** One attempt: there, an answer, and back. */
-class Dial {
-  readonly #link: MemoryLink;
-  readonly #from: MemoryTransport;
-  readonly #to: string;
-  readonly #outcome: DialOutcome;
-  #connection: MemoryConnection | null = null;
-  #giveUp: (() => void) | null = null;
-  #deadline: Timer | null = null;
-  #settled = false;
-
-  constructor(link: MemoryLink, from: MemoryTransport, to: string, outcome: DialOutcome) {
-    this.#link = link;
-    this.#from = from;
-    this.#to = to;
-    this.#outcome = outcome;
-  }
-
-  start(clock: Clock, deadlineMs: number): void {
-    this.#deadline = clock.timer(deadlineMs, () => {
-      this.fail(new HotMirrorError('HM_CONNECT_FAILED', `${this.#to} did not answer at ${this.#from.description}`));
-    });
-    this.#giveUp = this.#link.travel(this.#from.node, () => {
-      this.#arrive();
-    });
-  }
-
-  fail(error: HotMirrorError): void {
-    if (this.#settled) return;
-    this.#settled = true;
-    this.stop();
-    this.#outcome.stopped();
-    this.#connection?.destroy();
-    this.#outcome.reject(error);
-  }
-
-  /** The packets of this attempt go nowhere from now on. */
-  stop(): void {
-    this.#giveUp?.();
-    this.#deadline?.cancel();
-  }
-
-  #arrive(): void {
-    const listener = this.#link.answering(this.#from.node);
-    if (listener) {
-      const [mine, theirs] = this.#link.join(this.#from, listener);
-      this.#connection = mine;
-      this.#giveUp = this.#link.travel(this.#to, () => {
-        this.#succeed(mine);
-      });
-      listener.handlers?.accepted(theirs);
-    } else {
-      this.#giveUp = this.#link.travel(this.#to, () => {
-        this.fail(new HotMirrorError('HM_CONNECT_FAILED', `${this.#to} does not listen at ${this.#from.description}`));
-      });
-    }
-  }
-
-  #succeed(connection: MemoryConnection): void {
-    this.#settled = true;
-    this.stop();
-    this.#outcome.stopped();
-    this.#outcome.resolve(connection);
+  #stranger(node: string): RangeError {
+    return new RangeError(`${node} is not on the link ${this.name}`);
   }
 }
 

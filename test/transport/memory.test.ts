@@ -6,25 +6,65 @@ import { transportConformance } from '../../src/testing/transport-conformance.ts
 import type { TransportFixture } from '../../src/testing/transport-conformance.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { MemoryNetwork } from '../../src/transport/memory.ts';
-import type { MemoryLink } from '../../src/transport/memory.ts';
-import type { Connection } from '../../src/transport/transport.ts';
+import type { LinkConditions, MemoryLink } from '../../src/transport/memory.ts';
+import type { Connection, Transport } from '../../src/transport/transport.ts';
 import { smallLimits } from './tcp-fixture.ts';
 
-function memoryFixture(delayMs: number): Promise<TransportFixture> {
+function memoryFixture(conditions: LinkConditions, seed = 1): Promise<TransportFixture> {
   const clock = new VirtualClock();
-  const network = new MemoryNetwork({ clock, random: new SeededRandom(1) });
-  const link = network.link('data', { nodes: ['alpha', 'beta'], delayMs, limits: smallLimits });
+  const network = new MemoryNetwork({ clock, random: new SeededRandom(seed) });
+  const link = network.link('data', { nodes: ['alpha', 'beta'], conditions, limits: smallLimits });
+  const [a, b] = withoutDuplicates(link.transport('alpha'), link.transport('beta'));
   return Promise.resolve({
-    a: link.transport('alpha'),
-    b: link.transport('beta'),
+    a,
+    b,
     settle: (promise) => clock.settled(promise, 60_000),
     dispose: () => Promise.resolve(),
   });
 }
 
+/** Two transports whose listeners tell of a connection once its dialler has it, and never of one that nobody dialled. */
+function withoutDuplicates(...transports: readonly [Transport, Transport]): readonly [Transport, Transport] {
+  const dialled = new Set<string>();
+  const waiting = new Map<string, () => void>();
+  const wrap = (transport: Transport): Transport => ({
+    capabilities: transport.capabilities,
+    description: transport.description,
+    dial: async (signal) => {
+      const connection = await transport.dial(signal);
+      dialled.add(connection.id);
+      waiting.get(connection.id)?.();
+      return connection;
+    },
+    listen: (handlers) =>
+      transport.listen({
+        accepted: (connection) => {
+          waiting.set(connection.id, () => {
+            handlers.accepted(connection);
+          });
+        },
+      }),
+  });
+  return [wrap(transports[0]), wrap(transports[1])];
+}
+
+const harsh: LinkConditions = {
+  delayMs: 1,
+  jitterMs: 4,
+  lostPerMillion: 50_000,
+  retransmitMs: 20,
+  duplicatePerMillion: 400_000,
+  clogPerMillion: 20_000,
+  clogMs: 30,
+};
+
 describe('transport/memory', () => {
   for (const delayMs of [0, 3]) {
-    transportConformance({ describe, it }, { name: `memory, delay ${String(delayMs)} ms`, create: () => memoryFixture(delayMs) });
+    transportConformance({ describe, it }, { name: `memory, delay ${String(delayMs)} ms`, create: () => memoryFixture({ delayMs }) });
+  }
+  for (let seed = 1; seed <= 5; seed += 1) {
+    const name = `memory, every condition that a connection survives, seed ${String(seed)}`;
+    transportConformance({ describe, it }, { name, create: () => memoryFixture(harsh, seed) });
   }
 
   describe('has the faults of a cable and of a process', () => {
@@ -36,7 +76,7 @@ describe('transport/memory', () => {
     beforeEach(() => {
       clock = new VirtualClock();
       network = new MemoryNetwork({ clock, random: new SeededRandom(1) });
-      cable = network.link('data', { nodes: ['alpha', 'beta'], delayMs: 2, limits: smallLimits });
+      cable = network.link('data', { nodes: ['alpha', 'beta'], conditions: { delayMs: 2 }, limits: smallLimits });
       log = [];
     });
 
@@ -90,6 +130,64 @@ describe('transport/memory', () => {
       await clock.runFor(100);
       cable.heal();
       expect((await clock.settled(dial, 100)).dialled).to.equal(true);
+    });
+
+    it('a dial that waited for heal arrives once, however often the cable is mended and cut', async () => {
+      let accepted = 0;
+      await cable.transport('beta').listen({ accepted: () => void (accepted += 1) });
+      cable.cut();
+      const dial = cable.transport('alpha').dial();
+      await clock.runFor(100);
+      for (let times = 0; times < 3; times += 1) {
+        cable.heal();
+        cable.cut('alpha');
+      }
+      await clock.runFor(100);
+      expect(accepted).to.equal(0);
+      cable.heal();
+      cable.heal();
+      await clock.settled(dial, 100);
+      expect(accepted).to.equal(1);
+    });
+
+    it('cut, setConditions and transport know only the nodes of their link', () => {
+      expect(() => cable.cut('gamma')).to.throw(RangeError, 'gamma');
+      expect(() => cable.setConditions({}, 'gamma')).to.throw(RangeError, 'gamma');
+      expect(() => cable.transport('gamma')).to.throw(RangeError, 'gamma');
+    });
+
+    it('a link may have a clock of its own', async () => {
+      const own = new VirtualClock();
+      const other = network.link('other', { nodes: ['alpha', 'beta'], clock: own });
+      await other.transport('beta').listen({ accepted: () => undefined });
+      const dial = other.transport('alpha').dial();
+      expect([clock.pendingTimers, own.pendingTimers > 0]).to.deep.equal([0, true]);
+      await own.settled(dial, 100);
+    });
+
+    it('uses the memory of frames again, and every frame stays what it was', async () => {
+      const [a] = await connect();
+      const second = new Promise<Connection>((resolve) => {
+        void cable.transport('alpha').listen({ accepted: resolve });
+      });
+      const back = await clock.settled(cable.transport('beta').dial(), 100);
+      const memory = new Set<ArrayBufferLike>();
+      const wrong: number[] = [];
+      let count = 0;
+      (await second).receive({
+        frame: (bytes) => {
+          memory.add(bytes.buffer);
+          if (!bytes.every((byte) => byte === count % 251)) wrong.push(count);
+          count += 1;
+        },
+        closed: () => undefined,
+      });
+      for (let round = 0; round < 50; round += 1) {
+        for (const length of [3_000, 4_000]) back.send([new Uint8Array(length).fill((2 * round + Number(length === 4_000)) % 251)]);
+        await clock.runFor(10);
+      }
+      expect([count, wrong, memory.size]).to.deep.equal([100, [], 2]);
+      a.destroy();
     });
 
     it('break ends both ends at once, and what was under way is lost', async () => {

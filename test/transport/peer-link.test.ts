@@ -61,7 +61,7 @@ describe('transport/peer-link', () => {
   function build(seed: number, delayMs = 1): void {
     clock = new VirtualClock();
     network = new MemoryNetwork({ clock, random: new SeededRandom(seed) });
-    cable = network.link('data', { nodes: ['alpha', 'beta'], delayMs });
+    cable = network.link('data', { nodes: ['alpha', 'beta'], conditions: { delayMs } });
     alpha = new User(cable.transport('alpha'), true, clock, seed + 1);
     beta = new User(cable.transport('beta'), false, clock, seed + 2);
   }
