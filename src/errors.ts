@@ -74,6 +74,10 @@ const remedies = {
   HM_NODE_RUNNING: 'This node already runs on this machine.',
   HM_NO_NODE: 'No node answers on the control socket. Start it with `hotmirror run`.',
   HM_THREAD_DIED: 'The thread of a mirror ended unexpectedly; the node stops serving. Look at its log and start it again.',
+
+  // simulation
+  HM_INVARIANT: 'A simulated pair broke a promise. Run the seed again with `hotmirror simulate --seed N --report FILE.html` and report it.',
+  HM_NOT_REACHED: 'The simulated pair did not come to that state in time. `pair.explain()` says who waits for what.',
 } as const;
 
 /** A stable name for what went wrong. */

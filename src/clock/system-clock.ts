@@ -16,3 +16,10 @@ export const systemClock: Clock = Object.freeze({
       setImmediate(() => setImmediate(resolve));
     }),
 });
+
+/** Resolves when every promise that can go on has gone on, without a turn of the event loop. */
+export function microtasksDone(): Promise<void> {
+  return new Promise((resolve) => {
+    process.nextTick(resolve);
+  });
+}

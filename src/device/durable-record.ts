@@ -66,15 +66,7 @@ export class DurableRecord {
     assertLayout(device, layout);
     await devicePromises(device).flush();
     const slots: readonly [SlotState, SlotState] = [await readSlot(device, layout, 0), await readSlot(device, layout, 1)];
-    for (const slot of slots) {
-      if (slot.state === 'valid' && slot.version > layout.version) {
-        const versions = `version ${String(slot.version)}, this build knows ${String(layout.version)}`;
-        throw new HotMirrorError('HM_METADATA_VERSION', `the record ${layout.magic} was written by ${versions}`, {
-          details: { found: slot.version, known: layout.version },
-        });
-      }
-    }
-    if (!slots.some((slot) => slot.state === 'valid') && !neverWritten(slots)) throw corrupt(layout, slots);
+    assertUsable(layout, slots);
     return new DurableRecord(device, layout, slots);
   }
 
@@ -189,6 +181,32 @@ function choose(slots: readonly [SlotState, SlotState]): { current: (SlotState &
   if (first.state !== 'valid') return { current: second.state === 'valid' ? second : null, target: 0 };
   if (second.state !== 'valid') return { current: first, target: 1 };
   return second.sequence > first.sequence ? { current: second, target: 0 } : { current: first, target: 1 };
+}
+
+/**
+ * What {@link DurableRecord.load} would find in a device with these contents: the payload, or null for a record that was never written.
+ * Throws `HM_METADATA_CORRUPT` and `HM_METADATA_VERSION` as that rejects. For post-mortems and simulators.
+ */
+export function readRecordImage(image: Uint8Array, layout: RecordLayout, blockSizeBytes: number): Uint8Array | null {
+  const judge = (index: SlotIndex): SlotState => {
+    const atBytes = slotAtBytes(layout, index);
+    return judgeSlot(layout, image.subarray(atBytes, atBytes + layout.slotBytes), blockSizeBytes);
+  };
+  const slots = [judge(0), judge(1)] as const;
+  assertUsable(layout, slots);
+  return choose(slots).current?.payload ?? null;
+}
+
+function assertUsable(layout: RecordLayout, slots: readonly [SlotState, SlotState]): void {
+  for (const slot of slots) {
+    if (slot.state === 'valid' && slot.version > layout.version) {
+      const versions = `version ${String(slot.version)}, this build knows ${String(layout.version)}`;
+      throw new HotMirrorError('HM_METADATA_VERSION', `the record ${layout.magic} was written by ${versions}`, {
+        details: { found: slot.version, known: layout.version },
+      });
+    }
+  }
+  if (!slots.some((slot) => slot.state === 'valid') && !neverWritten(slots)) throw corrupt(layout, slots);
 }
 
 function neverWritten([first, second]: readonly [SlotState, SlotState]): boolean {

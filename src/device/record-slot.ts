@@ -80,5 +80,6 @@ function checksum(header: Uint8Array, payload: Uint8Array): number {
 }
 
 function isZero(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0);
+  for (let at = 0; at < bytes.byteLength; at += 1) if (bytes[at] !== 0) return false;
+  return true;
 }

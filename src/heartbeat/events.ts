@@ -45,3 +45,14 @@ export type HeartbeatEvents = {
   /** Something that arrived was refused or ignored. */
   'frame:rejected': (event: FrameRejected) => void;
 };
+
+const names: Readonly<Record<keyof HeartbeatEvents, true>> = {
+  'link:changed': true,
+  'peer:changed': true,
+  'peer:answered': true,
+  'monitor:overslept': true,
+  'frame:rejected': true,
+};
+
+/** All of them, for logs. */
+export const heartbeatEventNames: readonly (keyof HeartbeatEvents)[] = Object.keys(names) as (keyof HeartbeatEvents)[];

@@ -146,7 +146,7 @@ describe('the report', () => {
 
   it('that a link’s frames cannot hold becomes null on that link', async () => {
     const pair = new Pair([]);
-    const narrow = pair.network.link('serial', { nodes: ['alpha', 'beta'], delayMs: 1, limits: { maxFrameBytes: 200 } });
+    const narrow = pair.network.link('serial', { nodes: ['alpha', 'beta'], conditions: { delayMs: 1 }, limits: { maxFrameBytes: 200 } });
     const links = (node: string): { readonly links: readonly { name: string; transport: ReturnType<typeof narrow.transport> }[] } => {
       return { links: [{ name: 'serial', transport: narrow.transport(node) }] };
     };

@@ -17,7 +17,7 @@ export type Overrides = Partial<HeartbeatMonitorOptions>;
 
 /** Two nodes, their links, and a log of what their monitors emitted. */
 export class Pair {
-  readonly clock = new VirtualClock(5_000);
+  readonly clock = new VirtualClock({ startMs: 5_000 });
   readonly random: SeededRandom;
   readonly network: MemoryNetwork;
   readonly links: readonly MemoryLink[];
@@ -28,7 +28,7 @@ export class Pair {
   constructor(names: readonly string[] = ['net', 'line'], delayMs = 1, seed = 1) {
     this.random = new SeededRandom(seed);
     this.network = new MemoryNetwork({ clock: this.clock, random: this.random });
-    this.links = names.map((name) => this.network.link(name, { nodes: ['alpha', 'beta'], delayMs }));
+    this.links = names.map((name) => this.network.link(name, { nodes: ['alpha', 'beta'], conditions: { delayMs } }));
   }
 
   link(name: string): MemoryLink {
