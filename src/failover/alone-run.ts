@@ -4,6 +4,7 @@ import { compareEpochs, formatEpoch, highestEpoch } from '../epoch.ts';
 import type { AloneDecision } from './alone.ts';
 import { mayGoAlone } from './alone.ts';
 import { isOutdated, toJson } from './messages.ts';
+import { retryMs } from './pair-node.ts';
 import type { PairNode } from './pair-node.ts';
 import { withEpoch } from './pair-record.ts';
 import type { MirrorPort, MirrorView } from './ports.ts';
@@ -38,7 +39,7 @@ export async function goAloneWhereAllowed(node: PairNode): Promise<void> {
     .map(({ decision: { rule, because } }) => ({ rule, because }));
   if (parked.length === 0) return;
   const asked = await Promise.all(decisions.map((one) => permitOf(node, one)));
-  const permits = asked.filter((permit) => permit !== null);
+  const permits = asked.filter((permit) => permit !== null).filter((permit) => !refusedJustNow(node, permit));
   // Who needs no grant must not wait for one.
   await goTogether(
     node,
@@ -90,7 +91,9 @@ function judgeAlone(node: PairNode, view: MirrorView): AloneDecision {
     silence: node.monitor.freshSilence(lostAtMs),
     reconnectFromMs: Math.max(lostAtMs, node.unreachableAtMs),
     nowMs,
+    stoodStill: (node.lastAnswer?.probeSentMs ?? -Infinity) < node.stoodStillAtMs,
     whenAlone: node.policy.whenAlone,
+    bootAlone: node.policy.bootAlone,
     operator: node.operatorWord !== null,
     overrides: node.operatorWord?.overrides ?? [],
   });
@@ -179,10 +182,21 @@ async function go(node: PairNode, permits: readonly Permit[], epoch: Epoch): Pro
   await node.orderAll('going alone', async (mirror) => {
     const permit = chosen.get(mirror);
     if (!permit) return mirror.raiseEpoch(epoch);
+    // The attempt itself may be a change that makes the node look again.
+    node.aloneAgainMs.set(mirror.name, node.clock.nowMs() + retryMs);
     await mirror.goAlone({ epoch, rule: permit.decision.rule, connectionId: permit.view.connectionId });
+    node.aloneAgainMs.delete(mirror.name);
     node.raisedFor.add(mirror.name);
   });
   node.wake();
+}
+
+/** A mirror whose data link is about to come back refuses for as long as that takes. An operator's word lasts for one look and does not wait. */
+function refusedJustNow(node: PairNode, { mirror }: Permit): boolean {
+  const againMs = node.aloneAgainMs.get(mirror.name) ?? -Infinity;
+  if (node.operatorWord !== null || againMs <= node.clock.nowMs()) return false;
+  node.wakeAt(againMs);
+  return true;
 }
 
 function stillValid(node: PairNode, { mirror, view, decision }: Permit): boolean {

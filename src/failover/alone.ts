@@ -16,10 +16,14 @@ export interface AloneEvidence {
   /** Any monitor link is up. */
   readonly reachable: boolean;
   readonly silence: SilenceEvidence;
+  /** This node stood still so long that the peer may have taken over, and no token that it sent since was answered. */
+  readonly stoodStill: boolean;
   /** The later of the loss of the data link and the first answer since on a monitor link; and now, by the own clock. */
   readonly reconnectFromMs: number;
   readonly nowMs: number;
   readonly whenAlone: WhenAlone;
+  /** Whether a node that cannot know what its peer did meanwhile serves all the same. */
+  readonly bootAlone: 'wait' | 'serve';
   /** An operator lets this node go on. */
   readonly operator: boolean;
   /** Rules that the operator lifts by name. */
@@ -58,7 +62,7 @@ function decide(evidence: AloneEvidence): Verdict {
   if (evidence.reachable) return onAnswer(evidence);
   switch (evidence.whenAlone) {
     case 'continue':
-      return onSilence(evidence.silence);
+      return evidence.stoodStill && evidence.bootAlone === 'wait' && !evidence.operator ? afterPause : onSilence(evidence.silence);
     case 'freeze':
       if (evidence.operator) return { action: 'go', rule: 'alone', because: 'an operator lets this node go on' };
       return { action: 'wait', rule: 'alone', because: 'the policy whenAlone is to freeze until the peer is back or an operator resumes' };
@@ -69,6 +73,13 @@ function decide(evidence: AloneEvidence): Verdict {
       return { action: 'ask-arbiter', rule: 'arbiter.cas', because: 'no link answers: the arbiter decides' };
   }
 }
+
+/** To the peer a long pause looks like a crash: it may have taken over, and died since. So this is no other case than a start without the peer. */
+const afterPause: Verdict = {
+  action: 'wait',
+  rule: 'element.start',
+  because: 'this node stood still so long that its peer may have taken over, and the policy bootAlone is to wait for the peer',
+};
 
 /** A connection that broke is often back at once, and roles change by a new one: not every loss is worth an epoch. */
 function onAnswer({ reconnectFromMs, nowMs, silence }: AloneEvidence): Verdict {

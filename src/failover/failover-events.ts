@@ -104,3 +104,28 @@ export type FailoverEvents = {
   /** A mirror, the arbiter or the peer did not do what was asked of it; it is asked again where that makes sense. */
   'order:failed': (event: FailoverFailed) => void;
 };
+
+const names: Readonly<Record<keyof FailoverEvents, true>> = {
+  'record:written': true,
+  'record:failed': true,
+  'service:started': true,
+  'service:stopped': true,
+  'takeover:decided': true,
+  'takeover:blocked': true,
+  'takeover:aborted': true,
+  'mode:changed': true,
+  'step:started': true,
+  'step:finished': true,
+  'step:failed': true,
+  'alone:decided': true,
+  'handover:finished': true,
+  'recover:progressed': true,
+  'control:changed': true,
+  'epoch:raised': true,
+  'boot:decided': true,
+  'split:detected': true,
+  'order:failed': true,
+};
+
+/** All of them, for logs. */
+export const failoverEventNames: readonly (keyof FailoverEvents)[] = Object.keys(names) as (keyof FailoverEvents)[];

@@ -54,11 +54,16 @@ export function doubtAfterLoss(node: PairNode): void {
   if (node.lastAnswer) doubtAfter(node, node.lastAnswer);
 }
 
-/** This node stood still longer than the deadline: its own elements may be out of date (rules `element.start`, `watch.pause`). */
+/**
+ * This node stood still longer than the deadline: its own elements may be out of date (rules `element.start`, `watch.pause`). Where it serves, a higher
+ * epoch tells it so; until its peer answers it does not go on alone.
+ */
 export function doubtAfterPause(node: PairNode, lateMs: number): void {
   const { deadlineMs } = node.monitor.freshSilence(node.clock.nowMs());
   // The lateness counts from when the monitor was due, up to an interval after it last looked; a deadline is at least two of those.
-  if (node.serving || lateMs <= deadlineMs / 2) return;
+  if (lateMs <= deadlineMs / 2) return;
+  node.stoodStillAtMs = node.clock.nowMs();
+  if (node.serving) return;
   for (const mirror of node.mirrors) doubt(node, mirror, `this node stood still for ${String(Math.round(lateMs))} ms`);
 }
 

@@ -14,7 +14,7 @@ import { withEpoch } from './pair-record.ts';
 import type { PeerReport } from './peer-report.ts';
 import { reportedEpoch } from './peer-report.ts';
 import { refusal } from './refusal.ts';
-import { loseService, promote, serve, stopLeftovers } from './serve.ts';
+import { loseService, promoteTheRest, serve, stopLeftovers } from './serve.ts';
 import type { Block } from './takeover.ts';
 import { automaticWish, clearIntent, handBack, judgeTakeover, takeOver, unseal } from './takeover-run.ts';
 
@@ -127,7 +127,7 @@ async function tidy(node: PairNode): Promise<void> {
 }
 
 async function keepServing(node: PairNode): Promise<void> {
-  if (node.unpromoted) await promote(node, node.unpromoted.order, node.unpromoted.mirrors);
+  await promoteTheRest(node);
   for (const view of node.views()) {
     if (view.peerElement === 'uptodate') node.raisedFor.delete(view.name);
     if (view.connection === 'connected') node.aloneDecisions.delete(view.name);

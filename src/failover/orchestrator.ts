@@ -16,7 +16,7 @@ import { planOf, snapshotOf, statusOf } from './status.ts';
 import type { FailoverPlan, FailoverSnapshot, FailoverStatus } from './status.ts';
 import { unlessAborted } from './within.ts';
 
-/** What an operator may say when asking for a fallback. */
+/** What an operator may say when asking for a fallback or a recovery. */
 export interface FallbackOptions {
   /** Lifts takeover.auto, .dead, .uptodate and .verified: what may be lost is accepted. */
   readonly force?: boolean;
@@ -95,11 +95,15 @@ export class FailoverOrchestrator implements AsyncDisposable {
     await this.#move(this.#node.record.homes.standby, { reason, force, overrides, regenerate: false }, signal);
   }
 
-  /** Brings the service back to the home primary, waiting for its regeneration. Rejects as {@link FailoverOrchestrator.fallback}. */
-  async recover(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  /**
+   * Brings the service back to the home primary, waiting for its regeneration; with `force` by takeover where the home standby is silent.
+   * Rejects as {@link FailoverOrchestrator.fallback}.
+   */
+  async recover(options: FallbackOptions = {}): Promise<void> {
     this.#assertStarted();
-    const wish = { reason: 'an operator asked for the recovery', force: false, overrides: [], regenerate: true };
-    await this.#move(this.#node.record.homes.primary, wish, options.signal);
+    const { force = false, reason = 'an operator asked for the recovery', signal } = options;
+    const overrides = checkRules(options.overrides ?? []);
+    await this.#move(this.#node.record.homes.primary, { reason, force, overrides, regenerate: !force }, signal);
   }
 
   /** Moves the service to the other node, both being healthy. Rejects as {@link FailoverOrchestrator.fallback}. */

@@ -20,7 +20,7 @@ import { makeReport } from './peer-report.ts';
 import type { PeerReport } from './peer-report.ts';
 import type { MirrorPort, MirrorView, MonitorPort, PeerAnswer } from './ports.ts';
 import { RecordKeeper } from './record-keeper.ts';
-import type { ServeOrder } from './serve.ts';
+import type { Unpromoted } from './serve.ts';
 import { longestBackoffMs, ServiceRunner } from './service-runner.ts';
 import type { Block } from './takeover.ts';
 import { within } from './within.ts';
@@ -85,10 +85,14 @@ export class PairNode {
   lastAnswer: PeerAnswer | null = null;
   /** When the peer was last found to answer on no monitor link, while a mirror was without its data link. */
   unreachableAtMs: number = -Infinity;
+  /** When this node last woke up after it had stood still so long that the peer may have taken over. */
+  stoodStillAtMs: number = -Infinity;
   /** Mirrors that could not be promoted yet, and how they are to be. */
-  unpromoted: { readonly order: ServeOrder; readonly mirrors: readonly MirrorPort[] } | null = null;
+  unpromoted: Unpromoted | null = null;
   /** The last decision about going alone of each mirror that lost its data link, so that each is reported once. */
   readonly aloneDecisions: Map<string, string> = new Map();
+  /** When a mirror that refused to go alone is asked again. */
+  readonly aloneAgainMs: Map<string, number> = new Map();
   /** The offer of an open release. After a crash it may have been sent. */
   offer: { readonly attempts: number; readonly force: boolean; readonly sent: boolean } = { attempts: 0, force: false, sent: true };
   /** A hand-over that this node accepted and does not serve yet. */

@@ -1,5 +1,6 @@
 import { formatEpoch } from '../epoch.ts';
 import type { Rule } from '../rules.ts';
+import { retryMs } from './pair-node.ts';
 import type { PairNode } from './pair-node.ts';
 import type { MirrorPort } from './ports.ts';
 
@@ -11,6 +12,16 @@ export interface ServeOrder {
   readonly force: boolean;
   readonly rule: Rule;
   readonly reason: string;
+}
+
+/** What could not be promoted yet, and how it is to be. */
+export interface Unpromoted {
+  readonly order: ServeOrder;
+  readonly mirrors: readonly MirrorPort[];
+  /** The states of their elements then. */
+  readonly elements: string;
+  /** When it is tried again though nothing has changed. */
+  readonly nextMs: number;
 }
 
 /**
@@ -47,9 +58,26 @@ export async function promote(node: PairNode, order: ServeOrder, mirrors: readon
     mirrors,
   );
   if (!node.serving) return;
-  node.unpromoted = failed.length === 0 ? null : { order, mirrors: failed };
-  if (failed.length > 0) node.retryLater();
-  else void startService(node, order.reason);
+  const nextMs = node.clock.nowMs() + retryMs;
+  node.unpromoted = failed.length === 0 ? null : { order, mirrors: failed, elements: elementsOf(failed), nextMs };
+  if (failed.length === 0) {
+    void startService(node, order.reason);
+    return;
+  }
+  // A takeover has sealed it; where it was doubted since, only its peer can tell that it is uptodate.
+  await node.orderAll('reconnecting', (mirror) => mirror.unseal(), failed);
+  node.retryLater();
+}
+
+/** Tries again what could not be promoted: once its elements are other ones, else now and then, for the attempt itself is a change that makes the node look again. */
+export async function promoteTheRest(node: PairNode): Promise<void> {
+  const { unpromoted } = node;
+  if (!unpromoted || (node.clock.nowMs() < unpromoted.nextMs && elementsOf(unpromoted.mirrors) === unpromoted.elements)) return;
+  await promote(node, unpromoted.order, unpromoted.mirrors);
+}
+
+function elementsOf(mirrors: readonly MirrorPort[]): string {
+  return mirrors.map((mirror) => mirror.state().element).join(' ');
 }
 
 /** Runs the start steps; what fails is an event and a state, and the command that waits for it sees both. */

@@ -39,7 +39,22 @@ export interface FailoverSnapshot extends FailoverStatus {
   readonly leaving: boolean;
   readonly pendingHandBack: Epoch | null;
   readonly raisedFor: readonly string[];
+  /** When mirrors that refused to go alone are asked again. */
+  readonly aloneAgainMs: readonly (readonly [string, number])[];
   readonly doubted: readonly string[];
+  readonly sealed: boolean;
+  readonly taking: Epoch | null;
+  readonly offer: { readonly attempts: number; readonly force: boolean; readonly sent: boolean };
+  /** Automatic takeovers that failed in a row, and when the next may be tried. */
+  readonly attempts: { readonly failed: number; readonly nextMs: number };
+  /** Mirrors that could not be promoted yet. */
+  readonly unpromoted: readonly string[];
+  readonly servingSinceMs: number;
+  readonly unreachableAtMs: number;
+  readonly stoodStillAtMs: number;
+  /** When the token was sent whose answer the peer's report came with, and the latest that was answered at all. */
+  readonly peerProbedMs: number | null;
+  readonly answeredProbeMs: number | null;
 }
 
 /** What a command would do now. */
@@ -79,7 +94,18 @@ export function snapshotOf(node: PairNode): FailoverSnapshot {
     leaving: node.leaving,
     pendingHandBack: node.pendingHandBack?.granted ?? null,
     raisedFor: [...node.raisedFor],
+    aloneAgainMs: [...node.aloneAgainMs],
     doubted: [...node.doubted],
+    sealed: node.sealed,
+    taking: node.taking?.epoch ?? null,
+    offer: node.offer,
+    attempts: node.attempts,
+    unpromoted: (node.unpromoted?.mirrors ?? []).map(({ name }) => name),
+    servingSinceMs: node.servingSinceMs,
+    unreachableAtMs: node.unreachableAtMs,
+    stoodStillAtMs: node.stoodStillAtMs,
+    peerProbedMs: node.peerSeen?.probeSentMs ?? null,
+    answeredProbeMs: node.lastAnswer?.probeSentMs ?? null,
   };
 }
 

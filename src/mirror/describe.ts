@@ -1,4 +1,7 @@
+import type { Epoch } from '../epoch.ts';
 import type { ElementStore } from './element-store.ts';
+import type { Lease } from './lease.ts';
+import type { ElementMetadata } from './metadata.ts';
 import type { Replication } from './replication.ts';
 import type { Serving } from './serving.ts';
 import type { MirrorState } from './state.ts';
@@ -26,5 +29,31 @@ export function describeMirror(
     peerBehind: replication.peerBehind,
     dirtyBytes: Math.min(dirty.count * metadata.extentBytes, sizeBytes),
     resync: replication.resync?.progress ?? null,
+  };
+}
+
+/** All that a later step of a mirror depends on. */
+export interface MirrorSnapshot {
+  readonly state: MirrorState;
+  readonly metadata: ElementMetadata;
+  readonly knownEpoch: Epoch;
+  /** Requests that have no answer yet. */
+  readonly inside: number;
+  /** Extents that may differ from the peer's, as runs. */
+  readonly dirty: readonly { readonly first: number; readonly count: number }[];
+  /** When the evidence of ownership ends unless renewed (rule serve.lease). */
+  readonly leaseUntilMs: number;
+}
+
+/** Makes the snapshot of a mirror. */
+export function snapshotMirror(
+  state: MirrorState,
+  knownEpoch: Epoch,
+  parts: { readonly store: ElementStore; readonly serving: Serving; readonly lease: Lease },
+): MirrorSnapshot {
+  const { store, serving, lease } = parts;
+  return {
+    ...{ state, metadata: store.metadata, knownEpoch, inside: serving.inside },
+    ...{ dirty: [...store.dirty.runs()], leaseUntilMs: lease.untilMs },
   };
 }

@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../device/block-device.ts';
-import { DurableRecord } from '../device/durable-record.ts';
+import { DurableRecord, readRecordImage } from '../device/durable-record.ts';
 import type { RecordLayout } from '../device/durable-record.ts';
 import { HotMirrorError } from '../errors.ts';
 import { DirtyMap } from './dirty-map.ts';
@@ -163,6 +163,25 @@ export class ElementStore {
       this.#stored.set(now, at);
     }
   }
+}
+
+/**
+ * What {@link ElementStore.load} would find in a metadata device with these contents; null where none was written. Throws as that rejects.
+ * For post-mortems and simulators.
+ */
+export function readElementImage(
+  image: Uint8Array,
+  blockSizeBytes: number,
+): { readonly metadata: ElementMetadata; readonly dirty: DirtyMap } | null {
+  const head = readRecordImage(image, headLayout, blockSizeBytes);
+  if (!head) return null;
+  const metadata = decodeMetadata(head);
+  const dirty = new DirtyMap(metadata.sizeBytes, metadata.extentBytes);
+  for (let page = 0; page < pageCount(metadata.sizeBytes, metadata.extentBytes); page += 1) {
+    const stored = readRecordImage(image, pageLayout(page), blockSizeBytes);
+    if (stored) dirty.include(page * pageMapBytes, stored);
+  }
+  return { metadata, dirty };
 }
 
 function mapBytes(map: DirtyMap): number {

@@ -127,7 +127,8 @@ function chooseAmongEquals(a: LineageView, b: LineageView): SyncDecision {
     return sync(source, target, scope, rule, `${source.node} served last, in epoch ${String(source.servedEpoch)}`);
   }
   if (scope !== 'nothing') return refuse('standalone', 'lineage.direction', 'both elements were last served in the same epoch');
-  return sync(a, b, scope, rule, 'both elements are equal');
+  const [source, target] = b.serving ? [b, a] : [a, b];
+  return sync(source, target, scope, rule, 'both elements are equal');
 }
 
 /** Currents differ: who descends from whom (rows 4 to 7 of lineage.decide). */

@@ -3,7 +3,7 @@ import createDebug from 'debug';
 
 import { randomHex } from '../clock/random.ts';
 import type { BlockDevice, DeviceCapabilities, Done, WriteOptions } from '../device/block-device.ts';
-import { compareEpochs, formatEpoch, noEpoch } from '../epoch.ts';
+import { compareEpochs, formatEpoch, highestEpoch, noEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import type { Emitter } from '../events.ts';
 import { HotMirrorError } from '../errors.ts';
@@ -11,11 +11,11 @@ import { Announcer } from './announcer.ts';
 import { ActivityLog } from './activity-log.ts';
 import { createElement } from './create-element.ts';
 import type { CreateElementOptions } from './create-element.ts';
-import { describeMirror } from './describe.ts';
+import { describeMirror, snapshotMirror } from './describe.ts';
+import type { MirrorSnapshot } from './describe.ts';
 import { recoverElement, settleElement } from './element-lifecycle.ts';
 import { ElementStore } from './element-store.ts';
 import { Lease } from './lease.ts';
-import type { ElementMetadata } from './metadata.ts';
 import type { MirrorEventName, MirrorEvents } from './mirror-events.ts';
 import { mirrorLimits } from './options.ts';
 import type { MirrorLimits, MirrorLinkOptions } from './options.ts';
@@ -102,14 +102,16 @@ export class MirrorLink implements BlockDevice {
   }
 
   /**
-   * Reads the metadata and starts the data link; the element is at most `consistent` (rule element.start).
+   * Reads the metadata and starts the data link; the element is at most `consistent` (rule element.start). `epoch` is what this node durably knows of the
+   * pair's epoch from elsewhere, its pair record: said only later, the peer could take what this node answers until then for evidence of its own
+   * ownership (rule serve.lease).
    * Rejects with `HM_METADATA_MISSING`, `HM_METADATA_CORRUPT`, `HM_METADATA_VERSION`, `HM_ELEMENT_TOO_SMALL`, or as `Transport.listen` does.
    */
-  open(): Promise<void> {
-    return this.#orders.add(() => this.#open());
+  open({ epoch = noEpoch }: { readonly epoch?: Epoch } = {}): Promise<void> {
+    return this.#orders.add(() => this.#open(epoch));
   }
 
-  async #open(): Promise<void> {
+  async #open(epoch: Epoch): Promise<void> {
     this.#assertUsable();
     if (this.#opened) throw new TypeError('open() is to be called once');
     const { device, metadata, clock } = this.#options;
@@ -122,7 +124,7 @@ export class MirrorLink implements BlockDevice {
       this.#emit('metadata:repaired', 1, `${String(store.damagedCopies)} copies of the metadata were damaged; the others were used`);
     }
     await recoverElement(device, store);
-    this.#known.epoch = store.metadata.epoch;
+    this.#known.epoch = highestEpoch([store.metadata.epoch, epoch]);
     const lease = new Lease(clock, this.#limits.leaseMs);
     const serving = this.#makeServing(store, lease);
     this.#opened = { store, lease, serving, replication: this.#makeReplication(store, lease, serving) };
@@ -228,11 +230,10 @@ export class MirrorLink implements BlockDevice {
     return describeMirror(this.name, this.sizeBytes, opened);
   }
 
-  /** All that a later step depends on: `state()`, the durable metadata, and what waits inside. For simulators and post-mortems. */
-  snapshot(): { readonly state: MirrorState; readonly metadata: ElementMetadata; readonly knownEpoch: Epoch; readonly inside: number } {
+  /** All that a later step depends on, but for what is on its way: `state()`, the durable metadata, and what waits inside. For simulators and post-mortems. */
+  snapshot(): MirrorSnapshot {
     const state = this.state();
-    const { store, serving } = this.#opened as Opened;
-    return { state, metadata: store.metadata, knownEpoch: this.#known.epoch, inside: serving.inside };
+    return snapshotMirror(state, this.#known.epoch, this.#opened as Opened);
   }
 
   /** Leaves in order: says goodbye, flushes, clears the crashed mark, lets go of device and metadata. Requests inside fail with `HM_CLOSED`. */

@@ -121,7 +121,13 @@ export class Serving {
     this.#resync = resync;
     this.#awaitingMint = [];
     for (const request of this.#issued) {
-      if (request.error || (request.remote === 0 && !request.single)) continue;
+      if (request.error) {
+        // It has failed here already and is not sent again: nothing is left to wait for.
+        request.remote = 0;
+        this.#advance(request);
+        continue;
+      }
+      if (request.remote === 0 && !request.single) continue;
       request.single = false;
       this.#sendToPeer(request, session);
     }

@@ -20,7 +20,9 @@ const space = {
   silence: [silence(false), silence(true)],
   reconnectFromMs: [0],
   nowMs: [100, 5_000],
+  stoodStill: [false, true],
   whenAlone: ['continue', 'freeze', 'arbiter'] as const,
+  bootAlone: ['wait', 'serve'] as const,
   operator: [false, true],
   overrides: [[], ['takeover.arbiter']] as const,
 };
@@ -31,7 +33,8 @@ describe('mayGoAlone', () => {
       const { action, rule, retryAtMs } = mayGoAlone(evidence);
       const { peerBehind, reachable, whenAlone, operator, overrides } = evidence;
       const settled = peerBehind;
-      const bySilence = whenAlone === 'continue' && evidence.silence.silent;
+      const mayKnow = !evidence.stoodStill || evidence.bootAlone === 'serve' || operator;
+      const bySilence = whenAlone === 'continue' && evidence.silence.silent && mayKnow;
       const byOperator = operator && (whenAlone === 'freeze' || (whenAlone === 'arbiter' && overrides.length > 0));
       expect(action === 'go', JSON.stringify(evidence)).to.equal(settled || (!reachable && (bySilence || byOperator)));
       const reconnecting = evidence.nowMs < evidence.silence.deadlineMs * reconnectPart;
@@ -48,7 +51,9 @@ describe('mayGoAlone', () => {
       peer: 'up',
       reachable: true,
       silence: silence(false),
+      stoodStill: false,
       whenAlone: 'continue',
+      bootAlone: 'wait',
     } as const;
     const at = (nowMs: number): AloneDecision => mayGoAlone({ ...evidence, reconnectFromMs: 500, nowMs, operator: false, overrides: [] });
     expect(at(749)).to.include({ action: 'wait', rule: 'serve.fresh', retryAtMs: 750 });
@@ -64,10 +69,34 @@ describe('mayGoAlone', () => {
       silence: silence(false),
       reconnectFromMs: 0,
       nowMs: 100,
+      stoodStill: false,
+      bootAlone: 'wait',
       operator: false,
       overrides: [],
     } as const;
     for (const whenAlone of ['continue', 'freeze', 'arbiter'] as const)
       expect(mayGoAlone({ ...evidence, whenAlone }).action).to.not.equal('go');
+  });
+
+  it('element.start: after a long pause silence says nothing, for the peer may have taken over and died since', () => {
+    const evidence = {
+      mirror: 'm0',
+      peerBehind: false,
+      peer: 'down',
+      reachable: false,
+      silence: silence(true),
+      reconnectFromMs: 0,
+      nowMs: 5_000,
+      stoodStill: true,
+      whenAlone: 'continue',
+      bootAlone: 'wait',
+      operator: false,
+      overrides: [],
+    } as const;
+    expect(mayGoAlone(evidence)).to.include({ action: 'wait', rule: 'element.start' });
+    expect(mayGoAlone({ ...evidence, stoodStill: false })).to.include({ action: 'go', rule: 'alone' });
+    expect(mayGoAlone({ ...evidence, bootAlone: 'serve' })).to.include({ action: 'go', rule: 'alone' });
+    expect(mayGoAlone({ ...evidence, operator: true })).to.include({ action: 'go', rule: 'alone' });
+    expect(mayGoAlone({ ...evidence, peerBehind: true })).to.include({ action: 'go', rule: 'alone' });
   });
 });

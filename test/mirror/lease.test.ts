@@ -16,14 +16,14 @@ describe('Lease (serve.lease)', () => {
   });
 
   it('is never made shorter by an older answer', () => {
-    const lease = new Lease(new VirtualClock(1_000), 750);
+    const lease = new Lease(new VirtualClock({ startMs: 1_000 }), 750);
     expect(lease.renew(900)).to.equal(true);
     expect(lease.renew(800)).to.equal(false);
     expect(lease.untilMs).to.equal(1_650);
   });
 
   it('ends when wall and monotonic clock part, and counts no probe from before', async () => {
-    const clock = new VirtualClock(1_000);
+    const clock = new VirtualClock({ startMs: 1_000 });
     const lease = new Lease(clock, 750);
     lease.renew(1_000);
     clock.jumpWall(10_000);

@@ -118,6 +118,26 @@ describe('MirrorLink', () => {
     expect(pair.mirror('alpha').state().serving).to.equal('no');
   });
 
+  it('tells the epoch of the pair record from its first frame on, and proves nothing to an older owner (serve.lease, lineage.epoch)', async () => {
+    const pair = await new MirrorPair().start();
+    pair.kill('beta');
+    const failed = new Promise<HotMirrorError | null>((resolve) => {
+      pair.mirror('alpha').write(0, pattern(block, 2), {}, resolve);
+    });
+    await pair.until(() => pair.mirror('alpha').state().serving === 'parked', 'the loss');
+    await pair.open('beta', { epoch: { number: 2, owner: 'beta' } });
+    await pair.until(() => pair.mirror('alpha').state().serving === 'no', 'the end of the older epoch');
+    expect((await failed)?.code).to.equal('HM_STALE_EPOCH');
+  });
+
+  it('keeps the epoch of its element where the pair record holds a lower one (lineage.epoch)', async () => {
+    const pair = await new MirrorPair().start();
+    pair.kill('beta');
+    await pair.open('beta', { epoch: { number: 0, owner: '' } });
+    await pair.until(() => pair.mirror('alpha').state().peerElement === 'uptodate', 'the connection');
+    expect(pair.mirror('beta').snapshot().knownEpoch).to.deep.equal({ number: 1, owner: 'alpha' });
+  });
+
   it('leaves a clean target durably outdated, and the source knows (node.leave)', async () => {
     const pair = await new MirrorPair().start();
     await pair.clock.settled(pair.mirror('beta').leave(), 5_000);

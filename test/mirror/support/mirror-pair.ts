@@ -66,7 +66,7 @@ export class MirrorPair {
     this.random = new SeededRandom(seed);
     this.link = new MemoryNetwork({ clock: this.clock, random: this.random }).link('data', {
       nodes: ['alpha', 'beta'],
-      delayMs: options.delayMs ?? 1,
+      conditions: { delayMs: options.delayMs ?? 1 },
     });
     this.disks = { alpha: new MemoryDevice({ sizeBytes }), beta: new MemoryDevice({ sizeBytes: betaBytes }) };
     this.metadata = {
@@ -93,7 +93,7 @@ export class MirrorPair {
   }
 
   /** Starts a node's mirror, passive. */
-  async open(node: NodeName): Promise<MirrorLink> {
+  async open(node: NodeName, options: Parameters<MirrorLink['open']>[0] = {}): Promise<MirrorLink> {
     const { wrap = (device: BlockDevice): BlockDevice => device } = this.#options;
     const mirror = new MirrorLink({
       name: 'm0',
@@ -109,7 +109,7 @@ export class MirrorPair {
     });
     for (const name of told) mirror.events.on(name, (event: MirrorEvent) => void this.told.push({ node, name, event }));
     this.mirrors[node] = mirror;
-    await mirror.open();
+    await mirror.open(options);
     return mirror;
   }
 

@@ -55,7 +55,8 @@ export class Schedule {
     this.#activeRegions = large ? 2 : 4;
     const { clock, random } = this;
     const completion = random.below(3) === 0 ? { clock, delayMs: random.below(4) } : 'sync';
-    this.#link = new MemoryNetwork({ clock, random }).link('data', { nodes: ['alpha', 'beta'], delayMs: random.below(4) });
+    const conditions = { delayMs: random.below(4) };
+    this.#link = new MemoryNetwork({ clock, random }).link('data', { nodes: ['alpha', 'beta'], conditions });
     const disk = (): SimulatedDisk => new SimulatedDisk(new Uint8Array(this.#sizeBytes), blockBytes, completion);
     const metadata = (): SimulatedDisk => new SimulatedDisk(new Uint8Array(elementMetadataBytes(this.#sizeBytes)), 512, completion);
     this.#disks = { alpha: disk(), beta: disk() };
