@@ -111,8 +111,12 @@ export class RecordingDevice implements BlockDevice {
 
   /** Wraps a device; what it holds now counts as durable. Closing the wrapper closes the device. */
   static async wrap(device: BlockDevice, name: string, recording: Recording): Promise<RecordingDevice> {
-    const medium = await devicePromises(device).read(0, device.sizeBytes);
-    return new RecordingDevice(device, name, recording, medium);
+    return RecordingDevice.over(device, name, recording, await devicePromises(device).read(0, device.sizeBytes));
+  }
+
+  /** @internal The same for one whose contents are known; they belong to the wrapper. */
+  static over(device: BlockDevice, name: string, recording: Recording, contents: Uint8Array): RecordingDevice {
+    return new RecordingDevice(device, name, recording, contents);
   }
 
   /** What a power cut now would surely leave: no change that is not durable. The caller owns it. */

@@ -1,97 +1,49 @@
 import { expect } from 'chai';
 
-import { MemoryDevice } from '../../src/device/memory.ts';
-import { devicePromises } from '../../src/device/promises.ts';
-import { pairRecordBytes } from '../../src/failover/pair-record-store.ts';
-import { elementMetadataBytes } from '../../src/mirror/create-element.ts';
-import { MirrorLink } from '../../src/mirror/mirror-link.ts';
 import { Recording, RecordingDevice } from '../../src/testing/recording-device.ts';
 import type { DeviceEntry, RecordedEntry } from '../../src/testing/recording-device.ts';
-import { SeededRandom } from '../../src/testing/seeded-random.ts';
-import { VirtualClock } from '../../src/testing/virtual-clock.ts';
-import { MemoryNetwork } from '../../src/transport/memory.ts';
-import type { MemoryLink } from '../../src/transport/memory.ts';
-import { Machine, names } from './machine.ts';
-import type { Name } from './machine.ts';
-import { NodeClock } from './node-clock.ts';
+import { completeOptions } from '../../src/testing/simulation/complete-options.ts';
+import type { SimulatedDisk } from '../../src/testing/simulation/simulated-disk.ts';
+import { startPair } from '../../src/testing/simulation/simulated-pair.ts';
+import type { SimulatedPair } from '../../src/testing/simulation/simulated-pair.ts';
+import { nodeNames } from '../../src/testing/simulation/steps.ts';
+import type { NodeName } from '../../src/testing/simulation/steps.ts';
+import { World } from '../../src/testing/simulation/world.ts';
 
-const sizeBytes = 1_048_576;
 const block = 4096;
-const patienceMs = 60_000;
-const times = { intervalMs: 200, deadlineMs: 1_000, leaseMs: 750, graceMs: 2_000 };
-const kinds = ['element', 'metadata', 'record'] as const;
-type Kind = (typeof kinds)[number];
+const times = { intervalMs: 200, deadlineMs: 1_000, leaseMs: 750, initialGraceMs: 2_000 };
 
-/** Two whole nodes on disks that record, in one order, what was asked, what was durable when, and what the nodes told. */
+/** A pair on disks that record, in one order, what was asked, what was durable when, and what the mirrors told. */
 class RecordedPair {
-  readonly clock = new VirtualClock();
-  readonly recording = new Recording();
-  readonly #random = new SeededRandom(1);
-  readonly #network = new MemoryNetwork({ clock: this.clock, random: this.#random });
-  readonly #links: Record<'data' | 'mon1' | 'mon2', MemoryLink> = {
-    data: this.#link('data'),
-    mon1: this.#link('mon1'),
-    mon2: this.#link('mon2'),
-  };
-  readonly #disks = new Map<string, MemoryDevice>();
-  readonly #machines = new Map<Name, Machine>();
+  readonly recording: Recording;
+  readonly pair: SimulatedPair;
 
-  async start(): Promise<this> {
-    for (const node of names) {
-      const sizes: Record<Kind, number> = { element: sizeBytes, metadata: elementMetadataBytes(sizeBytes), record: pairRecordBytes };
-      for (const kind of kinds) this.#disks.set(`${node}:${kind}`, new MemoryDevice({ sizeBytes: sizes[kind] }));
-      const metadata = new MemoryDevice({ sizeBytes: sizes.metadata, contents: this.#contents(node, 'metadata') });
-      const kind = node === 'alpha' ? 'data' : 'blank';
-      await MirrorLink.create({ kind, sizeBytes, metadata, random: this.#random, epoch: { number: 1, owner: 'alpha' } });
+  private constructor(pair: SimulatedPair, recording: Recording) {
+    this.pair = pair;
+    this.recording = recording;
+    for (const node of nodeNames) this.#listen(node);
+  }
+
+  static async start(): Promise<RecordedPair> {
+    const world = new World(completeOptions({ times, policy: { whenAlone: 'continue' } }));
+    const recording = new Recording();
+    for (const node of nodeNames) {
+      const { record, mirrors } = world.nodes[node].disks;
+      for (const [kind, disk] of Object.entries({ ...mirrors.get('m0'), record })) recordDisk(disk, `${node}:${kind}`, recording);
     }
-    for (const node of names) await this.boot(node);
-    await this.until('alpha', ({ serving, peerElement }) => serving === 'yes' && peerElement === 'uptodate');
-    await this.clock.runFor(2 * times.graceMs);
-    return this;
+    return new RecordedPair(await startPair(world), recording);
   }
 
-  async boot(node: Name): Promise<void> {
-    const open = (kind: Kind): Promise<RecordingDevice> => {
-      const contents = this.#contents(node, kind);
-      return RecordingDevice.wrap(new MemoryDevice({ sizeBytes: contents.byteLength, contents }), `${node}:${kind}`, this.recording);
-    };
-    const machine = await Machine.start({
-      node,
-      clock: new NodeClock(this.clock),
-      random: this.#random,
-      times,
-      policy: { whenAlone: 'continue' },
-      arbiter: null,
-      device: await open('element'),
-      metadata: await open('metadata'),
-      record: await open('record'),
-      links: this.#links,
-      note: (text) => void this.recording.mark(text.trim()),
-    });
-    this.#machines.set(node, machine);
-  }
-
-  kill(node: Name): void {
-    this.machine(node).clock.dead = true;
-    this.#machines.delete(node);
-    for (const link of Object.values(this.#links)) link.kill(node);
-  }
-
-  machine(node: Name): Machine {
-    const machine = this.#machines.get(node);
-    if (!machine) throw new Error(`${node} is not running`);
-    return machine;
-  }
-
-  async until(node: Name, holds: (state: ReturnType<MirrorLink['state']>) => boolean): Promise<void> {
-    await this.clock.until(() => holds(this.machine(node).mirror.state()), patienceMs, `what ${node} is to be`);
+  async boot(node: NodeName): Promise<void> {
+    await this.pair.boot(node);
+    this.#listen(node);
   }
 
   /** Writes and marks the acknowledgement. */
-  async write(node: Name, offsetBytes: number): Promise<number> {
-    const bytes = new Uint8Array(block).fill(7);
-    await this.clock.settled(devicePromises(this.machine(node).mirror).write(offsetBytes, bytes), patienceMs, 'the write');
-    return this.recording.mark(`${node} acknowledged`).at;
+  async write(offset: number): Promise<void> {
+    const node = this.pair.serving ?? 'nobody';
+    await this.pair.write({ offset, bytes: new Uint8Array(block).fill(7) });
+    this.recording.mark(`${node} acknowledged`);
   }
 
   /** Places of what happened at a device, from one place of the recording to another. */
@@ -100,22 +52,24 @@ class RecordedPair {
     return this.recording.entries.filter(fits).map(({ at }) => at);
   }
 
-  /** The first mark from there on that begins like this. */
-  mark(begins: string, from = 0): number {
-    const found = this.recording.entries.find((entry) => entry.kind === 'mark' && entry.at >= from && entry.label.startsWith(begins));
-    if (!found) throw new Error(`nothing in the recording begins with "${begins}"`);
+  /** The first mark of this name from there on. */
+  mark(name: string, from = 0): number {
+    const found = this.recording.entries.find((entry) => entry.kind === 'mark' && entry.at >= from && entry.label === name);
+    if (!found) throw new Error(`nothing in the recording is called "${name}"`);
     return found.at;
   }
 
-  #contents(node: Name, kind: Kind): Uint8Array {
-    const disk = this.#disks.get(`${node}:${kind}`);
-    if (!disk) throw new Error(`no ${kind} of ${node}`);
-    return disk.contents;
+  #listen(node: NodeName): void {
+    const { events } = this.pair.node(node)!.mirrors.get('m0')!;
+    for (const event of ['lineage:decided', 'lineage:minted', 'resync:finished'] as const)
+      events.on(event, () => void this.recording.mark(`${node} ${event}`));
   }
+}
 
-  #link(name: string): MemoryLink {
-    return this.#network.link(name, { nodes: ['alpha', 'beta'], delayMs: 1 });
-  }
+/** From now on whoever opens the disk gets a device that records. */
+function recordDisk(disk: SimulatedDisk, name: string, recording: Recording): void {
+  const open = disk.open.bind(disk);
+  disk.open = (clock) => RecordingDevice.over(open(clock), name, recording, disk.contents.slice());
 }
 
 describe('what depends on something durable comes after it', () => {
@@ -124,15 +78,14 @@ describe('what depends on something durable comes after it', () => {
 
   /** A takeover, a write alone, the return of the old primary. */
   before(async () => {
-    pair = await new RecordedPair().start();
-    await pair.write('alpha', 0);
+    pair = await RecordedPair.start();
+    await pair.write(0);
     killedAt = pair.recording.mark('killed').at;
-    pair.kill('alpha');
-    await pair.until('beta', ({ serving }) => serving === 'alone');
-    await pair.write('beta', block);
+    await pair.pair.crash('alpha');
+    await pair.pair.until({ serving: 'beta' });
+    await pair.write(block);
     await pair.boot('alpha');
-    await pair.until('alpha', ({ element }) => element === 'uptodate');
-    await pair.until('beta', ({ peerElement }) => peerElement === 'uptodate');
+    await pair.pair.until({ whole: true });
   });
 
   it('takeover.commit: intent and commit are durable in the pair record before the element serves in the new epoch', () => {

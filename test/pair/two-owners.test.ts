@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 
+import { simulatePair } from '../../src/testing/simulation/simulated-pair.ts';
 import { MirrorPair, pattern } from '../mirror/support/mirror-pair.ts';
-import { PairWorld } from './pair-world.ts';
 import { GatedFlushes, WriteCache } from './slow-devices.ts';
 
 /** alpha serves alone in epoch 2, after beta's death. */
@@ -114,76 +114,65 @@ describe('a pair never has two owners', function () {
   this.timeout(20_000);
 
   it('serve.lease: no read is answered after the peer has taken over, however the probes of the two sides drift', async () => {
-    const world = new PairWorld({
+    const pair = await simulatePair({
       seed: 7,
-      arbiter: false,
       policy: { whenAlone: 'freeze' },
-      powerCuts: false,
-      sizeBytes: 524_288,
-      slowDisks: false,
-      times: { intervalMs: 500, deadlineMs: 1000, leaseMs: 750, graceMs: 2000 },
+      links: { delayMs: 3 },
+      times: { intervalMs: 500, deadlineMs: 1000, leaseMs: 750, initialGraceMs: 2000 },
     });
-    world.applicationOn = false;
-    await world.start();
     // The data link alone keeps the lease of alpha alive.
-    world.cut('mon1');
-    world.cut('mon2');
-    await world.clock.runFor(3_000);
-    const alpha = world.machine('alpha').mirror;
+    await pair.cut('mon1');
+    await pair.cut('mon2');
+    await pair.runFor(3_000);
+    const alpha = pair.node('alpha')!.mirrors.get('m0')!;
     let heard = 0;
     alpha.onHeard(() => (heard += 1));
     const pong = async (): Promise<void> => {
       const before = heard;
-      await world.clock.until(() => heard > before, 5_000, 'a pong at alpha');
+      await pair.until(() => heard > before, { withinMs: 5_000 });
     };
     // Timers drift apart; a short pause does it at once.
     await pong();
-    await world.clock.runFor(480);
-    world.pause('alpha');
-    await world.clock.runFor(450);
-    world.resume('alpha');
-    await world.clock.runFor(2_000);
+    await pair.runFor(480);
+    await pair.pause('alpha');
+    await pair.runFor(450);
+    await pair.resume('alpha');
+    await pair.runFor(2_000);
     await pong();
 
-    world.cut('data');
-    const beta = world.machine('beta').mirror;
+    await pair.cut('data');
+    const beta = pair.node('beta')!.mirrors.get('m0')!;
     let servedMs = 0;
     let overlapMs = 0;
     for (let passedMs = 0; passedMs < 3_000; passedMs += 1) {
-      await world.clock.runFor(1);
+      await pair.runFor(1);
       if (beta.state().serving === 'no') continue;
       servedMs += 1;
       alpha.read(0, new Uint8Array(512), (error) => (overlapMs += error ? 0 : 1));
-      await world.clock.settle();
+      await pair.runFor(0);
     }
     expect(servedMs, 'beta has taken over').to.be.above(0);
     expect(overlapMs).to.equal(0);
-    world.end();
   });
 
   for (const arbiter of [false, true])
     it(`node.leave: a goodbye does not outlive the return of the peer over the data link (${arbiter ? 'arbiter' : 'freeze'})`, async () => {
       const policy = arbiter ? {} : ({ whenAlone: 'freeze' } as const);
-      const world = new PairWorld({ seed: 7, arbiter, policy, powerCuts: false, sizeBytes: 524_288, slowDisks: false });
-      await world.start();
-      world.close('beta');
-      await world.clock.until(() => !world.running('beta'), 10_000, 'beta has left');
-      world.cut('mon1');
-      world.cut('mon2');
-      await world.boot('beta');
-      await world.clock.until(() => world.converged, 20_000, 'beta is regenerated over the data link');
-      await world.advance(3_000);
+      const pair = await simulatePair({ seed: 7, arbiter, policy, times: { intervalMs: 250, deadlineMs: 1000 }, workload: {} });
+      await pair.stop('beta');
+      await pair.until(() => pair.node('beta') === null, { withinMs: 10_000 });
+      await pair.cut('mon1');
+      await pair.cut('mon2');
+      await pair.boot('beta');
+      await pair.until({ whole: true }, { withinMs: 20_000 });
+      await pair.runFor(3_000);
 
-      world.blind.add('alpha');
-      world.cut('data');
-      await world.clock.runFor(3_600);
+      await pair.perform({ do: 'arbiter', reachable: false, node: 'alpha' });
+      await pair.cut('data');
+      await pair.runFor(3_600);
       // Whether this is refused does not matter here, only who answers afterwards.
-      world
-        .machine('beta')
-        .orchestrator.fallback({})
-        .catch(() => undefined);
-      await world.advance(3_000);
-      expect(world.machine('alpha').mirror.state().serving).to.not.equal('alone');
-      world.end();
+      await pair.perform({ do: 'operator', node: 'beta', order: 'fallback' });
+      await pair.runFor(3_000);
+      expect(pair.node('alpha')!.mirrors.get('m0')!.state().serving).to.not.equal('alone');
     });
 });

@@ -1,23 +1,41 @@
-import type { Clock } from '../../src/clock/clock.ts';
-import type { MirrorPort, MirrorView, OutdateOrder } from '../../src/failover/ports.ts';
-import type { MirrorLink } from '../../src/mirror/mirror-link.ts';
+import type { Clock } from '../../clock/clock.ts';
+import type { MirrorPort, MirrorView, OutdateOrder } from '../../failover/ports.ts';
+import type { MirrorLink } from '../../mirror/mirror-link.ts';
+
+/** One way between two threads. Messages keep their order, whatever the clock rounds. */
+class Passage {
+  readonly #clock: Clock;
+  readonly #lagMs: () => number;
+  readonly #underWay: (() => void)[] = [];
+  #arrivalMs = 0;
+
+  constructor(clock: Clock, lagMs: () => number) {
+    this.#clock = clock;
+    this.#lagMs = lagMs;
+  }
+
+  send(arrive: () => void): void {
+    const nowMs = this.#clock.nowMs();
+    this.#arrivalMs = Math.max(this.#arrivalMs, nowMs + this.#lagMs());
+    this.#underWay.push(arrive);
+    this.#clock.timer(this.#arrivalMs - nowMs, () => this.#underWay.shift()?.());
+  }
+}
 
 /** A mirror in another thread: orders and views travel in order, each with a lag. */
 export class LaggedMirror implements MirrorPort {
   readonly name: string;
   readonly #link: MirrorLink;
-  readonly #clock: Clock;
-  readonly #lagMs: () => number;
   readonly #listeners = new Set<() => void>();
   #view: MirrorView;
-  #arrivalThereMs = 0;
-  #arrivalHereMs = 0;
+  readonly #toThere: Passage;
+  readonly #toHere: Passage;
 
   constructor(link: MirrorLink, clock: Clock, lagMs: () => number) {
     this.name = link.name;
     this.#link = link;
-    this.#clock = clock;
-    this.#lagMs = lagMs;
+    this.#toThere = new Passage(clock, lagMs);
+    this.#toHere = new Passage(clock, lagMs);
     this.#view = link.state();
     link.onChange(() => {
       const view = link.state();
@@ -80,14 +98,12 @@ export class LaggedMirror implements MirrorPort {
   }
 
   #back(run: () => void): void {
-    this.#arrivalHereMs = Math.max(this.#arrivalHereMs, this.#clock.nowMs() + this.#lagMs());
-    this.#clock.timer(this.#arrivalHereMs - this.#clock.nowMs(), run);
+    this.#toHere.send(run);
   }
 
   async #call<T>(order: () => Promise<T>): Promise<T> {
-    this.#arrivalThereMs = Math.max(this.#arrivalThereMs, this.#clock.nowMs() + this.#lagMs());
     await new Promise<void>((resolve) => {
-      this.#clock.timer(this.#arrivalThereMs - this.#clock.nowMs(), resolve);
+      this.#toThere.send(resolve);
     });
     const outcome = order();
     await Promise.allSettled([outcome]);

@@ -1,0 +1,13 @@
+import { HotMirrorError } from '../../errors.ts';
+import type { InvariantName } from './watcher.ts';
+
+/** A simulated pair broke a promise. */
+export class InvariantError extends HotMirrorError {
+  /** The promise. */
+  readonly invariant: InvariantName;
+
+  constructor(invariant: InvariantName, text: string, seed: number) {
+    super('HM_INVARIANT', `${invariant}: ${text}`, { details: { invariant, seed } });
+    this.invariant = invariant;
+  }
+}

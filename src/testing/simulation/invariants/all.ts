@@ -1,0 +1,35 @@
+import type { InvariantName, WatcherFactory } from '../watcher.ts';
+import { convergence } from './convergence.ts';
+import { differenceKnown } from './difference-known.ts';
+import { noLostWrite } from './no-lost-write.ts';
+import { oneOwner } from './one-owner.ts';
+import { readsLinear } from './reads-linear.ts';
+import { resyncEnds } from './resync-ends.ts';
+import { ruleCited } from './rule-cited.ts';
+import { targetPossible } from './target-possible.ts';
+
+/** The watcher of every invariant. */
+export const allWatchers: Readonly<Record<InvariantName, WatcherFactory>> = {
+  'no-lost-write': noLostWrite,
+  'one-owner': oneOwner,
+  'difference-known': differenceKnown,
+  'target-possible': targetPossible,
+  'resync-ends': resyncEnds,
+  'rule-cited': ruleCited,
+  convergence,
+  'reads-linear': readsLinear,
+};
+
+/** What each invariant promises, in one sentence. */
+export const invariantPromises: Readonly<Record<InvariantName, string>> = {
+  'no-lost-write':
+    'No acknowledged write is lost: no read, and at the end no element, holds anything older, or anything that nobody wrote.',
+  'one-owner':
+    'Never do two nodes both answer: replies come from the owner of the highest epoch that has answered, where the policy promises it.',
+  'difference-known': 'Where the elements differ, a durable dirty bit or activity log entry of one of them says so.',
+  'target-possible': 'A passive element that counts as complete is in a state that its source could have been in.',
+  'resync-ends': 'A resync whose nodes run and whose data link is open ends within 60 deadlines, and one more for each MiB.',
+  'rule-cited': 'Every decision, and every refusal of an order, cites a rule that exists.',
+  convergence: 'When faults have stopped, one node serves, and both elements and pair records are the same.',
+  'reads-linear': 'A read finds the last acknowledged write or one that was under way at the same time, as from one register.',
+};

@@ -1,0 +1,162 @@
+import type { Epoch } from '../../../epoch.ts';
+import type { MirrorState } from '../../../mirror/state.ts';
+import type { SimulationEntry } from '../entry.ts';
+import { nodeNames, otherNode } from '../steps.ts';
+import type { NodeName } from '../steps.ts';
+import type { ApplicationRequest, PairView, Promises } from '../watcher.ts';
+
+/** What a watcher of content does when something may be lost. */
+export interface PermittedLossHandlers {
+  /** Every element that held what no flush covers may have lost its cache: of this mirror only what is durable is promised. */
+  cachesLost(mirror: string): void;
+  /** Nothing that was promised before counts any more. */
+  reset(): void;
+}
+
+/**
+ * What the pair may lose without breaking a promise:
+ *
+ * - what no flush covers, when each element that held it lost power. A cut of one node forgives nothing while the other runs and holds everything;
+ * - whatever an operator risks who forces a takeover, and whatever two owners risk where the policy does not exclude them. From then on nothing is
+ *   judged until the pair is whole again.
+ */
+export class PermittedLoss {
+  readonly #mirrors: readonly string[];
+  readonly #handlers: PermittedLossHandlers;
+  readonly #oneOwner: boolean;
+  /** An operator gave an order that may make two owners. */
+  #operatorSpoke = false;
+  #suspended = false;
+  /** Nodes with an order under way that accepts what may be lost. */
+  readonly #forcing = new Set<NodeName>();
+  /** By mirror: nodes that lost their cache and were not regenerated since. */
+  readonly #powerLost = new Map<string, Set<NodeName>>();
+  /** By epoch number: who served in it first. */
+  readonly #owners = new Map<number, string>();
+  #highestReplied = 0;
+  #lastOrder = 0;
+  #resetAt = -1;
+  #told = false;
+
+  constructor(context: { readonly promises: Promises; readonly mirrors: readonly string[] }, handlers: PermittedLossHandlers) {
+    this.#oneOwner = context.promises.oneOwner;
+    this.#mirrors = context.mirrors;
+    this.#handlers = handlers;
+  }
+
+  /** Nothing is judged now. */
+  get suspended(): boolean {
+    return this.#suspended;
+  }
+
+  /** Since an operator's order to go on alone or to force a takeover the pair was not whole: two owners are that operator's doing. */
+  get operatorSpoke(): boolean {
+    return this.#operatorSpoke;
+  }
+
+  /** Whether a request counts: it was issued after the last reset, and nothing is suspended. */
+  counts(request: ApplicationRequest): boolean {
+    return !this.#suspended && request.issuedAt > this.#resetAt;
+  }
+
+  issued(request: ApplicationRequest): void {
+    this.#lastOrder = request.issuedAt;
+  }
+
+  /** To be told before the answer is judged: it may be the one that shows two owners. */
+  ended(request: ApplicationRequest): void {
+    this.#lastOrder = request.endedAt ?? this.#lastOrder;
+    if (request.errorCode !== null || !request.epoch) return;
+    if (request.epoch.number < this.#highestReplied) this.#fork();
+    this.#highestReplied = Math.max(this.#highestReplied, request.epoch.number);
+    this.#claim(request.epoch);
+  }
+
+  entry({ event, node, evidence }: SimulationEntry): void {
+    this.#told = true;
+    if (node === 'world') return;
+    const order = evidence?.['order'];
+    if (event === 'operator:asked' && (order === 'force-fallback' || order === 'resume')) {
+      this.#operatorSpoke = true;
+      if (order === 'resume') return;
+      this.#forcing.add(node);
+      this.#suspended = true;
+    } else if (event === 'operator:answered' && order === 'force-fallback') {
+      this.#forcing.delete(node);
+    }
+  }
+
+  died(node: NodeName, how: 'process' | 'power', view: PairView): void {
+    this.#forcing.delete(node);
+    for (const mirror of this.#mirrors) {
+      const lost = this.#powerLost.get(mirror) ?? new Set();
+      if ((how === 'power' && !peerHolds(node, mirror, view)) || lost.has(otherNode(node))) this.#handlers.cachesLost(mirror);
+      if (how === 'power') this.#powerLost.set(mirror, lost.add(node));
+    }
+  }
+
+  /** To be asked after every event. */
+  check(view: PairView): void {
+    if (!this.#told) return;
+    this.#told = false;
+    for (const mirror of this.#powerLost.keys()) if (isWhole(mirror, view)) this.#powerLost.delete(mirror);
+    if (this.#mayFork) this.#look(view);
+    if (!this.#suspended && !this.#operatorSpoke) return;
+    if (this.#forcing.size > 0 || !this.#mirrors.every((mirror) => isWhole(mirror, view))) return;
+    this.#operatorSpoke = false;
+    if (!this.#suspended) return;
+    this.#suspended = false;
+    this.#resetAt = this.#lastOrder;
+    this.#handlers.reset();
+  }
+
+  get #mayFork(): boolean {
+    return this.#operatorSpoke || !this.#oneOwner;
+  }
+
+  /** Who serves in which epoch, also before the first reply. */
+  #look(view: PairView): void {
+    for (const node of nodeNames) {
+      const failover = view.nodes[node].failover;
+      if (!failover?.serving || failover.owner !== node) continue;
+      const { epoch: number, owner } = failover;
+      if (!this.#owners.has(number) && number < this.#highestReplied) this.#fork();
+      this.#claim({ number, owner });
+    }
+  }
+
+  #claim({ number, owner }: Epoch): void {
+    const first = this.#owners.get(number);
+    if (first === undefined) this.#owners.set(number, owner);
+    else if (first !== owner) this.#fork();
+  }
+
+  #fork(): void {
+    if (this.#mayFork) this.#suspended = true;
+  }
+}
+
+function stateOf(node: NodeName, mirror: string, view: PairView): MirrorState | null {
+  const { running, mirrors } = view.nodes[node];
+  return running ? (mirrors.get(mirror)?.state ?? null) : null;
+}
+
+/** Whether the other node runs and its element holds, be it in a cache, everything that was acknowledged. */
+function peerHolds(node: NodeName, mirror: string, view: PairView): boolean {
+  const peer = stateOf(otherNode(node), mirror, view);
+  const mine = view.nodes[node].mirrors.get(mirror)?.state;
+  // Of what a node completes alone the other one knows nothing, whatever it says of itself.
+  if (!peer || mine?.serving === 'alone') return false;
+  return peer.serving !== 'no' || (peer.element === 'uptodate' && peer.role === 'target' && mine !== undefined && mine !== null);
+}
+
+/** One node serves this mirror with the other as its target, and both elements hold the same. */
+export function isWhole(mirror: string, view: PairView): boolean {
+  return nodeNames.some((node) => {
+    const source = stateOf(node, mirror, view);
+    const target = stateOf(otherNode(node), mirror, view);
+    if (source?.serving !== 'yes' || target?.serving !== 'no') return false;
+    const equal = source.element === 'uptodate' && source.peerElement === 'uptodate' && target.element === 'uptodate';
+    return equal && target.role === 'target' && source.dirtyBytes === 0 && source.resync === null;
+  });
+}

@@ -1,0 +1,102 @@
+import { noEpoch } from '../../epoch.ts';
+import type { Epoch } from '../../epoch.ts';
+import { MemoryDevice } from '../../device/memory.ts';
+import { pairRecordBytes } from '../../failover/pair-record-store.ts';
+import { elementMetadataBytes } from '../../mirror/create-element.ts';
+import { MirrorLink } from '../../mirror/mirror-link.ts';
+import type { DiskName } from './disk-faults.ts';
+import { SimulatedDisk } from './simulated-disk.ts';
+import type { SimulatedLatencies } from './options.ts';
+import { streamOf } from './streams.ts';
+import type { NodeName } from './steps.ts';
+import type { DiskChange } from './watcher.ts';
+
+const sectorBytes = 512;
+/** Metadata and records carry checksums, so their sectors may tear anywhere. */
+const tornAnywhereBytes = 1;
+
+/** A mirror of the pair, with its size. */
+export interface MirrorSize {
+  readonly name: string;
+  readonly sizeBytes: number;
+}
+
+/** The two disks of one mirror on one node. */
+export interface MirrorDisks {
+  readonly element: SimulatedDisk;
+  readonly metadata: SimulatedDisk;
+}
+
+interface NodeDisksOptions {
+  readonly node: NodeName;
+  readonly seed: number;
+  readonly mirrors: readonly MirrorSize[];
+  readonly latencies: Required<SimulatedLatencies>;
+  readonly synchronousElements: boolean;
+  readonly changed: (change: DiskChange) => void;
+}
+
+/** All disks of one node. They outlive its processes. */
+export class NodeDisks {
+  readonly record: SimulatedDisk;
+  readonly mirrors: ReadonlyMap<string, MirrorDisks>;
+  readonly #options: NodeDisksOptions;
+
+  constructor(options: NodeDisksOptions) {
+    const { elementMs, metadataMs } = options.latencies;
+    this.#options = options;
+    this.record = this.#disk('record', null, pairRecordBytes, metadataMs);
+    this.mirrors = new Map(
+      options.mirrors.map(({ name, sizeBytes }) => [
+        name,
+        {
+          element: this.#disk('element', name, sizeBytes, elementMs),
+          metadata: this.#disk('metadata', name, elementMetadataBytes(sizeBytes), metadataMs),
+        },
+      ]),
+    );
+  }
+
+  /** Every disk. */
+  get all(): readonly SimulatedDisk[] {
+    return [this.record, ...[...this.mirrors.values()].flatMap(({ element, metadata }) => [element, metadata])];
+  }
+
+  /** The disks that a step means: of that mirror, or of the first. */
+  named(disk: DiskName, mirror?: string): SimulatedDisk {
+    if (disk === 'record') return this.record;
+    const name = mirror ?? this.#options.mirrors[0]?.name ?? '';
+    const disks = this.mirrors.get(name);
+    if (!disks) throw new RangeError(`there is no mirror ${name}`);
+    return disks[disk];
+  }
+
+  /** Writes what `init` writes, durably: the element holds the data, or is blank. */
+  async init(mirror: string, kind: 'data' | 'blank', epoch: Epoch, stream: string): Promise<void> {
+    const { metadata, element } = this.mirrors.get(mirror)!;
+    const made = new MemoryDevice({ sizeBytes: metadata.contents.byteLength });
+    const random = streamOf(this.#options.seed, stream);
+    await MirrorLink.create({ kind, sizeBytes: element.contents.byteLength, metadata: made, random, epoch });
+    metadata.replace(made.contents);
+  }
+
+  /** New disks for a mirror, as after `init --force --blank`. */
+  async replace(mirror: string, stream: string): Promise<void> {
+    this.mirrors.get(mirror)!.element.replace();
+    await this.init(mirror, 'blank', noEpoch, stream);
+  }
+
+  #disk(disk: DiskName, mirror: string | null, sizeBytes: number, latencyMs: number): SimulatedDisk {
+    const { node, seed, changed, synchronousElements } = this.#options;
+    const synchronous = disk === 'element' && synchronousElements;
+    return new SimulatedDisk({
+      sizeBytes,
+      blockSizeBytes: sectorBytes,
+      tornUnitBytes: disk === 'element' ? sectorBytes : tornAnywhereBytes,
+      random: streamOf(seed, `disk ${node} ${disk} ${mirror ?? ''}`),
+      latencyMs: synchronous ? 0 : latencyMs,
+      synchronous,
+      changed: (offsetBytes, lengthBytes) => changed({ node, disk, mirror, offsetBytes, lengthBytes }),
+    });
+  }
+}

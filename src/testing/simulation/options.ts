@@ -1,0 +1,86 @@
+import type { FailoverPolicy } from '../../failover/options.ts';
+import type { LinkConditions } from '../../transport/link-conditions.ts';
+import type { NodeName } from './steps.ts';
+
+/** How the nodes of a simulated pair watch each other. */
+export interface SimulationTimes {
+  /** Between two tokens, in ms. Default 1,000. */
+  readonly intervalMs: number;
+  /** Silence that counts, in ms; at least 2 intervals. Default 5,000. */
+  readonly deadlineMs: number;
+  /** How long evidence of ownership holds, in ms; below the deadline. Default three quarters of it. */
+  readonly leaseMs: number;
+  /** No verdict before it, in ms; at least 2 deadlines. Default that. */
+  readonly initialGraceMs: number;
+}
+
+/** One mirror of a simulated pair. */
+export interface SimulatedMirrorOptions {
+  readonly name: string;
+  /** Default 1 MiB. */
+  readonly sizeBytes?: number;
+}
+
+/** An application that writes, reads and flushes wherever it is let, and checks what it reads. */
+export interface WorkloadOptions {
+  /** Blocks of each mirror that it uses, spread over its size. Default 8. */
+  readonly blocks?: number;
+  /** Size of each, in bytes; 512 or a multiple. Default 4,096. */
+  readonly blockBytes?: number;
+  /** Requests under way at once, at most, on each node. Default 4. */
+  readonly depth?: number;
+  /** Longest pause before the next requests, in ms of virtual time. Default 30. */
+  readonly pauseMs?: number;
+  /** Of a hundred requests. The rest are flushes. Default 50 writes, 40 reads. */
+  readonly writesPercent?: number;
+  readonly readsPercent?: number;
+  /** Of a hundred writes, those with FUA. Default 100 where the pair may lose power, else 20. */
+  readonly fuaPercent?: number;
+}
+
+/** Longest time of one request of a disk, in ms; the time is drawn evenly from 0. 0: it completes before its call returns. */
+export interface SimulatedLatencies {
+  readonly elementMs?: number;
+  readonly metadataMs?: number;
+}
+
+/** What a simulated pair is made of. All of it plain data, so that a run can be told by its options alone. */
+export interface PairSimulationOptions {
+  /** Everything that chance decides follows from it. Default 1. */
+  readonly seed?: number;
+  /** One or more. Default one called `m0`. */
+  readonly mirrors?: readonly SimulatedMirrorOptions[];
+  /** Names of the monitor links. Default `mon1` and `mon2`. */
+  readonly monitorLinks?: readonly string[];
+  /** Default false. */
+  readonly arbiter?: boolean;
+  /** As for a real pair; deadlines of steps and requests default to values that fit virtual time. */
+  readonly policy?: FailoverPolicy;
+  readonly times?: Partial<SimulationTimes>;
+  /** Null: only what the test asks for is written. Default null. */
+  readonly workload?: WorkloadOptions | null;
+  /** What every link is like at the beginning. Default 1 ms one way. */
+  readonly links?: LinkConditions;
+  /** Default 0: requests complete at once. */
+  readonly latencies?: SimulatedLatencies;
+  /** The disks of elements say that they complete every request at once, as files and raw devices do, and keep to it: latency and stalls spare them. Default false. */
+  readonly synchronousElements?: boolean;
+  /** Machines may lose power: acknowledged writes count as safe once FUA or a flush made them durable. Default false. */
+  readonly powerCuts?: boolean;
+  /**
+   * The schedule cuts every link at once. With `whenAlone: 'continue'`, no arbiter and no fence this can make two owners, and the simulation then
+   * does not hold that against the pair. Default true.
+   */
+  readonly partitions?: boolean;
+  /** How far the monotonic clock of each node runs off, in parts per million; within ±{@link maxDriftPpm}. Default 0. */
+  readonly driftPpm?: Readonly<Partial<Record<NodeName, number>>>;
+  /** Orders to mirrors travel this long at most, as between threads, in ms. Default 3. */
+  readonly threadLagMs?: number;
+  /** Regions of the activity log. Default 64. */
+  readonly activeRegions?: number;
+  /** `events`: what the classes tell and what is done to them; `all`: tokens and requests of the application too. Default `events`. */
+  readonly detail?: 'events' | 'all';
+}
+
+/** Clocks worse than this break the lease (rule timing.lease) at the default times. Common crystals stay within 100 ppm. */
+export const maxDriftPpm = 500;

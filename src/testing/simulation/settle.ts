@@ -1,0 +1,121 @@
+import type { NodeName } from './steps.ts';
+import { nodeNames, otherNode } from './steps.ts';
+import type { World } from './world.ts';
+
+const roundMs = 200;
+/** Converging may take several role changes and a resync, each a few deadlines. */
+const deadlinesToConverge = 60;
+const leastToConvergeMs = 60_000;
+const idleDeadlines = 1.5;
+const deadlinesForTakeover = 10;
+const deadlinesForCopy = 20;
+
+/**
+ * Faults stop, operators replace broken disks and start what is down: the pair must become whole by itself, and then every watcher has its last word.
+ * Throws `InvariantError`.
+ */
+export async function settle(world: World, explain: () => readonly string[]): Promise<void> {
+  const { clock, application, workload } = world;
+  endFaults(world);
+  const repair = new Repair(world);
+  const limitMs = clock.nowMs() + leastToConvergeMs + deadlinesToConverge * world.options.times.deadlineMs;
+  const before = application.acknowledged;
+  const whole = (): boolean => world.converged && (workload === null || application.acknowledged > before);
+  while (!whole()) {
+    if (clock.nowMs() > limitMs) world.broken('convergence', `the pair does not become whole: ${explain().join('; ')}`);
+    await repair.round();
+    await clock.runFor(roundMs);
+  }
+  if (workload) workload.on = false;
+  await clock.runFor(idleDeadlines * world.options.times.deadlineMs);
+  if (!world.converged) world.broken('convergence', `the pair did not stay whole: ${explain().join('; ')}`);
+  world.conclude();
+  if (workload) workload.on = true;
+}
+
+function endFaults({ nodes, network, blind, arbiter, options, log }: World): void {
+  log.note({ node: 'world', event: 'faults:ended', class: 0, text: 'faults stop' });
+  network.setConditions('all', options.links);
+  network.heal('all');
+  blind.clear();
+  arbiter.reachable = true;
+  for (const node of nodeNames) {
+    nodes[node].process?.gate.spare();
+    for (const disk of nodes[node].disks.all) disk.mend();
+  }
+}
+
+/** What an operator does who finds the pair broken: starts nodes, replaces disks that failed, lets the other node take over first. */
+class Repair {
+  readonly #world: World;
+  /** Since when the disks of a node wait to be replaced. */
+  readonly #failedSinceMs = new Map<NodeName, number>();
+  /** Since when a node is known to have disks that failed. */
+  readonly #noticedMs = new Map<NodeName, number>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  async round(): Promise<void> {
+    for (const node of nodeNames) {
+      this.#world.resume(node);
+      this.#notice(node);
+      this.#restartFailedService(node);
+      if (this.#failedSinceMs.has(node)) await this.#replace(node);
+      else this.#world.boot(node);
+    }
+  }
+
+  #notice(node: NodeName): void {
+    const { process, startError, disks } = this.#world.nodes[node];
+    const failed = process?.opened && [...process.mirrors.values()].some((mirror) => mirror.state().element === 'failed');
+    const unreadable = startError !== null && disks.all.some(({ ailments }) => ailments.length > 0);
+    if (this.#failedSinceMs.has(node) || !(failed || unreadable) || this.#holdsMore(node)) return;
+    this.#world.kill(node, 'process');
+    this.#failedSinceMs.set(node, this.#world.clock.nowMs());
+  }
+
+  /**
+   * Whether the other node lacks, or is not known to hold, what a sound element of this node has: nobody takes the disks of a node away before that is
+   * copied. Who waits too long goes on.
+   */
+  #holdsMore(node: NodeName): boolean {
+    const { clock, nodes, options } = this.#world;
+    const own = nodes[node].process;
+    const sinceMs = this.#noticedMs.get(node) ?? clock.nowMs();
+    this.#noticedMs.set(node, sinceMs);
+    if (!own?.opened || clock.nowMs() - sinceMs > deadlinesForCopy * options.times.deadlineMs) return false;
+    const peer = nodes[otherNode(node)].process;
+    return [...own.mirrors.values()].some((mirror) => {
+      const there = peer?.opened ? peer.mirrors.get(mirror.name)!.state().element : 'absent';
+      return ['uptodate', 'consistent'].includes(mirror.state().element) && there !== 'uptodate';
+    });
+  }
+
+  /** A step of the platform failed for good: what its message said is mended, and the node goes on with its journal. */
+  #restartFailedService(node: NodeName): void {
+    const { process } = this.#world.nodes[node];
+    if (process?.ready && process.orchestrator.status().service === 'failed') this.#world.kill(node, 'process');
+  }
+
+  /** Starts the node with blank disks, once the other one serves or owns the service; where it cannot take over by itself, it is told to. */
+  async #replace(node: NodeName): Promise<void> {
+    const { clock, nodes, options } = this.#world;
+    const peer = nodes[otherNode(node)].process;
+    if (!peer?.ready) return;
+    const { serving, owner } = peer.orchestrator.status();
+    const waitedMs = clock.nowMs() - (this.#failedSinceMs.get(node) ?? 0);
+    if (serving || owner === otherNode(node)) {
+      this.#failedSinceMs.delete(node);
+      this.#noticedMs.delete(node);
+      await this.#world.replaceDisks(node);
+    } else if (waitedMs > deadlinesForTakeover * options.times.deadlineMs) {
+      // Whichever home it has: the node that is up is to serve.
+      const { home } = peer.orchestrator.status();
+      const order = { force: true, reason: 'an operator takes over from a node whose disks failed' };
+      const taken = home === 'standby' ? peer.orchestrator.fallback(order) : peer.orchestrator.recover(order);
+      taken.catch(() => undefined);
+    }
+  }
+}

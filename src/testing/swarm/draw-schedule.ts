@@ -1,0 +1,53 @@
+import { SeededRandom } from '../seeded-random.ts';
+import type { SimulationSchedule } from '../simulation/schedule.ts';
+import type { SimulationStep } from '../simulation/steps.ts';
+import { chance, oneOf, within } from './chance.ts';
+import { drawConfiguration } from './configuration.ts';
+import type { SwarmConfiguration } from './configuration.ts';
+import { faultKinds } from './fault-kinds.ts';
+import type { FaultKind } from './fault-kinds.ts';
+
+const fewestFaults = 6;
+const mostFaults = 20;
+const repairPercent = 40;
+const longRunPercent = 1;
+const longRunDeadlines = 10;
+/** Scales of the time between two faults, in deadlines: a few frames, a few tokens, about a deadline, several. */
+const runScales: readonly number[] = [0.02, 0.02, 0.2, 0.4, 1.2, 1.5, 3];
+
+/**
+ * Draws a whole schedule from one number, in the style of a swarm: the seed first draws the pair, then switches each kind of fault on or off, then draws
+ * the steps from what is on, without a look at the world. The same seed gives the same schedule within one version of hotmirror.
+ */
+export function drawSchedule(seed: number): SimulationSchedule {
+  const random = new SeededRandom(seed);
+  const configuration = drawConfiguration(random);
+  const kinds = drawKinds(random, configuration);
+  const steps: SimulationStep[] = [{ do: 'run', forMs: runMs(random, configuration) }];
+  for (let left = within(random, fewestFaults, mostFaults); left > 0; left -= 1) {
+    steps.push(drawStep(random, configuration, kinds), { do: 'run', forMs: runMs(random, configuration) });
+  }
+  return { version: 1, options: configuration.options, steps };
+}
+
+/** Which kinds of fault this schedule has; one at least. */
+function drawKinds(random: SeededRandom, configuration: SwarmConfiguration): readonly FaultKind[] {
+  const allowed = faultKinds.filter(({ mustSurvive }) => mustSurvive?.(configuration) ?? true);
+  const on = allowed.filter(({ percent }) => chance(random, percent));
+  return on.length === 0 ? [oneOf(random, allowed)] : on;
+}
+
+function drawStep(random: SeededRandom, configuration: SwarmConfiguration, kinds: readonly FaultKind[]): SimulationStep {
+  const kind = weighted(random, kinds);
+  return kind.repair && chance(random, repairPercent) ? kind.repair(random, configuration) : kind.draw(random, configuration);
+}
+
+function weighted(random: SeededRandom, kinds: readonly FaultKind[]): FaultKind {
+  let left = random.below(kinds.reduce((sum, { weight }) => sum + weight, 0));
+  return kinds.find(({ weight }) => (left -= weight) < 0)!;
+}
+
+function runMs(random: SeededRandom, { deadlineMs }: SwarmConfiguration): number {
+  if (chance(random, longRunPercent)) return longRunDeadlines * deadlineMs;
+  return 1 + random.below(oneOf(random, runScales) * deadlineMs);
+}
