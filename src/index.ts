@@ -47,6 +47,7 @@ export type { MirrorLimits, MirrorLinkOptions, MirrorProtocol } from './mirror/o
 export type { GoAloneOrder, PromoteOrder } from './mirror/orders.ts';
 export { mirrorEventNames } from './mirror/mirror-events.ts';
 export type { MirrorEvent, MirrorEventName, MirrorEvents } from './mirror/mirror-events.ts';
+export type { MirrorSnapshot } from './mirror/describe.ts';
 export type { DataLinkState, MirrorRole, MirrorState, ServingState } from './mirror/state.ts';
 export type { ElementMetadata } from './mirror/metadata.ts';
 export { decideSync } from './mirror/lineage.ts';

@@ -12,6 +12,7 @@ import { initCommand } from './commands/init.ts';
 import { adoptCommand, fallbackCommand, recoverCommand, resumeCommand, switchoverCommand } from './commands/moves.ts';
 import { planCommand } from './commands/plan.ts';
 import { runCommand } from './commands/run.ts';
+import { simulateCommand } from './commands/simulate.ts';
 import { statusCommand } from './commands/status.ts';
 import { describeError, exitCodeOf } from './refusal.ts';
 import { formatTable } from './table.ts';
@@ -30,10 +31,11 @@ const commands: readonly Command[] = [
   adoptCommand,
   planCommand,
   demoCommand,
+  simulateCommand,
 ];
 
 /** Named in the contract, and not built yet. */
-const laterCommands: readonly string[] = ['regenerate', 'verify', 'element', 'resolve', 'drill', 'menu', 'simulate'];
+const laterCommands: readonly string[] = ['regenerate', 'verify', 'element', 'resolve', 'drill', 'menu'];
 
 const commonOptions: OptionsConfig = {
   config: { type: 'string' },

@@ -4,6 +4,8 @@ import type { Arbiter } from '../arbiter/arbiter.ts';
 import { OperatorArbiter } from '../arbiter/operator.ts';
 import type { BlockDevice } from '../device/block-device.ts';
 import { openStateFile } from '../device/state-file.ts';
+import { noEpoch } from '../epoch.ts';
+import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
 import { FailoverOrchestrator } from '../failover/orchestrator.ts';
 import { DurablePairRecordStore, pairRecordBytes } from '../failover/pair-record-store.ts';
@@ -185,9 +187,11 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
   const record = await parts.add<BlockDevice>(openStateFile(recordFile(settings?.stateDir ?? ''), pairRecordBytes), (device) =>
     device.close(),
   );
+  const records = new DurablePairRecordStore(record);
+  const { epoch } = (await records.load()) ?? { epoch: noEpoch };
   const mirrors = new Map<string, MirrorProxy>();
   for (const { name } of config.mirrors) {
-    mirrors.set(name, await parts.add(openMirror({ config, node, key, mirror: name }, events), (mirror) => mirror.close()));
+    mirrors.set(name, await parts.add(openMirror({ config, node, key, mirror: name }, epoch, events), (mirror) => mirror.close()));
   }
   const monitor: HeartbeatMonitor = new HeartbeatMonitor({
     node,
@@ -203,7 +207,7 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
     answer: (body) => orchestrator.answer(body),
   });
   for (const [name, mirror] of mirrors) mirror.onHeard((atMs) => monitor.heard(`data:${name}`, { atMs }));
-  const orchestrator = makeOrchestrator(config, node, { mirrors, monitor, record, clock, random, events });
+  const orchestrator = makeOrchestrator(config, node, { mirrors, monitor, records, clock, random, events });
   events.monitor(monitor);
   events.orchestrator(orchestrator);
   await parts.add(orchestrator.start(), () => Promise.resolve());
@@ -215,11 +219,11 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
   return assembledNode;
 }
 
-async function openMirror(source: MirrorSource, events: NodeEvents): Promise<MirrorProxy> {
+async function openMirror(source: MirrorSource, epoch: Epoch, events: NodeEvents): Promise<MirrorProxy> {
   const { config, node, key, mirror: name } = source;
   const workerData: MirrorSource = { config, node, key, mirror: name };
   const worker = new Worker(new URL('./mirror-worker.js', import.meta.url), { workerData });
-  const mirror = await MirrorProxy.open(name, workerThread(worker), events.mirror(name));
+  const mirror = await MirrorProxy.open(name, workerThread(worker), events.mirror(name), epoch);
   mirror.onDeath((error) => {
     events.append('thread:died', { class: 3, text: error.message }, name);
   });
@@ -232,11 +236,11 @@ function makeOrchestrator(
   made: Pick<ProgramOptions, 'clock' | 'random'> & {
     readonly mirrors: ReadonlyMap<string, MirrorProxy>;
     readonly monitor: HeartbeatMonitor;
-    readonly record: BlockDevice;
+    readonly records: DurablePairRecordStore;
     readonly events: NodeEvents;
   },
 ): FailoverOrchestrator {
-  const { mirrors, monitor, record, clock, random, events } = made;
+  const { mirrors, monitor, records, clock, random, events } = made;
   const { control, whenAlone, bootAlone, stepDeadlineMs, stepRetries } = config.failover;
   return new FailoverOrchestrator({
     node,
@@ -246,7 +250,7 @@ function makeOrchestrator(
     monitor,
     platform: platformOf(config, clock, events),
     arbiter: arbiterOf(config),
-    records: new DurablePairRecordStore(record),
+    records,
     clock,
     random,
     policy: { control, whenAlone, bootAlone, stepDeadlineMs, stepRetries },

@@ -1,12 +1,13 @@
 import type { BlockDevice } from '../device/block-device.ts';
 import { devicePromises } from '../device/promises.ts';
+import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { MirrorPort } from '../failover/ports.ts';
 import type { MirrorCall, MirrorCalls, MirrorMessage, MirrorMethod, MirrorThreadPort } from './mirror-messages.ts';
 
 /** A mirror as its thread holds it; `MirrorLink` fits as it is. */
 export interface HostedMirror extends MirrorPort, BlockDevice {
-  open(): Promise<void>;
+  open(options: { readonly epoch: Epoch }): Promise<void>;
 }
 
 type Handlers = {
@@ -29,16 +30,16 @@ export function serveMirror(port: MirrorThreadPort, assemble: () => Promise<Host
       if (mirror) port.postMessage({ kind: 'view', view: mirror.state() });
     });
   };
-  const open = async (): Promise<null> => {
+  const open = async (options: MirrorCalls['open']['params']): Promise<null> => {
     const assembled = await assemble();
-    await assembled.open();
+    await assembled.open(options);
     mirror = assembled;
     handlers = mirrorHandlers(assembled);
     assembled.onChange(report);
     return null;
   };
   const carryOut = (method: MirrorMethod, params: unknown): Promise<unknown> => {
-    if (method === 'open') return open();
+    if (method === 'open') return open(params as MirrorCalls['open']['params']);
     if (!handlers) throw new HotMirrorError('HM_CLOSED', 'the mirror is not open');
     return (handlers[method] as (given: unknown) => Promise<unknown>)(params);
   };

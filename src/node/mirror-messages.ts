@@ -5,7 +5,7 @@ import type { Rule } from '../rules.ts';
 
 /** What a mirror in another thread can be asked, by method: what goes there and what comes back. */
 export interface MirrorCalls {
-  readonly open: { readonly params: null; readonly result: null };
+  readonly open: { readonly params: { readonly epoch: Epoch }; readonly result: null };
   readonly promote: {
     readonly params: { readonly epoch: Epoch; readonly alone: boolean; readonly force?: boolean };
     readonly result: null;

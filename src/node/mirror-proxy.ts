@@ -1,3 +1,5 @@
+import { noEpoch } from '../epoch.ts';
+import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { MirrorPort, MirrorView, OutdateOrder } from '../failover/ports.ts';
 import type { MirrorCalls, MirrorThreadEvent, MirrorMessage, MirrorMethod, MirrorThread } from './mirror-messages.ts';
@@ -37,13 +39,18 @@ export class MirrorProxy implements MirrorPort {
   }
 
   /**
-   * Opens the mirror in its thread; `onEvent` hears also what the mirror tells while it opens. Rejects as the mirror's `open` does; then the thread has ended.
+   * Opens the mirror in its thread; `onEvent` hears also what the mirror tells while it opens, `epoch` is that of the pair record. Rejects as the mirror's `open` does; then the thread has ended.
    */
-  static async open(name: string, thread: MirrorThread, onEvent?: (event: MirrorThreadEvent) => void): Promise<MirrorProxy> {
+  static async open(
+    name: string,
+    thread: MirrorThread,
+    onEvent?: (event: MirrorThreadEvent) => void,
+    epoch: Epoch = noEpoch,
+  ): Promise<MirrorProxy> {
     const proxy = new MirrorProxy(name, thread);
     if (onEvent) proxy.onEvent(onEvent);
     try {
-      await proxy.#call('open', null);
+      await proxy.#call('open', { epoch });
       proxy.state();
       return proxy;
     } catch (error) {

@@ -1,60 +1,21 @@
 import type { EventBase } from '../events.ts';
+import { failoverEventNames } from '../failover/failover-events.ts';
 import type { FailoverEvents } from '../failover/failover-events.ts';
 import type { FailoverOrchestrator } from '../failover/orchestrator.ts';
+import { heartbeatEventNames } from '../heartbeat/events.ts';
 import type { HeartbeatEvents } from '../heartbeat/events.ts';
 import type { HeartbeatMonitor } from '../heartbeat/heartbeat-monitor.ts';
 import type { MirrorEventName } from '../mirror/mirror-events.ts';
 import type { EventLog } from './event-log.ts';
 import type { MirrorThreadEvent } from './mirror-messages.ts';
 
-/** Which events of a mirror are worth a line in the log: not what `status` shows better. */
-const mirrorEvents: Readonly<Record<MirrorEventName, boolean>> = {
-  'state:changed': false,
-  'link:connected': true,
-  'link:lost': true,
-  'link:refused': true,
-  'lineage:decided': true,
-  'lineage:minted': true,
-  'resync:started': true,
-  'resync:progressed': false,
-  'resync:finished': true,
-  'writes:parked': true,
-  'writes:resumed': true,
-  'element:failed': true,
-  'epoch:refused': true,
-  'peer:left': true,
-  'metadata:repaired': true,
-};
-
-const heartbeatEvents: Readonly<Record<keyof HeartbeatEvents, boolean>> = {
-  'link:changed': true,
-  'peer:changed': true,
-  'peer:answered': false,
-  'monitor:overslept': true,
-  'frame:rejected': true,
-};
-
-const failoverEvents: Readonly<Record<keyof FailoverEvents, boolean>> = {
-  'record:written': true,
-  'record:failed': true,
-  'service:started': true,
-  'service:stopped': true,
-  'takeover:decided': true,
-  'takeover:blocked': true,
-  'takeover:aborted': true,
-  'mode:changed': true,
-  'step:started': true,
-  'step:finished': true,
-  'step:failed': true,
-  'alone:decided': true,
-  'handover:finished': true,
-  'recover:progressed': false,
-  'control:changed': true,
-  'epoch:raised': true,
-  'boot:decided': true,
-  'split:detected': true,
-  'order:failed': true,
-};
+/** What `status` shows better than a line in the log. */
+const unlogged: ReadonlySet<string> = new Set<MirrorEventName | keyof HeartbeatEvents | keyof FailoverEvents>([
+  'state:changed',
+  'resync:progressed',
+  'peer:answered',
+  'recover:progressed',
+]);
 
 /** Puts into the log what the parts of a node tell. */
 export class NodeEvents {
@@ -67,18 +28,18 @@ export class NodeEvents {
   /** Gives the listener that logs a mirror's events. */
   mirror(mirror: string): (event: MirrorThreadEvent) => void {
     return ({ name, payload }) => {
-      if (mirrorEvents[name as MirrorEventName]) this.append(name, payload as EventBase, mirror);
+      if (!unlogged.has(name)) this.append(name, payload as EventBase, mirror);
     };
   }
 
   /** Logs a monitor's events. */
   monitor({ events }: HeartbeatMonitor): void {
-    for (const name of logged(heartbeatEvents)) events.on(name, (event: EventBase) => this.append(name, event));
+    for (const name of logged(heartbeatEventNames)) events.on(name, (event: EventBase) => this.append(name, event));
   }
 
   /** Logs an orchestrator's events. */
   orchestrator({ events }: FailoverOrchestrator): void {
-    for (const name of logged(failoverEvents)) {
+    for (const name of logged(failoverEventNames)) {
       events.on(name, (event: EventBase & { readonly mirror?: string }) => this.append(name, event, event.mirror));
     }
   }
@@ -107,6 +68,6 @@ function evidenceOf(payload: Omit<EventBase, 'atMs'>): EventBase['evidence'] {
   return typed === undefined ? evidence : { code: typed, ...evidence };
 }
 
-function logged<Name extends string>(table: Readonly<Record<Name, boolean>>): readonly Name[] {
-  return (Object.keys(table) as Name[]).filter((name) => table[name]);
+function logged<Name extends string>(names: readonly Name[]): readonly Name[] {
+  return names.filter((name) => !unlogged.has(name));
 }

@@ -1,6 +1,8 @@
 import type { Clock } from '../clock/clock.ts';
 import type { Random } from '../clock/random.ts';
+import type { SwarmFailure } from '../testing/swarm/failure-report.ts';
 import type { LoadedConfig } from './config.ts';
+import type { LoggedEvent } from './control-protocol.ts';
 
 /** What a program on a node is given. */
 export interface ProgramOptions {
@@ -57,7 +59,58 @@ export interface DemoVerdict {
   readonly text: string;
 }
 
-/** The programs behind the commands that do not ask a running node. */
+/** What {@link NodePrograms.simulate} is given. */
+export interface SimulateOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly signal: AbortSignal;
+  /** Gets what happens, line by line; the first seed comes first. */
+  readonly tell: (text: string) => void;
+  /** The first seed; null: a fresh one. */
+  readonly seed: number | null;
+  /** How many seeds in a row, at most; null: as many as the time allows, or one where there is no time either. */
+  readonly seeds: number | null;
+  /** No seed is begun later than this after the start, in ms; null: the count alone bounds it. */
+  readonly forMs: number | null;
+  /** A file with the one schedule to run in place of seeds; null: none. */
+  readonly schedule: string | null;
+  /** Where to write the timeline of the one run; null: nowhere. */
+  readonly report: string | null;
+}
+
+/** What {@link NodePrograms.simulate} found. */
+export interface SimulateVerdict {
+  /** No promise broke, and nothing was stopped before its end. */
+  readonly passed: boolean;
+  /** Null where a schedule was run. */
+  readonly firstSeed: number | null;
+  /** Runs in which every promise held. */
+  readonly held: number;
+  /** In the order of their seeds. */
+  readonly failures: readonly SwarmFailure[];
+  readonly virtualMs: number;
+  /** Requests of the simulated applications that succeeded. */
+  readonly acknowledged: number;
+  /** All of it in a line. */
+  readonly text: string;
+}
+
+/** What {@link NodePrograms.timeline} is given. */
+export interface TimelineReportOptions {
+  /** Where the page is written; what is there is replaced. */
+  readonly file: string;
+  readonly title: string;
+  readonly note: string;
+}
+
+/** What {@link NodePrograms.timeline} wrote. */
+export interface TimelineReport {
+  /** The whole path. */
+  readonly file: string;
+  readonly entries: number;
+}
+
+/** The programs behind the commands that do more than ask a running node. */
 export interface NodePrograms {
   /** Runs a node until the signal aborts; then stops in order. */
   run(options: RunOptions): Promise<void>;
@@ -65,4 +118,8 @@ export interface NodePrograms {
   init(options: InitOptions): Promise<InitReport>;
   /** Shows a pair on this machine through a failure and back. */
   demo(options: DemoOptions): Promise<DemoVerdict>;
+  /** Runs simulated pairs through drawn or given schedules. Rejects with `HM_USAGE` for a schedule that is none. */
+  simulate(options: SimulateOptions): Promise<SimulateVerdict>;
+  /** Writes a page that shows these events on a time axis. Rejects with `HM_USAGE` where the file cannot be written. */
+  timeline(events: readonly LoggedEvent[], options: TimelineReportOptions): Promise<TimelineReport>;
 }

@@ -1,4 +1,4 @@
-import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { expect } from 'chai';
@@ -8,7 +8,9 @@ import { main } from '../../src/cli/command-line.ts';
 import { HotMirrorError } from '../../src/errors.ts';
 import type { ControlHandlers, LoggedEvent, PlanView } from '../../src/node/control-protocol.ts';
 import { openControlSocket } from '../../src/node/control-socket.ts';
+import { nodePrograms } from '../../src/node/node-programs.ts';
 import type { NodePrograms } from '../../src/node/programs.ts';
+import { rules } from '../../src/rules.ts';
 import { SeededRandom } from '../../src/testing/seeded-random.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { exampleStatus, refusingHandlers } from '../node/fake-node.ts';
@@ -26,6 +28,8 @@ const noPrograms: NodePrograms = {
   run: () => Promise.reject(new Error('not expected')),
   init: () => Promise.reject(new Error('not expected')),
   demo: () => Promise.reject(new Error('not expected')),
+  simulate: () => Promise.reject(new Error('not expected')),
+  timeline: () => Promise.reject(new Error('not expected')),
 };
 
 async function run(line: readonly string[], world: Partial<CliIo> = {}): Promise<Ran> {
@@ -99,6 +103,7 @@ describe('command line', () => {
       'adopt',
       'plan',
       'demo',
+      'simulate',
     ])
       expect(out).to.contain(`\n  ${name}`);
     expect((await run(['fallback', '--help'])).out).to.contain('hotmirror fallback [--force]');
@@ -333,6 +338,56 @@ describe('command line', () => {
         },
       );
     });
+  });
+
+  describe('events --report', () => {
+    const event: LoggedEvent = {
+      schema: 1,
+      seq: 1,
+      time: '2026-01-02T03:04:05.678Z',
+      node: 'north',
+      event: 'takeover:decided',
+      class: 0,
+      rule: 'takeover.commit',
+      text: 'north is about to take over with 2/north: the peer is down',
+    };
+
+    it('writes a page for its owner only and says where, and prints no event', () =>
+      withNode(
+        {
+          events: async ({ follow }, { progress }) => {
+            expect(follow).to.equal(false);
+            await progress(event);
+            return null;
+          },
+        },
+        async (on, config) => {
+          const file = path.join(path.dirname(config), 'north.html');
+          for (const time of ['first', 'again']) {
+            expect(await on('events', '--report', file), time).to.deep.equal({ code: 0, out: `1 event is shown in ${file}\n`, err: '' });
+          }
+          expect(JSON.parse((await on('events', '--report', file, '--json')).out)).to.deep.equal({ file, entries: 1 });
+          expect((await stat(file)).mode & 0o777).to.equal(0o600);
+          const page = await readFile(file, 'utf8');
+          for (const text of [event.text, rules['takeover.commit'], 'What north did']) expect(page).to.include(text);
+          expect((await readdir(path.dirname(file))).filter((name) => name.includes('.html'))).to.deep.equal(['north.html']);
+        },
+        { world: { programs: nodePrograms } },
+      ));
+
+    it('refuses to follow, and a file that cannot be written', () =>
+      withNode(
+        { events: async () => null },
+        async (on, config) => {
+          const following = await on('events', '--follow', '--report', 'x.html');
+          expect([following.code, following.out]).to.deep.equal([2, '']);
+          expect(following.err).to.include('without --follow');
+          const absent = await on('events', '--report', path.join(path.dirname(config), 'absent', 'x.html'));
+          expect([absent.code, absent.out]).to.deep.equal([2, '']);
+          expect(absent.err).to.include('cannot be written');
+        },
+        { world: { programs: nodePrograms } },
+      ));
   });
 
   describe('wishes', () => {

@@ -11,7 +11,7 @@ import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { withFolder } from './temporary-folder.ts';
 
 const openLog = (stateDir: string, options: Partial<EventLogOptions> = {}): Promise<EventLog> =>
-  EventLog.open({ stateDir, node: 'north', clock: new VirtualClock(0, Date.UTC(2026, 0, 2, 3, 4, 5, 678)), ...options });
+  EventLog.open({ stateDir, node: 'north', clock: new VirtualClock({ wallStartMs: Date.UTC(2026, 0, 2, 3, 4, 5, 678) }), ...options });
 
 const entry = (text: string): LogEntry => ({ event: 'link:changed', class: 0, text });
 

@@ -87,6 +87,8 @@ async function story(pair: DemoPair, { clock, random, account }: Teller): Promis
   await phase('alpha started again and regenerated from beta, while writes go on', async () => {
     await pair.start('alpha');
     await pair.until('alpha', 'the regeneration', ({ mirrors }) => mirrors[0]?.element === 'uptodate', patienceMs);
+    // The data link may be back before the monitor links are, and a recovery needs both (rule `recover.ready`).
+    await pair.until('beta', 'alpha heard again', ({ monitor }) => monitor.state === 'normal', patienceMs);
   });
   await phase('recovery: alpha serves again', async () => {
     await pair.recover();

@@ -1,0 +1,93 @@
+import { expect } from 'chai';
+
+import type { CliIo } from '../../src/cli/command.ts';
+import { main } from '../../src/cli/command-line.ts';
+import type { NodePrograms, SimulateOptions, SimulateVerdict } from '../../src/node/programs.ts';
+import { SeededRandom } from '../../src/testing/seeded-random.ts';
+import { VirtualClock } from '../../src/testing/virtual-clock.ts';
+
+const verdict: SimulateVerdict = {
+  passed: true,
+  firstSeed: 7,
+  held: 1,
+  failures: [],
+  virtualMs: 1_000,
+  acknowledged: 5,
+  text: 'every promise held',
+};
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+  readonly asked: Omit<SimulateOptions, 'clock' | 'random' | 'signal' | 'tell'> | null;
+}
+
+async function simulate(line: readonly string[], result: SimulateVerdict = verdict): Promise<Ran> {
+  let [out, err] = ['', ''];
+  let asked: Ran['asked'] = null;
+  const programs = {
+    simulate({ tell, seed, seeds, forMs, schedule, report }: SimulateOptions) {
+      asked = { seed, seeds, forMs, schedule, report };
+      tell('seed 7');
+      return Promise.resolve(result);
+    },
+  } as unknown as NodePrograms;
+  const io: CliIo = {
+    out: (text) => void (out += text),
+    err: (text) => void (err += text),
+    screen: false,
+    hostName: 'somewhere',
+    version: '1.2.3',
+    clock: new VirtualClock(),
+    random: new SeededRandom(1),
+    signal: new AbortController().signal,
+    programs,
+  };
+  const code = await main(['simulate', ...line], io);
+  return { code, out, err, asked };
+}
+
+describe('hotmirror simulate', () => {
+  it('runs a hundred fresh seeds where nothing else is said', async () => {
+    const { code, out, err, asked } = await simulate([]);
+    expect([code, out, err]).to.deep.equal([0, 'seed 7\nevery promise held\n', '']);
+    expect(asked).to.deep.equal({ seed: null, seeds: 100, forMs: null, schedule: null, report: null });
+  });
+
+  it('reads how many, for how long, and which', async () => {
+    expect((await simulate(['--seed', '7'])).asked).to.include({ seed: 7, seeds: null, forMs: null });
+    expect((await simulate(['--seed', '7', '--seeds', '20'])).asked).to.include({ seed: 7, seeds: 20 });
+    expect((await simulate(['--for', '180'])).asked).to.include({ seed: null, seeds: null, forMs: 180_000 });
+    expect((await simulate(['--schedule', 'a.json', '--report', 'b.html'])).asked).to.include({ schedule: 'a.json', report: 'b.html' });
+  });
+
+  it('fails where a promise broke', async () => {
+    expect(await simulate(['--seed', '7'], { ...verdict, passed: false, text: 'no-lost-write broke' })).to.include({
+      code: 1,
+      out: 'seed 7\nno-lost-write broke\n',
+    });
+  });
+
+  it('prints the verdict alone with --json', async () => {
+    const { out, err } = await simulate(['--seed', '7', '--json']);
+    expect(JSON.parse(out)).to.deep.equal(verdict);
+    expect(err).to.equal('seed 7\n');
+  });
+
+  for (const line of [
+    ['--seed', 'x'],
+    ['--seed', '-1'],
+    ['--seed', '4294967296'],
+    ['--seeds', '1.5'],
+    ['--for', ''],
+    ['--schedule', 'a.json', '--seed', '1'],
+    ['--schedule', 'a.json', '--for', '1'],
+  ]) {
+    it(`refuses: hotmirror simulate ${line.join(' ')}`, async () => {
+      const { code, asked, err } = await simulate(line);
+      expect([code, asked]).to.deep.equal([2, null]);
+      expect(err).to.contain('code: HM_USAGE');
+    });
+  }
+});
