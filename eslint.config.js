@@ -19,7 +19,7 @@ const skipsWithoutReason = [
 ];
 
 export default defineConfig(
-  { ignores: ['lib/', '.build/', '.prove/', 'coverage/', 'docs/reference/'] },
+  { ignores: ['lib/', '.build/', '.prove/', '.nodes/', 'coverage/', 'docs/reference/'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   eslint.configs.recommended,
   {

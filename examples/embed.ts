@@ -8,7 +8,7 @@ const sizeBytes = 1_048_576;
 const patienceMs = 10_000;
 const clock = new VirtualClock();
 const random = new SeededRandom(1);
-const link = new MemoryNetwork({ clock, random }).link('data', { nodes: ['alpha', 'beta'], delayMs: 1 });
+const link = new MemoryNetwork({ clock, random }).link('data', { nodes: ['alpha', 'beta'], conditions: { delayMs: 1 } });
 
 async function open(node: 'alpha' | 'beta', kind: 'data' | 'blank'): Promise<MirrorLink> {
   const device = new MemoryDevice({ sizeBytes });

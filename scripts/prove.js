@@ -1,14 +1,17 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { Worker } from 'node:worker_threads';
 
 /**
  * Runs long proofs, seed by seed, and remembers how far each one came: a stopped run goes on where it was.
- * A proof is a module `.build/test/prove/*.prove.js` that exports `{ name, unit, target, run(seed) }`.
- * Seeds count only for the code that they were run with; other code starts at seed 1.
+ * A proof is a module `.build/test/prove/*.prove.js` that exports `{ name, unit, target, run(seed) }`, with `parallel` where it may run on every core.
+ * Seeds count only for the code that they were run with; other code starts at seed 1, or with `fresh` at a seed of its own.
  */
 const usage = `Usage: npm run prove -- [--only NAME] [--count N] [--seed S]
   --only NAME   this proof alone
@@ -18,6 +21,9 @@ const usage = `Usage: npm run prove -- [--only NAME] [--count N] [--seed S]
 const proofFolder = path.resolve('.build/test/prove');
 const stateFolder = path.resolve('.prove');
 const reportEveryMs = 5_000;
+const largestFreshSeed = 2 ** 31;
+/** Seeds of a parallel proof that count together, for each core. */
+const batchPerCore = 8;
 
 function parseArguments() {
   const { values } = parseArgs({ options: { only: { type: 'string' }, count: { type: 'string' }, seed: { type: 'string' } } });
@@ -31,7 +37,12 @@ function parseArguments() {
 
 async function loadProofs(only) {
   const files = readdirSync(proofFolder).filter((file) => file.endsWith('.prove.js'));
-  const proofs = await Promise.all(files.sort().map((file) => import(pathToFileURL(path.join(proofFolder, file)).href)));
+  const proofs = await Promise.all(
+    files.sort().map(async (file) => {
+      const { href: url } = pathToFileURL(path.join(proofFolder, file));
+      return { ...(await import(url)), url };
+    }),
+  );
   const chosen = proofs.filter(({ name }) => only === undefined || name === only);
   if (chosen.length === 0) throw new TypeError(`no such proof; there are: ${proofs.map(({ name }) => name).join(', ')}`);
   return chosen;
@@ -46,7 +57,7 @@ function fingerprint() {
   return hash.digest('hex');
 }
 
-function loadState(name, code) {
+function loadState({ name, fresh = false }, code) {
   try {
     const state = JSON.parse(readFileSync(path.join(stateFolder, `${name}.json`), 'utf8'));
     if (state.code === code) return state;
@@ -54,7 +65,7 @@ function loadState(name, code) {
   } catch (error) {
     if (error.code !== 'ENOENT') throw error;
   }
-  return { code, done: 0, failedSeeds: [] };
+  return { code, base: fresh ? randomInt(largestFreshSeed) : 0, done: 0, failedSeeds: [] };
 }
 
 function saveState(name, state) {
@@ -68,23 +79,60 @@ async function holds(proof, seed) {
     await proof.run(seed);
     return true;
   } catch (error) {
-    console.error(
-      `${proof.name}: seed ${seed} FAILED\n${error.stack ?? error}\nagain: npm run prove -- --only ${proof.name} --seed ${seed}`,
-    );
-    return false;
+    return failed(proof, seed, error.stack ?? error);
   }
 }
 
+function failed({ name }, seed, why) {
+  console.error(`${name}: seed ${seed} FAILED\n${why}\nagain: npm run prove -- --only ${name} --seed ${seed}`);
+  return false;
+}
+
+/** One seed after the other, in this thread. */
+function alone(proof) {
+  return { batch: 1, run: async (seeds) => [await holds(proof, seeds[0])], end: () => undefined };
+}
+
+/** A batch of seeds at a time, on every core. */
+function onEveryCore(proof) {
+  const workers = Array.from(
+    { length: availableParallelism() },
+    () => new Worker(new URL('./prove-worker.js', import.meta.url), { workerData: { url: proof.url } }),
+  );
+  const work = async (worker, seeds, broken) => {
+    for (let seed = seeds.next(); !seed.done; seed = seeds.next()) {
+      const answered = once(worker, 'message');
+      worker.postMessage(seed.value);
+      const [why] = await answered;
+      if (why !== null && !failed(proof, seed.value, why)) broken.push(seed.value);
+    }
+  };
+  return {
+    batch: workers.length * batchPerCore,
+    async run(seeds) {
+      const broken = [];
+      const left = seeds.values();
+      await Promise.all(workers.map((worker) => work(worker, left, broken)));
+      return seeds.map((seed) => !broken.includes(seed));
+    },
+    end: () => Promise.all(workers.map((worker) => worker.terminate())),
+  };
+}
+
 async function prove(proof, code, count, interrupted) {
-  const state = loadState(proof.name, code);
+  const state = loadState(proof, code);
   const last = Math.min(proof.target, state.done + count);
+  const runner = proof.parallel ? onEveryCore(proof) : alone(proof);
   const report = () =>
-    console.log(`${proof.name}: seeds 1 to ${state.done} of ${proof.target} ${proof.unit} run, ${state.failedSeeds.length} failed`);
+    console.log(
+      `${proof.name}: seeds ${state.base + 1} to ${state.base + state.done}, ${state.done} of ${proof.target} ${proof.unit}, run, ${state.failedSeeds.length} failed`,
+    );
   let reportedMs = Date.now();
   while (state.done < last && !interrupted()) {
-    const seed = state.done + 1;
-    if (!(await holds(proof, seed))) state.failedSeeds.push(seed);
-    state.done = seed;
+    const seeds = Array.from({ length: Math.min(runner.batch, last - state.done) }, (_, at) => state.base + state.done + at + 1);
+    const held = await runner.run(seeds);
+    state.failedSeeds.push(...seeds.filter((_, at) => !held[at]));
+    state.done += seeds.length;
     // A proof may never leave the microtask queue; an interrupt has to get in between two.
     await setImmediate();
     if (Date.now() - reportedMs < reportEveryMs) continue;
@@ -92,6 +140,7 @@ async function prove(proof, code, count, interrupted) {
     report();
     reportedMs = Date.now();
   }
+  await runner.end();
   saveState(proof.name, state);
   report();
   return state.failedSeeds.length === 0;

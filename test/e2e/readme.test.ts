@@ -11,12 +11,17 @@ import { runProgram } from './support/program.ts';
 
 const sizeBytes = 4_194_304;
 
-describe('the program in the README', function () {
+/** The programs of the README, in their order. */
+async function programs(): Promise<readonly string[]> {
+  const text = await readFile(path.join(repositoryRoot, 'README.md'), 'utf8');
+  return [...text.matchAll(/^```ts\n(.*?)^```$/gmsu)].map(([, source]) => source ?? '');
+}
+
+describe('the programs in the README', function () {
   this.timeout(60_000);
 
   it('starts a node, waits until it serves, writes and stops', async () => {
-    const text = await readFile(path.join(repositoryRoot, 'README.md'), 'utf8');
-    const source = /^```ts\n(.*?)^```$/msu.exec(text)?.[1] ?? '';
+    const [source = ''] = await programs();
     expect(source).to.include("from 'hotmirror/node'");
     // Within the package, so that it finds it by its name.
     const program = path.join(repositoryRoot, '.build', 'readme-program.mjs');
@@ -38,5 +43,10 @@ describe('the program in the README', function () {
       await pair.remove();
       await rm(program);
     }
+  });
+
+  it('script a failover as the example does, which is run', async () => {
+    const [, source] = await programs();
+    expect(source).to.equal(await readFile(path.join(repositoryRoot, 'examples', 'failover.test.ts'), 'utf8'));
   });
 });

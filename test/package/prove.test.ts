@@ -32,16 +32,16 @@ describe('package: the driver of long proofs', function () {
   const proveFailing = (...args: string[]): Promise<Failure> => runFailing(folder, process.execPath, driver, ...args);
 
   it('goes on where it stopped, up to the target', async () => {
-    expect(await prove('--count', '4')).to.equal('steady: seeds 1 to 4 of 10 rounds run, 0 failed\n');
-    expect(await prove('--count', '4')).to.equal('steady: seeds 1 to 8 of 10 rounds run, 0 failed\n');
-    expect(await prove('--count', '4')).to.equal('steady: seeds 1 to 10 of 10 rounds run, 0 failed\n');
+    expect(await prove('--count', '4')).to.equal('steady: seeds 1 to 4, 4 of 10 rounds, run, 0 failed\n');
+    expect(await prove('--count', '4')).to.equal('steady: seeds 1 to 8, 8 of 10 rounds, run, 0 failed\n');
+    expect(await prove('--count', '4')).to.equal('steady: seeds 1 to 10, 10 of 10 rounds, run, 0 failed\n');
   });
 
   it('starts again when the code has changed', async () => {
     await prove('--count', '4');
     await writeProof('steady', 10, 'await seed;');
     expect(await prove('--count', '1')).to.equal(
-      'steady: the code has changed since seed 4; starting again\nsteady: seeds 1 to 1 of 10 rounds run, 0 failed\n',
+      'steady: the code has changed since seed 4; starting again\nsteady: seeds 1 to 1, 1 of 10 rounds, run, 0 failed\n',
     );
   });
 
@@ -50,7 +50,7 @@ describe('package: the driver of long proofs', function () {
     const failure = await proveFailing('--only', 'shaky');
     expect(failure.code).to.equal(1);
     expect(failure.stderr).to.include('shaky: seed 3 FAILED').and.include('lost a write').and.include('--only shaky --seed 3');
-    expect(failure.stdout).to.equal('shaky: seeds 1 to 5 of 5 rounds run, 1 failed\n');
+    expect(failure.stdout).to.equal('shaky: seeds 1 to 5, 5 of 5 rounds, run, 1 failed\n');
     expect(JSON.parse(await readFile(path.join(folder, '.prove/shaky.json'), 'utf8'))).to.deep.include({ done: 5, failedSeeds: [3] });
     expect((await proveFailing('--only', 'shaky')).code).to.equal(1);
   });

@@ -1,0 +1,31 @@
+import { simulatePair } from '../src/testing/simulation/simulated-pair.ts';
+import { drawSchedule } from '../src/testing/swarm/draw-schedule.ts';
+import { runSchedule } from '../src/testing/swarm/run-schedule.ts';
+import type { Benchmark } from './benchmark.ts';
+
+const idleSeconds = 1_000;
+const seeds = 20;
+
+export const benchmarks: readonly Benchmark[] = [
+  {
+    name: 'an idle pair at default times',
+    unit: 'virtual seconds',
+    async prepare() {
+      const pair = await simulatePair();
+      return async () => {
+        await pair.runFor(idleSeconds * 1_000);
+        return idleSeconds;
+      };
+    },
+  },
+  {
+    name: `the default swarm, seeds 1 to ${seeds}`,
+    unit: 'seeds',
+    async prepare() {
+      return async () => {
+        for (let seed = 1; seed <= seeds; seed += 1) await runSchedule(drawSchedule(seed), { start: simulatePair });
+        return seeds;
+      };
+    },
+  },
+];

@@ -1,0 +1,78 @@
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { expect } from 'chai';
+
+import type { SimulateVerdict } from '../../src/node/programs.ts';
+import { withFolder } from '../node/temporary-folder.ts';
+import { repositoryRoot } from '../support/repository.ts';
+import { runProgram } from './support/program.ts';
+import type { ProgramResult } from './support/program.ts';
+
+const command = path.join(repositoryRoot, 'lib', 'cli', 'main.js');
+
+function simulate(...args: readonly string[]): Promise<ProgramResult> {
+  return runProgram(process.execPath, [command, 'simulate', ...args]);
+}
+
+/** What a verdict has of real time. */
+function untimed(text: string): string {
+  return text.replace(/[\d.]+ seeds\/s|in [\d.]+ s/gu, '');
+}
+
+describe('hotmirror simulate', function () {
+  this.timeout(120_000);
+
+  it('runs seeds on every core and counts them', async () => {
+    const { exitCode, stdout, stderr } = await simulate('--seed', '1', '--seeds', '6');
+    expect(stderr).to.equal('');
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines[0]).to.match(/^first seed 1, then the next ones; \d+ threads$/u);
+    expect(lines.at(-1)).to.match(/^6 seeds held, 0 broken, [\d.]+ virtual hours, \d+ requests acknowledged, [\d.]+ seeds\/s$/u);
+    expect(exitCode).to.equal(0);
+  });
+
+  it('gives the same run for the same seed', async () => {
+    const [one, two] = [await simulate('--seed', '77', '--json'), await simulate('--seed', '77', '--json')];
+    expect(untimed(one.stdout)).to.equal(untimed(two.stdout));
+    expect(one.stderr).to.equal('seed 77\n');
+    expect(JSON.parse(one.stdout)).to.include({ passed: true, firstSeed: 77, held: 1 });
+  });
+
+  it('fails with a report where something goes wrong', () =>
+    withFolder(async (folder) => {
+      const file = path.join(folder, 'schedule.json');
+      await writeFile(file, JSON.stringify(impossible));
+      const { exitCode, stdout } = await simulate('--schedule', file);
+      expect(exitCode).to.equal(1);
+      expect(stdout)
+        .to.contain('the schedule broke no-crash')
+        .and.to.contain('last events:')
+        .and.to.contain('nothing more can be left out');
+      const json = JSON.parse((await simulate('--schedule', file, '--json')).stdout) as SimulateVerdict;
+      expect(json.failures[0]?.shrunk?.schedule.steps).to.deep.equal([impossible.steps[1]]);
+    }));
+
+  it('stops in order', async () => {
+    const { spawn } = await import('node:child_process');
+    const child = spawn(process.execPath, [command, 'simulate', '--for', '100'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let stdout = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+      if (stdout.includes('threads')) child.kill('SIGINT');
+    });
+    const exitCode = await new Promise((resolve) => child.once('close', resolve));
+    expect(exitCode).to.equal(1);
+    expect(stdout.trimEnd().split('\n').at(-1)).to.match(/^\d+ seeds held, 0 broken/u);
+  });
+});
+
+/** No pair has this link, so the run ends with an error that nobody expects. */
+const impossible = {
+  version: 1,
+  options: { seed: 1, workload: {} },
+  steps: [
+    { do: 'run', forMs: 100 },
+    { do: 'cut', link: 'nowhere' },
+  ],
+};
