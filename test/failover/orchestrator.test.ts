@@ -227,12 +227,12 @@ describe('FailoverOrchestrator', () => {
       await world.run(2_000);
       const doubted = (): readonly string[] => world.beta.orchestrator.snapshot().doubted;
       world.beta.monitor.oversleep(1_100);
-      await world.run(0.5);
+      await world.clock.runFor(0.5);
       world.beta.monitor.oversleep(1_100);
       // The order of the first doubt takes a millisecond, as that of the second.
-      await world.run(0.6);
+      await world.clock.runFor(0.7);
       expect(doubted()).to.deep.equal(['m0']);
-      await world.run(0.5);
+      await world.clock.runFor(0.5);
       expect(doubted()).to.deep.equal([]);
     });
 
