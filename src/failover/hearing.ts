@@ -43,8 +43,14 @@ function provesOwnership(node: PairNode, report: PeerReport): boolean {
 function doubtAfter(node: PairNode, { probeSentMs }: PeerAnswer): void {
   if (node.serving) return;
   for (const mirror of node.mirrors) {
-    const { connection, lostAtMs } = mirror.state();
-    if (connection !== 'connected' && lostAtMs !== null && probeSentMs > lostAtMs)
+    const { connection, lostAtMs, element } = mirror.state();
+    if (
+      element === 'uptodate' &&
+      connection !== 'connected' &&
+      lostAtMs !== null &&
+      probeSentMs > lostAtMs &&
+      !node.doubted.has(mirror.name)
+    )
       doubt(node, mirror, 'the peer answered after the data link was lost');
   }
 }
@@ -55,8 +61,8 @@ export function doubtAfterLoss(node: PairNode): void {
 }
 
 /**
- * This node stood still longer than the deadline: its own elements may be out of date (rules `element.start`, `watch.pause`). Where it serves, a higher
- * epoch tells it so; until its peer answers it does not go on alone.
+ * This node stood still so long that its peer may have gone on without it: its own elements may be out of date (rules `element.start`, `watch.pause`), also
+ * those that what still lies in the socket would make `uptodate`. Where it serves, a higher epoch tells it so; until its peer answers it does not go on alone.
  */
 export function doubtAfterPause(node: PairNode, lateMs: number): void {
   const { deadlineMs } = node.monitor.freshSilence(node.clock.nowMs());
@@ -67,41 +73,28 @@ export function doubtAfterPause(node: PairNode, lateMs: number): void {
   for (const mirror of node.mirrors) doubt(node, mirror, `this node stood still for ${String(Math.round(lateMs))} ms`);
 }
 
-/** Counts at once here, and in the element when it has confirmed. */
+/** Counts at once here, until the mirror has confirmed it or proved it wrong. The latest doubt counts: what settles an earlier one may be older. */
 function doubt(node: PairNode, mirror: MirrorPort, because: string): void {
-  const view = mirror.state();
-  if (view.element !== 'uptodate' || node.doubted.has(mirror.name)) return;
-  node.doubted.add(mirror.name);
-  settleDoubt(node, mirror, because, view.connection === 'connected' ? view.connectionId : null);
+  const number = node.doubts + 1;
+  node.doubts = number;
+  node.doubted.set(mirror.name, number);
+  settleDoubt(node, mirror, because, number);
 }
 
-/**
- * An element that seems connected may hold a connection that died during a pause: it is doubted until that connection has lasted another deadline,
- * in which its own probes were answered, or a handshake has made a new one.
- */
-function settleDoubt(node: PairNode, mirror: MirrorPort, because: string, suspectId: string | null): void {
-  const { connection, connectionId, element } = mirror.state();
-  const end = (): void => {
+function settleDoubt(node: PairNode, mirror: MirrorPort, because: string, number: number): void {
+  const latest = (): boolean => node.doubted.get(mirror.name) === number;
+  const settled = (): void => {
+    if (!latest()) return;
     node.doubted.delete(mirror.name);
     node.wake();
   };
-  if (element !== 'uptodate' || (connection === 'connected' && connectionId !== suspectId)) {
-    end();
-    return;
-  }
-  if (connection === 'connected') {
-    const { deadlineMs } = node.monitor.freshSilence(node.clock.nowMs());
-    node.afterDelay(deadlineMs, () => {
-      const now = mirror.state();
-      if (now.connection === 'connected') end();
-      else settleDoubt(node, mirror, because, suspectId);
-    });
-    return;
-  }
   node
     .order(mirror, 'doubt', () => mirror.doubt(because))
-    .then(end, (error: unknown) => {
+    .then(settled, (error: unknown) => {
+      if (!latest()) return;
       node.failed(`doubting mirror ${mirror.name}`, error);
-      node.afterDelay(retryMs, () => settleDoubt(node, mirror, because, suspectId));
+      node.afterDelay(retryMs, () => {
+        if (latest()) settleDoubt(node, mirror, because, number);
+      });
     });
 }

@@ -107,8 +107,10 @@ export class PairNode {
   sealed = false;
   /** A grant of the arbiter that this node did not commit. */
   pendingHandBack: { readonly granted: Epoch; readonly earlier: Epoch } | null = null;
-  /** Mirrors whose element is to be doubted and has not confirmed it (rule `element.start`). */
-  readonly doubted: Set<string> = new Set();
+  /** Mirrors whose element is doubted, until the mirror has settled that, each with the number of its latest doubt (rule `element.start`). */
+  readonly doubted: Map<string, number> = new Map();
+  /** Doubts so far. */
+  doubts = 0;
   /** The highest epoch that anyone showed, with its homes where known; written by the next look. */
   heard: { readonly epoch: Epoch; readonly homes: Homes | null } = { epoch: noEpoch, homes: null };
 

@@ -73,7 +73,10 @@ export interface MirrorPort {
   goAlone(order: { readonly epoch: Epoch; readonly rule: Rule; readonly connectionId: string | null }): Promise<void>;
   /** The passive element durably records that it is old (rule `outdate`). Rejects with `HM_REFUSED` where the order does not fit it. */
   outdate(order: OutdateOrder): Promise<void>;
-  /** Passive: an `uptodate` element becomes `consistent` (rule `element.start`). */
+  /**
+   * Passive: an `uptodate` element becomes `consistent`, unless the data link proves it wrong: it is connected, and the peer answers on it a probe that is
+   * sent from now on. Resolves once either is so (rule `element.start`).
+   */
   doubt(because: string): Promise<void>;
   /** The pair's epoch is now this. A higher one of another owner ends serving at once; requests inside fail. */
   raiseEpoch(epoch: Epoch): Promise<void>;

@@ -95,7 +95,7 @@ export function snapshotOf(node: PairNode): FailoverSnapshot {
     pendingHandBack: node.pendingHandBack?.granted ?? null,
     raisedFor: [...node.raisedFor],
     aloneAgainMs: [...node.aloneAgainMs],
-    doubted: [...node.doubted],
+    doubted: [...node.doubted.keys()],
     sealed: node.sealed,
     taking: node.taking?.epoch ?? null,
     offer: node.offer,

@@ -69,6 +69,8 @@ export class DataConnection {
   #probes = 0;
   /** When the last few probes were sent, by number: each answer counts once. */
   readonly #probesSent = new Map<number, number>();
+  /** Who waits for the answer to a probe that is sent after this moment, or for the end. */
+  #proofs: { readonly sinceMs: number; readonly resolve: (answered: boolean) => void }[] = [];
   #heardMs: number;
   #tickMs: number;
 
@@ -102,6 +104,14 @@ export class DataConnection {
     });
     this.#sendProbe();
     this.#schedule();
+  }
+
+  /** Resolves true when the peer has answered a probe sent from now on, false when the connection ends first. */
+  proof(): Promise<boolean> {
+    if (this.#ended) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      this.#proofs.push({ sinceMs: this.#options.clock.nowMs(), resolve });
+    });
   }
 
   get ended(): boolean {
@@ -207,10 +217,18 @@ export class DataConnection {
       if (this.#probesSent.delete(message.a) && sentMs !== undefined) {
         this.#options.handlers.heard();
         this.#options.handlers.probed(sentMs);
+        this.#prove(sentMs);
       }
     } else {
       this.#options.handlers.message(message);
     }
+  }
+
+  #prove(sentMs: number): void {
+    const waiting = this.#proofs;
+    if (waiting.length === 0) return;
+    this.#proofs = waiting.filter(({ sinceMs }) => sentMs < sinceMs);
+    for (const { sinceMs, resolve } of waiting) if (sentMs >= sinceMs) resolve(true);
   }
 
   #sendProbe(): void {
@@ -249,6 +267,8 @@ export class DataConnection {
     this.#ended = true;
     this.#parts = [];
     this.#probe?.cancel();
+    for (const { resolve } of this.#proofs) resolve(false);
+    this.#proofs = [];
     this.#options.handlers.closed(error);
   }
 }

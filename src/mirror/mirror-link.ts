@@ -173,10 +173,15 @@ export class MirrorLink implements BlockDevice {
     return this.#order((context) => outdate(context, order));
   }
 
-  /** A passive `uptodate` element becomes `consistent` (rule element.start); no effect on any other, or while it is connected. */
-  doubt(because: string): Promise<void> {
+  /**
+   * A passive `uptodate` element becomes `consistent` (rule element.start), unless its data link proves the doubt wrong: it is connected, and the peer answers
+   * on this connection a probe that is sent from now on. Resolves once either is so, after the silence that ends a data link at the latest.
+   */
+  async doubt(because: string): Promise<void> {
     debug('%s: %s', this.name, because);
-    return this.#order(doubt);
+    await this.#order(doubt);
+    // What has been in the socket since before may still make the element seem uptodate.
+    if ((await this.#opened?.replication.proof()) === false) await this.#order(doubt);
   }
 
   /** The pair's epoch is now this. A higher one of another owner ends serving before this returns; the promise resolves when it is durable where it must be. */
@@ -286,9 +291,7 @@ export class MirrorLink implements BlockDevice {
           this.#changed();
         },
         differing: () => this.#opened?.replication.reconnect(),
-        failed: (error) => {
-          void this.#failed(error);
-        },
+        failed: (error) => void this.#failed(error),
       },
     });
   }
@@ -361,9 +364,7 @@ export class MirrorLink implements BlockDevice {
       this.#assertUsable();
       if (!this.#opened) throw new HotMirrorError('HM_CLOSED', `${this.name} is not open`);
       const { node, clock, device } = this.#options;
-      const changed = (): void => {
-        this.#changed();
-      };
+      const changed = (): void => this.#changed();
       return run({ name: this.name, node, clock, device, known: this.#known, changed, ...this.#opened });
     });
   }

@@ -112,6 +112,11 @@ export class Replication {
     this.#link.redial();
   }
 
+  /** Whether the peer answers on this connection, be it only in its handshake, a probe sent from now on; false once it ends. Null: there is none. */
+  proof(): Promise<boolean> | null {
+    return this.#data?.proof() ?? null;
+  }
+
   /** There is a connection, be it only in its handshake. */
   get linked(): boolean {
     return this.#data !== null;
@@ -273,21 +278,15 @@ export class Replication {
   #handshakeHost(): ConstructorParameters<typeof Handshake>[0]['host'] {
     return {
       hello: () => this.#hello(),
-      refused: (decision, error) => {
-        this.#refused(decision, error);
-      },
+      refused: (decision, error) => this.#refused(decision, error),
       prepareSource: (agreement, theirs) => this.#prepareSource(agreement, theirs),
       prepareTarget: (agreement, start) => this.#prepareTarget(agreement, start),
       include: (first, count) => {
         const { dirty } = this.#options.store;
         for (let extent = first; extent < Math.min(first + count, dirty.extents); extent += 1) dirty.mark(extent);
       },
-      source: (agreement) => {
-        this.#becomeSource(agreement);
-      },
-      target: (agreement, start) => {
-        this.#becomeTarget(agreement, start);
-      },
+      source: (agreement) => this.#becomeSource(agreement),
+      target: (agreement, start) => this.#becomeTarget(agreement, start),
     };
   }
 

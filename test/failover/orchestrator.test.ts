@@ -210,7 +210,7 @@ describe('FailoverOrchestrator', () => {
       expect(doubted()).to.deep.equal([]);
       world.beta.monitor.oversleep(1_100);
       expect(doubted()).to.deep.equal(['m0']);
-      await world.run(1_100);
+      await world.run(10);
       expect(doubted()).to.deep.equal([]);
       expect(world.beta.mirror.state().element).to.equal('uptodate');
       // The connection turns out to be dead: what happened meanwhile is unknown here.
@@ -219,6 +219,21 @@ describe('FailoverOrchestrator', () => {
       await world.run(3_000);
       expect(world.beta.mirror.state().element).to.equal('consistent');
       expect(world.beta.orchestrator.status().blockedBy[0]?.rule).to.equal('takeover.uptodate');
+    });
+
+    it('element.start: what settles an earlier doubt does not settle one of a later pause', async () => {
+      world = new World();
+      await world.settle();
+      await world.run(2_000);
+      const doubted = (): readonly string[] => world.beta.orchestrator.snapshot().doubted;
+      world.beta.monitor.oversleep(1_100);
+      await world.clock.runFor(0.5);
+      world.beta.monitor.oversleep(1_100);
+      // The order of the first doubt takes a millisecond, as that of the second.
+      await world.clock.runFor(0.7);
+      expect(doubted()).to.deep.equal(['m0']);
+      await world.clock.runFor(0.5);
+      expect(doubted()).to.deep.equal([]);
     });
 
     it('takeover.fence: a fence that fails blocks, and the intent and the seal are taken back', async () => {

@@ -138,6 +138,54 @@ describe('MirrorLink', () => {
     expect(pair.mirror('beta').snapshot().knownEpoch).to.deep.equal({ number: 1, owner: 'alpha' });
   });
 
+  describe('doubt (element.start)', () => {
+    it('leaves an element uptodate whose peer answers on the data link a probe sent since', async () => {
+      const pair = await new MirrorPair().start();
+      await pair.clock.settled(pair.mirror('beta').doubt('a long pause'), 1_000);
+      expect(pair.mirror('beta').state()).to.include({ element: 'uptodate', connection: 'connected' });
+    });
+
+    it('makes it consistent where the connection ends without an answer, however long it seems to live', async () => {
+      const pair = await new MirrorPair({ limits: { deadlineMs: 5_000 } }).start();
+      pair.link.cut();
+      let settledAtMs = Infinity;
+      const doubtedAtMs = pair.clock.nowMs();
+      void pair
+        .mirror('beta')
+        .doubt('a long pause')
+        .then(() => (settledAtMs = pair.clock.nowMs() - doubtedAtMs));
+      await pair.clock.runFor(4_000);
+      expect(settledAtMs).to.equal(Infinity);
+      expect(pair.mirror('beta').state()).to.include({ element: 'uptodate', connection: 'connected' });
+      await pair.clock.runFor(2_000);
+      expect(settledAtMs).to.be.within(4_000, 6_000);
+      expect(pair.mirror('beta').state()).to.include({ element: 'consistent' });
+    });
+
+    it('takes no answer for proof whose probe was sent before', async () => {
+      const pair = await new MirrorPair({ delayMs: 400 }).start();
+      // A probe is under way; its answer comes, the next one does not.
+      pair.link.cut('beta');
+      let settled = false;
+      void pair
+        .mirror('beta')
+        .doubt('a long pause')
+        .then(() => (settled = true));
+      await pair.clock.runFor(850);
+      expect(settled).to.equal(false);
+      await pair.until(() => settled, 'the end of the connection');
+      expect(pair.mirror('beta').state().element).to.equal('consistent');
+    });
+
+    it('makes it consistent at once where there is no connection', async () => {
+      const pair = await new MirrorPair().start();
+      pair.kill('alpha');
+      await pair.until(() => pair.mirror('beta').state().connection !== 'connected', 'the loss');
+      await pair.clock.settled(pair.mirror('beta').doubt('the peer outlived the link'), 1);
+      expect(pair.mirror('beta').state().element).to.equal('consistent');
+    });
+  });
+
   it('leaves a clean target durably outdated, and the source knows (node.leave)', async () => {
     const pair = await new MirrorPair().start();
     await pair.clock.settled(pair.mirror('beta').leave(), 5_000);

@@ -86,10 +86,10 @@ class Repair {
     const sinceMs = this.#noticedMs.get(node) ?? clock.nowMs();
     this.#noticedMs.set(node, sinceMs);
     if (!own?.opened || clock.nowMs() - sinceMs > deadlinesForCopy * options.times.deadlineMs) return false;
-    const peer = nodes[otherNode(node)].process;
+    // The other node may take its element for uptodate until it hears what it missed; this node knows what it wrote alone.
     return [...own.mirrors.values()].some((mirror) => {
-      const there = peer?.opened ? peer.mirrors.get(mirror.name)!.state().element : 'absent';
-      return ['uptodate', 'consistent'].includes(mirror.state().element) && there !== 'uptodate';
+      const { element, connection, peerElement } = mirror.state();
+      return ['uptodate', 'consistent'].includes(element) && !(connection === 'connected' && peerElement === 'uptodate');
     });
   }
 
