@@ -6,6 +6,7 @@ import type { SwarmFailure } from './failure-report.ts';
 import { runSchedule } from './run-schedule.ts';
 import type { RunHooks, RunReport } from './run-schedule.ts';
 import { shrink } from './shrink.ts';
+import { withoutStacks } from './without-stacks.ts';
 
 /** One run for a worker. Plain data. */
 export interface SwarmJob {
@@ -45,7 +46,7 @@ export function scheduleOf({ seed, schedule }: Pick<SwarmJob, 'seed' | 'schedule
 export async function carryOut(job: SwarmJob, hooks: RunHooks): Promise<JobResult> {
   const drawn = scheduleOf(job);
   const schedule: SimulationSchedule = job.keepLog ? { ...drawn, options: { ...drawn.options, detail: 'all' } } : drawn;
-  const report = await runSchedule(schedule, hooks);
+  const report = await withoutStacks(() => runSchedule(schedule, hooks));
   const { acknowledged, virtualMs, log, invariant } = report;
   const failure = invariant === null ? null : await failureOf(job, schedule, { ...report, invariant }, hooks);
   return { seed: job.seed, acknowledged, virtualMs, failure, log: job.keepLog ? log : null };
@@ -62,9 +63,15 @@ async function failureOf(
   return {
     seed,
     invariant,
-    text,
+    text: invariant === 'no-crash' ? await textWithStack(schedule, text, hooks) : text,
     lastEvents: log.slice(-lastEvents).map(describeEntry),
     schedule,
-    shrunk: shrinkRuns === 0 ? null : await shrink(schedule, breaksTheSame, shrinkRuns),
+    shrunk: shrinkRuns === 0 ? null : await withoutStacks(() => shrink(schedule, breaksTheSame, shrinkRuns)),
   };
+}
+
+/** What happened, once more, this time with the place in the code. */
+async function textWithStack(schedule: SimulationSchedule, text: string, hooks: RunHooks): Promise<string> {
+  const again = await runSchedule(schedule, hooks);
+  return again.invariant === 'no-crash' ? again.text : text;
 }
