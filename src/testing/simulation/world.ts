@@ -8,7 +8,7 @@ import { EffectGate } from './effects.ts';
 import { InvariantError } from './invariant-error.ts';
 import { allWatchers } from './invariants/all.ts';
 import { NodeClock } from './node-clock.ts';
-import { NodeDisks } from './node-disks.ts';
+import { NodeDisks, initialMetadata } from './node-disks.ts';
 import type { CompleteOptions } from './complete-options.ts';
 import { promisesOf } from './complete-options.ts';
 import { pairView } from './pair-view.ts';
@@ -100,9 +100,10 @@ export class World {
   /** Both nodes initialised, as after `init`, with elements that are equal. */
   async init(): Promise<void> {
     const epoch = { number: 1, owner: 'alpha' };
-    // The same chance for both: they hold the same generation, so that no full copy is needed.
-    for (const { name } of this.options.mirrors) {
-      for (const node of nodeNames) await this.nodes[node].disks.init(name, 'data', epoch, `init ${name}`);
+    // The same for both: they hold the same generation, so that no full copy is needed.
+    for (const { name, sizeBytes } of this.options.mirrors) {
+      const metadata = await initialMetadata('data', sizeBytes, streamOf(this.options.seed, `init ${name}`), epoch);
+      for (const node of nodeNames) this.nodes[node].disks.mirrors.get(name)!.metadata.replace(metadata);
     }
   }
 
