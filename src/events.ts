@@ -16,6 +16,17 @@ export interface EventBase {
   readonly text: string;
 }
 
+/** What a line of a log says in fields of its own. */
+const commonFields: ReadonlySet<string> = new Set(['atMs', 'class', 'rule', 'text', 'mirror', 'evidence', 'error']);
+
+/** What a log keeps of an event besides those: all that this kind of event says, its evidence, and the code of what failed. */
+export function evidenceOf(payload: object): EventBase['evidence'] {
+  const { evidence, error } = payload as Partial<EventBase> & { readonly error?: { readonly code?: unknown } };
+  const facts = Object.fromEntries(Object.entries(payload).filter(([name]) => !commonFields.has(name)));
+  const said = { ...(error?.code === undefined ? {} : { code: error.code }), ...facts, ...evidence };
+  return Object.keys(said).length === 0 ? undefined : said;
+}
+
 /** A map from event names to listener types. Must be a `type`, not an `interface`. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- typed-emitter's own constraint; `never` or `unknown` do not satisfy it
 export type EventMap = Record<string, (...payload: any[]) => void>;

@@ -84,6 +84,14 @@ export interface WishResult {
   readonly text: string;
 }
 
+/** A move that an operator may force. */
+export interface ForcibleWish {
+  /** Accepts what may be lost. */
+  readonly force: boolean;
+  /** Rules that are lifted by name. */
+  readonly overrides: readonly Rule[];
+}
+
 /** How far a running wish is. */
 export interface WishProgress {
   readonly text: string;
@@ -108,12 +116,8 @@ export interface ControlCommands {
   /** Streams the log as progress; with `follow` it goes on until the client leaves. */
   readonly events: { readonly params: { readonly follow: boolean }; readonly progress: LoggedEvent; readonly result: null };
   readonly control: { readonly params: { readonly mode: 'auto' | 'manual' }; readonly progress: never; readonly result: WishResult };
-  readonly fallback: {
-    readonly params: { readonly force: boolean; readonly overrides: readonly Rule[] };
-    readonly progress: WishProgress;
-    readonly result: WishResult;
-  };
-  readonly recover: { readonly params: Record<string, never>; readonly progress: WishProgress; readonly result: WishResult };
+  readonly fallback: { readonly params: ForcibleWish; readonly progress: WishProgress; readonly result: WishResult };
+  readonly recover: { readonly params: ForcibleWish; readonly progress: WishProgress; readonly result: WishResult };
   readonly switchover: { readonly params: Record<string, never>; readonly progress: WishProgress; readonly result: WishResult };
   readonly adopt: { readonly params: Record<string, never>; readonly progress: WishProgress; readonly result: WishResult };
   readonly resume: {
@@ -162,12 +166,14 @@ export interface ControlStream<Progress> {
 const nothing = z.strictObject({});
 const ruleName = z.custom<Rule>((value) => typeof value === 'string' && Object.hasOwn(rules, value));
 
+const forcibleWish = z.strictObject({ force: z.boolean(), overrides: z.array(ruleName).max(Object.keys(rules).length) });
+
 const paramSchemas = {
   status: nothing,
   events: z.strictObject({ follow: z.boolean() }),
   control: z.strictObject({ mode: z.enum(['auto', 'manual']) }),
-  fallback: z.strictObject({ force: z.boolean(), overrides: z.array(ruleName).max(Object.keys(rules).length) }),
-  recover: nothing,
+  fallback: forcibleWish,
+  recover: forcibleWish,
   switchover: nothing,
   adopt: nothing,
   resume: z.strictObject({ overrides: z.array(ruleName).max(Object.keys(rules).length) }),

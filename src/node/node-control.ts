@@ -28,7 +28,8 @@ export function controlHandlers(assembled: Promise<NodeControl>): ControlHandler
     },
     fallback: async ({ force, overrides }, stream) =>
       wish(await assembled, stream, 'the home standby serves', (orchestrator) => orchestrator.fallback({ force, overrides })),
-    recover: async (_params, stream) => wish(await assembled, stream, 'the home primary serves', (orchestrator) => orchestrator.recover()),
+    recover: async ({ force, overrides }, stream) =>
+      wish(await assembled, stream, 'the home primary serves', (orchestrator) => orchestrator.recover({ force, overrides })),
     switchover: async (_params, stream) =>
       wish(await assembled, stream, 'the other node serves', (orchestrator) => orchestrator.switchover()),
     adopt: async (_params, stream) =>

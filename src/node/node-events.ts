@@ -1,3 +1,4 @@
+import { evidenceOf } from '../events.ts';
 import type { EventBase } from '../events.ts';
 import { failoverEventNames } from '../failover/failover-events.ts';
 import type { FailoverEvents } from '../failover/failover-events.ts';
@@ -56,16 +57,6 @@ export class NodeEvents {
       ...(evidence === undefined ? {} : { evidence }),
     });
   }
-}
-
-/** The typed code of what went wrong belongs to the evidence, wherever the event carries it. */
-function evidenceOf(payload: Omit<EventBase, 'atMs'>): EventBase['evidence'] {
-  const { evidence, code, error } = payload as Pick<EventBase, 'evidence'> & {
-    readonly code?: unknown;
-    readonly error?: { readonly code?: unknown };
-  };
-  const typed = code ?? error?.code;
-  return typed === undefined ? evidence : { code: typed, ...evidence };
 }
 
 function logged<Name extends string>(names: readonly Name[]): readonly Name[] {

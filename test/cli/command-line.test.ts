@@ -419,34 +419,35 @@ describe('command line', () => {
         },
       ));
 
-    it('fallback --force says what may be lost and does nothing without --yes', () => {
-      const wishes: unknown[] = [];
-      return withNode(
-        {
-          plan: () => Promise.resolve(blockedPlan),
-          fallback: (params) => {
-            wishes.push(params);
-            return Promise.resolve({ changed: true, text: 'south serves' });
+    for (const move of ['fallback', 'recover'] as const)
+      it(`${move} --force says what may be lost and does nothing without --yes`, () => {
+        const wishes: unknown[] = [];
+        return withNode(
+          {
+            plan: () => Promise.resolve(blockedPlan),
+            [move]: (params: unknown) => {
+              wishes.push(params);
+              return Promise.resolve({ changed: true, text: 'south serves' });
+            },
           },
-        },
-        async (on) => {
-          const { code, err } = await on('fallback', '--force');
-          expect(code).to.equal(3);
-          expect(err)
-            .to.contain('blocked by takeover.dead: north answers')
-            .and.to.contain('nothing that was acknowledged')
-            .and.to.contain('--yes');
-          expect((await on('fallback', '--override', 'takeover.fence')).code).to.equal(3);
-          expect(wishes).to.deep.equal([]);
-          expect((await on('fallback', '--force', '--yes', '--override', 'takeover.fence,takeover.arbiter')).code).to.equal(0);
-          expect((await on('fallback')).code).to.equal(0);
-          expect(wishes).to.deep.equal([
-            { force: true, overrides: ['takeover.fence', 'takeover.arbiter'] },
-            { force: false, overrides: [] },
-          ]);
-        },
-      );
-    });
+          async (on) => {
+            const { code, err } = await on(move, '--force');
+            expect(code).to.equal(3);
+            expect(err)
+              .to.contain('blocked by takeover.dead: north answers')
+              .and.to.contain('nothing that was acknowledged')
+              .and.to.contain('--yes');
+            expect((await on(move, '--override', 'takeover.fence')).code).to.equal(3);
+            expect(wishes).to.deep.equal([]);
+            expect((await on(move, '--force', '--yes', '--override', 'takeover.fence,takeover.arbiter')).code).to.equal(0);
+            expect((await on(move)).code).to.equal(0);
+            expect(wishes).to.deep.equal([
+              { force: true, overrides: ['takeover.fence', 'takeover.arbiter'] },
+              { force: false, overrides: [] },
+            ]);
+          },
+        );
+      });
 
     it('plan shows steps and blocks, and changes nothing', () =>
       withNode({ plan: ({ wish }) => Promise.resolve({ ...blockedPlan, wish }) }, async (on) => {

@@ -104,7 +104,12 @@ describe('control socket', () => {
       },
       async (socketPath) => {
         const seen: string[] = [];
-        const result = await askNode(socketPath, 'recover', {}, { clock, onProgress: ({ text }) => seen.push(text) });
+        const result = await askNode(
+          socketPath,
+          'recover',
+          { force: false, overrides: [] },
+          { clock, onProgress: ({ text }) => seen.push(text) },
+        );
         expect(seen).to.deep.equal(['one', 'two', 'three']);
         expect(result).to.deep.equal({ changed: true, text: 'done' });
       },

@@ -11,29 +11,10 @@ const peerMayServe = 'if the other node still serves, there are two histories an
 const nothingToLose = 'what the other node acknowledged and this one does not hold';
 
 /** Moves the service to the home standby. */
-export const fallbackCommand: Command = {
-  name: 'fallback',
-  usage: '[--force] [--override RULE,…]',
-  summary: 'moves the service to the home standby',
-  options: { force: { type: 'boolean' }, override: { type: 'string' } },
-  words: [],
-  needsConfig: true,
-  async run(invocation) {
-    const force = flag(invocation, 'force');
-    const overrides = parseRules(optionText(invocation, 'override'));
-    if ((force || overrides.length > 0) && !flag(invocation, 'yes')) {
-      const plan = await ask(invocation, 'plan', { wish: 'fallback' });
-      if (!plan.fulfilled) {
-        for (const { rule, because } of plan.blockedBy) invocation.io.err(`blocked by ${rule}: ${because}\n`);
-        return unconfirmed(invocation, 'fallback by force', plan.mayLose ?? nothingToLose);
-      }
-    }
-    return move(invocation, (onProgress) => ask(invocation, 'fallback', { force, overrides }, { patient: true, onProgress }));
-  },
-};
+export const fallbackCommand: Command = forcibleCommand('fallback', 'moves the service to the home standby');
 
 /** Brings the service back to the home primary. */
-export const recoverCommand: Command = wishCommand('recover', 'brings the service back to the home primary; shows progress');
+export const recoverCommand: Command = forcibleCommand('recover', 'brings the service back to the home primary; shows progress');
 
 /** Moves the service to the other, healthy node. */
 export const switchoverCommand: Command = wishCommand('switchover', 'moves the service to the other, healthy node');
@@ -56,7 +37,31 @@ export const resumeCommand: Command = {
 /** Makes the serving node the home primary. */
 export const adoptCommand: Command = wishCommand('adopt', 'the serving node becomes the home primary');
 
-function wishCommand(name: 'recover' | 'switchover' | 'adopt', summary: string): Command {
+/** A move that an operator may force: what it may lose must be confirmed. */
+function forcibleCommand(name: 'fallback' | 'recover', summary: string): Command {
+  return {
+    name,
+    usage: '[--force] [--override RULE,…]',
+    summary,
+    options: { force: { type: 'boolean' }, override: { type: 'string' } },
+    words: [],
+    needsConfig: true,
+    async run(invocation) {
+      const force = flag(invocation, 'force');
+      const overrides = parseRules(optionText(invocation, 'override'));
+      if ((force || overrides.length > 0) && !flag(invocation, 'yes')) {
+        const plan = await ask(invocation, 'plan', { wish: name });
+        if (!plan.fulfilled) {
+          for (const { rule, because } of plan.blockedBy) invocation.io.err(`blocked by ${rule}: ${because}\n`);
+          return unconfirmed(invocation, `${name} by force`, plan.mayLose ?? nothingToLose);
+        }
+      }
+      return move(invocation, (onProgress) => ask(invocation, name, { force, overrides }, { patient: true, onProgress }));
+    },
+  };
+}
+
+function wishCommand(name: 'switchover' | 'adopt', summary: string): Command {
   return {
     name,
     usage: '',

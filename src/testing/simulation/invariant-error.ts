@@ -10,4 +10,9 @@ export class InvariantError extends HotMirrorError {
     super('HM_INVARIANT', `${invariant}: ${text}`, { details: { invariant, seed } });
     this.invariant = invariant;
   }
+
+  /** Recognises broken promises of another copy of the package too. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return value instanceof HotMirrorError && value.code === 'HM_INVARIANT';
+  }
 }

@@ -1,6 +1,7 @@
 import type { Arbiter } from '../../arbiter/arbiter.ts';
 import { noEpoch } from '../../epoch.ts';
 import { HotMirrorError } from '../../errors.ts';
+import { evidenceOf } from '../../events.ts';
 import type { EventBase } from '../../events.ts';
 import { failoverEventNames } from '../../failover/failover-events.ts';
 import type { FailoverPolicy } from '../../failover/options.ts';
@@ -190,12 +191,13 @@ export class SimulatedProcess {
 
   #told(event: string, payload: EventBase, mirror?: string): void {
     if (!this.alive) return;
+    const evidence = evidenceOf(payload);
     this.#options.note({
       event,
       class: payload.class,
       ...(mirror === undefined ? {} : { mirror }),
       ...(payload.rule === undefined ? {} : { rule: payload.rule }),
-      ...(payload.evidence === undefined ? {} : { evidence: payload.evidence }),
+      ...(evidence === undefined ? {} : { evidence }),
       text: payload.text,
     });
     this.#options.changed();

@@ -95,8 +95,7 @@ class UncaughtError extends Error {
 }
 
 function promiseOf(error: unknown): BrokenPromise {
-  // `instanceof` recognises every HotMirrorError, so that it works across copies of the package.
-  return error instanceof InvariantError && error.code === 'HM_INVARIANT' ? error.invariant : 'no-crash';
+  return error instanceof InvariantError ? error.invariant : 'no-crash';
 }
 
 function textOf(error: unknown): string {

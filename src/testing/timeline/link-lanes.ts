@@ -2,7 +2,7 @@ import type { LookName } from './looks.ts';
 import type { TimelineLane, TimelineTick } from './model.ts';
 import { isFilled, laneOf } from './model.ts';
 import type { Moment } from './moment.ts';
-import { evidenceOf, monitorLinkOf, newStateOf } from './readings.ts';
+import { evidenceOf, said } from './readings.ts';
 import { Track } from './track.ts';
 
 const monitorLooks: Readonly<Record<string, LookName>> = { up: 'open', late: 'late', down: 'cut' };
@@ -73,9 +73,9 @@ export class LinksLanes {
         this.#named(evidenceOf(entry, 'link'))?.truth(moment);
         break;
       case 'link:changed': {
-        const state = newStateOf(entry) ?? '';
+        const state = said(entry, 'to') ?? '';
         const look = monitorLooks[state];
-        if (look !== undefined) this.#named(monitorLinkOf(entry))?.seen(moment, look, state);
+        if (look !== undefined) this.#named(said(entry, 'link'))?.seen(moment, look, state);
         break;
       }
       case 'link:connected':

@@ -1,6 +1,6 @@
 import type { TimelineEntry } from './entry.ts';
 import type { MarkKind } from './looks.ts';
-import { newStateOf } from './readings.ts';
+import { said } from './readings.ts';
 
 const kinds: Readonly<Record<string, MarkKind>> = {
   'takeover:decided': 'decision',
@@ -28,7 +28,7 @@ const traffic = /^(?:token|write|read|flush):/u;
 
 /** The mark that an entry gets, if it gets one. */
 export function markOf(entry: TimelineEntry): MarkKind | null {
-  if (entry.event === 'peer:changed') return lastingVerdicts.has(newStateOf(entry) ?? '') ? 'decision' : null;
+  if (entry.event === 'peer:changed') return lastingVerdicts.has(said(entry, 'to') ?? '') ? 'decision' : null;
   return kinds[entry.event] ?? null;
 }
 

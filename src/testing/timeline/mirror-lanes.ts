@@ -3,7 +3,7 @@ import type { LookName } from './looks.ts';
 import type { TimelineLane, TimelineRequest, TimelineTick } from './model.ts';
 import { isFilled, laneOf } from './model.ts';
 import type { Moment } from './moment.ts';
-import { aloneActionOf, evidenceOf, fractionOf } from './readings.ts';
+import { evidenceOf, fractionOf, said } from './readings.ts';
 import { Track } from './track.ts';
 
 const servingLooks: Readonly<Record<string, readonly [LookName, string]>> = {
@@ -132,7 +132,7 @@ export class MirrorLanes {
         this.#setServing(atMs, this.#connected ? 'yes' : 'alone', index);
         break;
       case 'alone:decided':
-        if (aloneActionOf(entry) === 'go') this.#setServing(atMs, 'alone', index);
+        if (said(entry, 'action') === 'go') this.#setServing(atMs, 'alone', index);
         break;
       case 'element:failed':
         this.#setElement(atMs, 'failed', index);

@@ -4,7 +4,7 @@ import { MirrorLanes } from './mirror-lanes.ts';
 import type { TimelineGroup, TimelineMark } from './model.ts';
 import { isFilled, laneOf } from './model.ts';
 import type { Moment, Survey } from './moment.ts';
-import { bootActionOf, controlOf, epochOf, evidenceOf, modeOf, stepOf } from './readings.ts';
+import { epochOf, evidenceOf, modeOf, said, stepOf } from './readings.ts';
 import { Track } from './track.ts';
 
 const stateLooks: Readonly<Record<string, LookName>> = {
@@ -77,7 +77,7 @@ export class NodeLanes {
     const mode = modeOf(entry);
     this.#mode.set(atMs, mode ?? 'none', mode ?? 'none', index);
     this.#setEpoch({ entry, index, atMs });
-    this.#setControl(atMs, controlOf(entry), index);
+    this.#setControl(atMs, said(entry, 'control'), index);
   }
 
   #derive(moment: Moment): void {
@@ -85,7 +85,7 @@ export class NodeLanes {
     switch (entry.event) {
       case 'boot:decided': {
         if (this.#state.look !== 'booting') this.#restarted();
-        const action = bootActionOf(entry) ?? '';
+        const action = said(entry, 'action') ?? '';
         if (restingActions.has(action)) this.#state.set(atMs, 'passive', 'passive', index);
         else this.#state.set(atMs, 'booting', 'booting', index);
         break;
@@ -107,7 +107,7 @@ export class NodeLanes {
         this.#setEpoch(moment);
         break;
       case 'control:changed':
-        this.#setControl(atMs, controlOf(entry), index);
+        this.#setControl(atMs, said(entry, 'control'), index);
         break;
       default:
     }

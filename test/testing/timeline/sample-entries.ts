@@ -42,7 +42,7 @@ export class Story {
     this.tell(atMs, node, 'link:changed', `Monitor link ${link} is ${to} (was ${from}).`, {
       class: to === 'down' ? 1 : 0,
       rule: 'watch.all',
-      evidence: { silentMs: to === 'up' ? 0 : deadlineMs },
+      evidence: { link, from, to, silentMs: to === 'up' ? 0 : deadlineMs },
     });
   }
 
@@ -109,7 +109,10 @@ function comeUp(story: Story): void {
     story.mirror(10, node, 'no', node === 'alpha' ? 'consistent' : 'inconsistent');
     story.tell(120, node, 'link:connected', 'the data link is connected', { mirror: 'm0', evidence: { connectionId: '0c1d2e3f' } });
     for (const link of links) story.monitor(150, node, link, 'up', 'down');
-    story.tell(160, node, 'peer:changed', `${node === 'alpha' ? 'beta' : 'alpha'} is up (was unknown): it answers.`, { rule: 'watch.all' });
+    story.tell(160, node, 'peer:changed', `${node === 'alpha' ? 'beta' : 'alpha'} is up (was unknown): it answers.`, {
+      rule: 'watch.all',
+      evidence: { from: 'unknown', to: 'up' },
+    });
   }
   story.tell(200, 'alpha', 'lineage:decided', 'alpha is the source of beta (copy: full): the element of beta is blank', {
     mirror: 'm0',
@@ -208,7 +211,7 @@ function crashAndTakeover(story: Story): void {
   story.tell(crashMs + deadlineMs + 5, 'beta', 'peer:changed', 'alpha is down (was suspect): every link is silent for more than 1000 ms.', {
     class: 1,
     rule: 'watch.all',
-    evidence: { deadlineMs, links: links.map((name) => ({ name, state: 'down', silentMs: 1_004 })) },
+    evidence: { from: 'suspect', to: 'down', deadlineMs, links: links.map((name) => ({ name, state: 'down', silentMs: 1_004 })) },
   });
   story.tell(crashMs + deadlineMs + 20, 'beta', 'takeover:decided', 'beta is about to take over with 2/beta: the peer is down', {
     rule: 'takeover.commit',
