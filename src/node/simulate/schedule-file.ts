@@ -52,6 +52,7 @@ const step = z.discriminatedUnion('do', [
   z.strictObject({ do: z.literal('conditions'), link, conditions, from: node.optional() }),
   z.strictObject({ do: z.literal('disk'), ...disk, fault: diskFault }),
   z.strictObject({ do: z.literal('mend'), ...disk }),
+  z.strictObject({ do: z.literal('replace'), node }),
   z.strictObject({
     do: z.literal('clock'),
     node,
@@ -109,6 +110,7 @@ const options = z.strictObject({
     .optional(),
   links: conditions.optional(),
   latencies: z.strictObject({ elementMs: duration.optional(), metadataMs: duration.optional() }).optional(),
+  synchronousElements: z.boolean().optional(),
   powerCuts: z.boolean().optional(),
   partitions: z.boolean().optional(),
   driftPpm: z.strictObject({ alpha: z.number().optional(), beta: z.number().optional() }).optional(),

@@ -87,12 +87,24 @@ export class SimulatedDisk implements DiskView {
     return this.#cache.version;
   }
 
+  /** Whether it loses data or refuses it, now or at the next request. */
+  get fails(): boolean {
+    return this.#ailments.describe().length > 0;
+  }
+
   /** What is wrong with it now, in words; empty for a healthy disk. */
   get ailments(): readonly string[] {
     const told = this.#ailments.describe();
     if (this.#slowMs > 0) told.push(`slower by up to ${String(this.#slowMs)} ms`);
     if ((this.#attached?.requests.stallLeftMs ?? this.#stallLeftMs) > 0) told.push('stalled');
     return told;
+  }
+
+  /** What a reader finds, with nonsense where it finds nothing; a copy. */
+  readableImage(): Uint8Array {
+    const image = this.contents.slice();
+    for (const atBytes of this.#badBlocks.offsetsBytes) image.fill(garbage, atBytes, atBytes + this.#options.blockSizeBytes);
+    return image;
   }
 
   durableImage(): Uint8Array {
