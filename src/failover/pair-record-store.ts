@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../device/block-device.ts';
-import { DurableRecord, readRecordImage } from '../device/durable-record.ts';
-import type { RecordLayout } from '../device/durable-record.ts';
+import { DurableRecord, prepareRecord, readRecordImage } from '../device/durable-record.ts';
+import type { Readable, RecordLayout } from '../device/durable-record.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { PairRecord, PairRecordStore } from './pair-record.ts';
 import { decodePairRecord, encodePairRecord } from './pair-record.ts';
@@ -21,6 +21,11 @@ export class DurablePairRecordStore implements PairRecordStore {
     this.#device = device;
   }
 
+  /** Prepares a blank device for the first pair record, so that a power cut then leaves none or the whole; no effect on any other. */
+  static prepare(device: BlockDevice): Promise<void> {
+    return prepareRecord(device, layout);
+  }
+
   async load(): Promise<PairRecord | null> {
     this.#record = await DurableRecord.load(this.#device, layout);
     return this.#record.payload === null ? null : decodePairRecord(this.#record.payload);
@@ -37,7 +42,7 @@ export class DurablePairRecordStore implements PairRecordStore {
  * What {@link DurablePairRecordStore.load} would find in a device with these contents; null where none was written. Throws as that rejects.
  * For post-mortems and simulators.
  */
-export function readPairRecordImage(image: Uint8Array, blockSizeBytes: number): PairRecord | null {
-  const payload = readRecordImage(image, layout, blockSizeBytes);
+export function readPairRecordImage(image: Uint8Array, blockSizeBytes: number, readable?: Readable): PairRecord | null {
+  const payload = readRecordImage(image, layout, blockSizeBytes, readable);
   return payload && decodePairRecord(payload);
 }

@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../device/block-device.ts';
-import { DurableRecord, readRecordImage } from '../device/durable-record.ts';
-import type { RecordLayout } from '../device/durable-record.ts';
+import { DurableRecord, emptyRecord, readRecordImage } from '../device/durable-record.ts';
+import type { Readable, RecordLayout } from '../device/durable-record.ts';
 import { HotMirrorError } from '../errors.ts';
 import { DirtyMap } from './dirty-map.ts';
 import { decodeMetadata, encodeMetadata } from './metadata.ts';
@@ -48,6 +48,8 @@ export class ElementStore {
   dirty: DirtyMap;
   /** Copies found damaged when it was loaded. */
   readonly damagedCopies: number;
+  /** A copy could not be read: what is known of activity log and dirty map may be older than what was durable. */
+  readonly mayBeOlder: boolean;
   readonly #device: BlockDevice;
   readonly #head: DurableRecord;
   readonly #pages = new Map<number, DurableRecord>();
@@ -57,11 +59,13 @@ export class ElementStore {
   #writing: Promise<void> | null = null;
   #persisting: Promise<void> = Promise.resolve();
 
-  private constructor(device: BlockDevice, head: DurableRecord, metadata: ElementMetadata, damagedCopies: number) {
+  private constructor(device: BlockDevice, head: DurableRecord, metadata: ElementMetadata, pages: ReadonlyMap<number, DurableRecord>) {
     this.#device = device;
     this.#head = head;
     this.#metadata = metadata;
-    this.damagedCopies = damagedCopies;
+    const records = [head, ...pages.values()];
+    this.damagedCopies = records.reduce((count, record) => count + record.damagedCopies, 0);
+    this.mayBeOlder = records.some((record) => record.mayBeOlder);
     this.dirty = new DirtyMap(metadata.sizeBytes, metadata.extentBytes);
     this.#stored = new Uint8Array(mapBytes(this.dirty));
   }
@@ -71,7 +75,7 @@ export class ElementStore {
    */
   static async create(device: BlockDevice, metadata: ElementMetadata, replace: boolean): Promise<void> {
     if (!replace) await assertNone(device);
-    await erase(device);
+    await prepare(device);
     const head = await DurableRecord.load(device, headLayout);
     await head.writeBoth(encodeMetadata(metadata));
   }
@@ -82,13 +86,10 @@ export class ElementStore {
     if (!head.payload) throw new HotMirrorError('HM_METADATA_MISSING', 'the element has no metadata');
     const metadata = decodeMetadata(head.payload);
     const pages = new Map<number, DurableRecord>();
-    let damagedCopies: number = head.damagedCopies;
     for (let page = 0; page < pageCount(metadata.sizeBytes, metadata.extentBytes); page += 1) {
-      const record = await DurableRecord.load(device, pageLayout(page));
-      damagedCopies += record.damagedCopies;
-      pages.set(page, record);
+      pages.set(page, await DurableRecord.load(device, pageLayout(page)));
     }
-    const store = new ElementStore(device, head, metadata, damagedCopies);
+    const store = new ElementStore(device, head, metadata, pages);
     for (const [page, record] of pages) {
       store.#pages.set(page, record);
       if (record.payload) store.#stored.set(record.payload, page * pageMapBytes);
@@ -172,13 +173,14 @@ export class ElementStore {
 export function readElementImage(
   image: Uint8Array,
   blockSizeBytes: number,
+  readable?: Readable,
 ): { readonly metadata: ElementMetadata; readonly dirty: DirtyMap } | null {
-  const head = readRecordImage(image, headLayout, blockSizeBytes);
+  const head = readRecordImage(image, headLayout, blockSizeBytes, readable);
   if (!head) return null;
   const metadata = decodeMetadata(head);
   const dirty = new DirtyMap(metadata.sizeBytes, metadata.extentBytes);
   for (let page = 0; page < pageCount(metadata.sizeBytes, metadata.extentBytes); page += 1) {
-    const stored = readRecordImage(image, pageLayout(page), blockSizeBytes);
+    const stored = readRecordImage(image, pageLayout(page), blockSizeBytes, readable);
     if (stored) dirty.include(page * pageMapBytes, stored);
   }
   return { metadata, dirty };
@@ -201,10 +203,16 @@ async function assertNone(device: BlockDevice): Promise<void> {
   }
 }
 
-/** Clears every record, so that nothing of an earlier element can be taken for this one's. */
-function erase(device: BlockDevice): Promise<void> {
+/** Clears every record, so that nothing of an earlier element can be taken for this one's; all pages that there is room for wait for their first write. */
+function prepare(device: BlockDevice): Promise<void> {
+  const image = new Uint8Array(device.sizeBytes);
+  const pages = Math.floor((device.sizeBytes - pagesAtBytes) / (copies * pageSlotBytes));
+  for (let page = 0; page < pages; page += 1) {
+    const layout = pageLayout(page);
+    image.set(emptyRecord(layout, device.blockSizeBytes), layout.offsetBytes);
+  }
   return new Promise((resolve, reject) => {
     const done = (error: HotMirrorError | null): void => (error ? reject(error) : resolve());
-    device.write(0, new Uint8Array(device.sizeBytes), {}, (error) => (error ? reject(error) : device.flush(done)));
+    device.write(0, image, {}, (error) => (error ? reject(error) : device.flush(done)));
   });
 }

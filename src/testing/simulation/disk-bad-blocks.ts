@@ -29,11 +29,6 @@ export class DiskBadBlocks {
     return this.#unreadable.size > 0 && this.#blocks(offsetBytes, lengthBytes).some((block) => this.#unreadable.has(block));
   }
 
-  /** Where they lie, in bytes from the beginning of the disk. */
-  get offsetsBytes(): readonly number[] {
-    return [...this.#unreadable].map((block) => block * this.#blockSizeBytes);
-  }
-
   /** Something was written there: into the cache, by the change of this position, or (null) durably. */
   written(offsetBytes: number, lengthBytes: number, position: number | null): void {
     if (this.#unreadable.size + this.#healing.size === 0) return;

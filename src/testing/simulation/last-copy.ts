@@ -1,11 +1,11 @@
 import { compareEpochs, noEpoch } from '../../epoch.ts';
 import type { Epoch } from '../../epoch.ts';
+import type { PairRecord } from '../../failover/pair-record.ts';
 import { readPairRecordImage } from '../../failover/pair-record-store.ts';
 import { readElementImage } from '../../mirror/element-store.ts';
 import type { ElementMetadata } from '../../mirror/metadata.ts';
 import { sectorBytes } from './node-disks.ts';
 import type { MirrorDisks, NodeDisks } from './node-disks.ts';
-import type { SimulatedDisk } from './simulated-disk.ts';
 import type { SimulatedProcess } from './simulated-process.ts';
 
 /** What there is of one node to judge by. */
@@ -26,12 +26,17 @@ export function holdsLastCopy(node: HoldingNode, other: HoldingNode): boolean {
   return [...node.disks.mirrors.keys()].some((mirror) => !holdsAll(other, node, mirror));
 }
 
+/** The pair record of a node; null where there is none that makes sense. */
+export function pairRecordOf({ record }: NodeDisks): PairRecord | null {
+  return readOr(() => readPairRecordImage(record.contents, sectorBytes));
+}
+
 /** Whether what can no longer be read of metadata and pair record leaves each of them a copy that can. */
 export function secondCopiesSave({ record, mirrors }: NodeDisks): boolean {
   const saved = [[record, readPairRecordImage] as const, ...[...mirrors.values()].map(({ metadata }) => [metadata, readElementImage] as const)];
   return saved.every(([disk, read]) => {
     try {
-      read(disk.readableImage(), sectorBytes);
+      read(disk.contents, sectorBytes, (offsetBytes, lengthBytes) => disk.readable(offsetBytes, lengthBytes));
       return true;
     } catch {
       return false;
@@ -58,26 +63,26 @@ function isUsable({ process }: HoldingNode, mirror: string, held: ElementMetadat
 function metadataOf({ process, disks }: HoldingNode, mirror: string): ElementMetadata | null {
   if (process?.opened) return process.mirrors.get(mirror)!.snapshot().metadata;
   const { metadata } = disks.mirrors.get(mirror) as MirrorDisks;
-  return readOr(() => readElementImage(metadata.contents, sectorBytes)?.metadata, null);
+  return readOr(() => readElementImage(metadata.contents, sectorBytes)?.metadata);
 }
 
 /** An epoch that this node took, or is about to take, and that the other one does not know. */
 function recordIsNewer(own: NodeDisks, other: NodeDisks): boolean {
-  const mine = epochsOf(own.record);
-  const theirs = epochsOf(other.record)[0] ?? noEpoch;
+  const mine = epochsOf(own);
+  const theirs = epochsOf(other)[0] ?? noEpoch;
   return mine.some((epoch) => compareEpochs(epoch, theirs) !== 'equal' && epoch.number >= theirs.number);
 }
 
-function epochsOf(record: SimulatedDisk): readonly Epoch[] {
-  const found = readOr(() => readPairRecordImage(record.contents, sectorBytes), null);
+function epochsOf(disks: NodeDisks): readonly Epoch[] {
+  const found = pairRecordOf(disks);
   if (!found) return [];
   return found.intent ? [found.epoch, found.intent] : [found.epoch];
 }
 
-function readOr<Found>(read: () => Found | undefined | null, otherwise: Found | null): Found | null {
+function readOr<Found>(read: () => Found | undefined | null): Found | null {
   try {
-    return read() ?? otherwise;
+    return read() ?? null;
   } catch {
-    return otherwise;
+    return null;
   }
 }

@@ -100,11 +100,9 @@ export class SimulatedDisk implements DiskView {
     return told;
   }
 
-  /** What a reader finds, with nonsense where it finds nothing; a copy. */
-  readableImage(): Uint8Array {
-    const image = this.contents.slice();
-    for (const atBytes of this.#badBlocks.offsetsBytes) image.fill(garbage, atBytes, atBytes + this.#options.blockSizeBytes);
-    return image;
+  /** Whether a read of this range finds what the contents say. */
+  readable(offsetBytes: number, lengthBytes: number): boolean {
+    return !this.#badBlocks.spoil(offsetBytes, lengthBytes);
   }
 
   durableImage(): Uint8Array {

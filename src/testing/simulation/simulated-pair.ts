@@ -98,7 +98,7 @@ export class SimulatedPair implements Disposable {
   /** Performs one step. Throws `RangeError` where it names what does not exist. */
   async perform(step: SimulationStep): Promise<void> {
     if (step.do === 'run') return this.runFor(step.forMs);
-    perform(this.#world, step);
+    await perform(this.#world, step);
     await this.#world.clock.settle();
     this.#world.check();
   }

@@ -60,6 +60,7 @@ export function drawConfiguration(random: SeededRandom): SwarmConfiguration {
     ...(times === defaultTimes ? {} : { times }),
     workload: drawWorkload(random, times, powerCuts),
     links: drawConditions(random, times, policy !== 'continue'),
+    ...(chance(random, 40) ? { synchronousElements: true } : {}),
     latencies: { elementMs: oneOf(random, [0, 0, 2, 15]), metadataMs: oneOf(random, [0, 0, 2, 15, 120]) },
     powerCuts,
     driftPpm: drawDrift(random),

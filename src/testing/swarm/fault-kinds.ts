@@ -1,4 +1,6 @@
 import type { LinkConditions } from '../../transport/link-conditions.ts';
+import { pairRecordBytes } from '../../failover/pair-record-store.ts';
+import { elementMetadataBytes } from '../../mirror/create-element.ts';
 import { platformSteps } from '../../platform/platform-actions.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import type { DiskFault, DiskName } from '../simulation/disk-faults.ts';
@@ -117,6 +119,7 @@ export const faultKinds: readonly FaultKind[] = [
   diskKind('write-error', (random) => ({ kind: 'write-error', count: within(random, 1, 3) })),
   diskKind('flush-error', (random) => ({ kind: 'flush-error', count: within(random, 1, 3) })),
   diskKind('unreadable', unreadable),
+  { name: 'disks replaced', percent: 25, weight: 6, draw: (random) => ({ do: 'replace', node: node(random) }) },
 ];
 
 function node(random: SeededRandom): NodeName {
@@ -185,13 +188,15 @@ function diskOf(random: SeededRandom, { sickNode, options }: SwarmConfiguration)
   return { node: sickNode, disk, mirror: oneOf(random, options.mirrors ?? []).name };
 }
 
-/** Where a fault may lie: anywhere in an element, in the first sector of what hotmirror keeps for itself. */
+/** Where a fault may lie: anywhere on the disk. */
 function sectorsOf({ disk, mirror }: DiskAddress, { options }: SwarmConfiguration): number {
+  if (disk === 'record') return pairRecordBytes / sectorBytes;
   const sizeBytes = options.mirrors?.find(({ name }) => name === mirror)?.sizeBytes ?? sectorBytes;
-  return disk === 'element' ? sizeBytes / sectorBytes : 1;
+  return (disk === 'element' ? sizeBytes : elementMetadataBytes(sizeBytes)) / sectorBytes;
 }
 
 function unreadable(random: SeededRandom, sectors: number): DiskFault {
-  const length = within(random, 1, Math.min(longestUnreadable, sectors));
+  // One sector spoils one of the two copies of a record; many spoil both.
+  const length = chance(random, 60) ? 1 : within(random, 1, Math.min(longestUnreadable, sectors));
   return { kind: 'unreadable', offsetBytes: sectorBytes * random.below(sectors - length + 1), lengthBytes: sectorBytes * length };
 }
