@@ -32,6 +32,7 @@ const mirrorSizes: readonly number[] = [
   2 * mebibyte,
   9 * mebibyte,
 ];
+const crowdedMirrorBytes = 9 * mebibyte;
 const defaultTimes: SimulationTimes = { intervalMs: 1_000, deadlineMs: 5_000, leaseMs: 3_750, initialGraceMs: 10_000 };
 const fastTimes: SimulationTimes = { intervalMs: 250, deadlineMs: 1_000, leaseMs: 750, initialGraceMs: 2_000 };
 const shortestDeadlineMs = 400;
@@ -50,9 +51,11 @@ export function drawConfiguration(random: SeededRandom): SwarmConfiguration {
   const links = [...mirrors.map(({ name }) => `data:${name}`), ...monitorLinks];
   const times = drawTimes(random);
   const powerCuts = chance(random, 40);
+  // More regions than the activity log holds, so that it makes room while what it forgets is in caches alone.
+  const crowded = powerCuts && chance(random, 15);
   const options: PairSimulationOptions = {
     seed: random.next32(),
-    mirrors,
+    mirrors: crowded ? mirrors.map((mirror) => ({ ...mirror, sizeBytes: crowdedMirrorBytes })) : mirrors,
     monitorLinks,
     arbiter: policy === 'arbiter' || (policy === 'freeze' && chance(random, 10)),
     policy: { whenAlone: policy },
@@ -65,7 +68,7 @@ export function drawConfiguration(random: SeededRandom): SwarmConfiguration {
     powerCuts,
     driftPpm: drawDrift(random),
     threadLagMs: oneOf(random, [0, 3, 3, 10, 50]),
-    activeRegions: oneOf(random, [2, 3, 64, 64]),
+    activeRegions: crowded ? 2 : oneOf(random, [2, 3, 64, 64]),
   };
   return {
     options,

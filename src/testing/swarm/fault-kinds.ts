@@ -118,7 +118,7 @@ export const faultKinds: readonly FaultKind[] = [
   diskKind('full', () => ({ kind: 'full' })),
   diskKind('write-error', (random) => ({ kind: 'write-error', count: within(random, 1, 3) })),
   diskKind('flush-error', (random) => ({ kind: 'flush-error', count: within(random, 1, 3) })),
-  diskKind('unreadable', unreadable),
+  { ...diskKind('unreadable', unreadable), percent: 25 },
   { name: 'disks replaced', percent: 25, weight: 6, draw: (random) => ({ do: 'replace', node: node(random) }) },
 ];
 
@@ -183,7 +183,7 @@ interface DiskAddress {
 }
 
 function diskOf(random: SeededRandom, { sickNode, options }: SwarmConfiguration): DiskAddress {
-  const disk = oneOf<DiskName>(random, ['element', 'element', 'metadata', 'record']);
+  const disk = oneOf<DiskName>(random, ['element', 'metadata', 'record']);
   if (disk === 'record') return { node: sickNode, disk };
   return { node: sickNode, disk, mirror: oneOf(random, options.mirrors ?? []).name };
 }
@@ -196,7 +196,8 @@ function sectorsOf({ disk, mirror }: DiskAddress, { options }: SwarmConfiguratio
 }
 
 function unreadable(random: SeededRandom, sectors: number): DiskFault {
-  // One sector spoils one of the two copies of a record; many spoil both.
+  // One sector spoils one of the two copies of a record, many spoil both; the beginning of an element is in use for sure.
   const length = chance(random, 60) ? 1 : within(random, 1, Math.min(longestUnreadable, sectors));
-  return { kind: 'unreadable', offsetBytes: sectorBytes * random.below(sectors - length + 1), lengthBytes: sectorBytes * length };
+  const first = chance(random, 40) ? 0 : random.below(sectors - length + 1);
+  return { kind: 'unreadable', offsetBytes: sectorBytes * first, lengthBytes: sectorBytes * length };
 }
