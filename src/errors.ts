@@ -71,13 +71,16 @@ const remedies = {
   HM_CONFIG: 'The configuration is not valid; the message names the path.',
   HM_KEY_MISSING: 'Copy the key file from the home primary, or run `init` there first.',
   HM_KEY_INVALID: 'The key file must hold 32 bytes and be readable by its owner only.',
-  HM_NODE_RUNNING: 'This node already runs on this machine.',
-  HM_NO_NODE: 'No node answers on the control socket. Start it with `hotmirror run`.',
+  HM_NODE_RUNNING: 'This node already runs on this machine; stop it first if it is to start anew.',
+  HM_NO_NODE: 'No node answers on the control socket. Start it with `hotmirror run`; of a simulated pair, `boot` or `resume` it.',
   HM_THREAD_DIED: 'The thread of a mirror ended unexpectedly; the node stops serving. Look at its log and start it again.',
 
   // simulation
-  HM_INVARIANT: 'A simulated pair broke a promise. Run the seed again with `hotmirror simulate --seed N --report FILE.html` and report it.',
-  HM_NOT_REACHED: 'The simulated pair did not come to that state in time. `pair.explain()` says who waits for what.',
+  HM_INVARIANT:
+    'A simulated pair broke a promise. The same test, or the same seed of `hotmirror simulate`, breaks it again; `timelinePage(pair.log, …)`, or `--report FILE.html`, shows how. Report it with the test or the schedule.',
+  HM_NOT_REACHED: 'The simulated pair did not come to that in time. `pair.explain()` says who waits for what.',
+  HM_NODE_DIED:
+    'The simulated node died before it answered, so what it was asked may have been done or not. Wait until a node serves, then look.',
 } as const;
 
 /** A stable name for what went wrong. */

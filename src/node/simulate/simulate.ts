@@ -42,7 +42,7 @@ export async function simulate(options: SimulateOptions, parts: Partial<Simulate
 /** How to come by the one run that was asked for; null where it is seeds. */
 function oneRun({ seed, seeds, forMs, schedule: file, report }: SimulateOptions): (() => Promise<SwarmJob>) | null {
   const job = { seed: null, schedule: null, shrinkRuns, keepLog: report !== null };
-  if (file !== null) return async () => ({ ...job, schedule: (await loadSchedule(file)).schedule });
+  if (file !== null) return async () => ({ ...job, schedule: await loadSchedule(file) });
   return seed !== null && seeds === null && forMs === null ? () => Promise.resolve({ ...job, seed }) : null;
 }
 

@@ -1,4 +1,5 @@
 import type { SimulationEntry } from '../simulation/entry.ts';
+import { lastEvents, timesInWords } from '../simulation/last-events.ts';
 import type { SimulationSchedule } from '../simulation/schedule.ts';
 import { describeEntry } from './describe-schedule.ts';
 import { drawSchedule } from './draw-schedule.ts';
@@ -31,8 +32,8 @@ export interface JobResult {
   readonly log: readonly SimulationEntry[] | null;
 }
 
-/** Events before the failure that a report shows. */
-const lastEvents = 40;
+/** Events before the failure that a report shows, each once however often it repeats itself. */
+const reportedEvents = 40;
 
 /** The schedule of a job. Throws `RangeError` where it has none. */
 export function scheduleOf({ seed, schedule }: Pick<SwarmJob, 'seed' | 'schedule'>): SimulationSchedule {
@@ -63,7 +64,7 @@ async function failureOf(
     seed,
     invariant,
     text,
-    lastEvents: log.slice(-lastEvents).map(describeEntry),
+    lastEvents: lastEvents(log, reportedEvents).map((folded) => describeEntry(folded.entry) + timesInWords(folded)),
     schedule,
     shrunk: shrinkRuns === 0 ? null : await shrink(schedule, breaksTheSame, shrinkRuns),
   };
