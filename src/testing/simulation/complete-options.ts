@@ -84,7 +84,8 @@ function refuseNonsense(options: CompleteOptions): void {
     throw new RangeError('mirrors, monitorLinks: all and data name no single link, and no name has a colon');
   named('times.', () => watchTimes(times));
   named('times.', () => initialGrace(initialGraceMs, deadlineMs));
-  if (!(leaseMs > 0 && leaseMs < deadlineMs)) throw new RangeError('times.leaseMs must be above 0 and below deadlineMs (rule timing.lease)');
+  if (!(leaseMs > 0 && leaseMs < deadlineMs))
+    throw new RangeError('times.leaseMs must be above 0 and below deadlineMs (rule timing.lease)');
   named('policy.', () => completePolicy(policy, arbiter));
   named('', () => mirrorLimits({ limits: { activeRegions } }));
   if (workload) refuseWorkload(completeWorkload(workload, options.powerCuts), mirrors);

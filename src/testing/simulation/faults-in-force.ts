@@ -24,7 +24,9 @@ function troubledLinks({ network, options }: World): readonly string[] {
 }
 
 /** Directions, those that are alike in one. */
-function inWords(ways: readonly { readonly link: string; readonly from: NodeName }[]): readonly { which: string; links: readonly string[] }[] {
+function inWords(
+  ways: readonly { readonly link: string; readonly from: NodeName }[],
+): readonly { which: string; links: readonly string[] }[] {
   const has = (link: string, from: NodeName): boolean => ways.some((way) => way.link === link && way.from === from);
   const links = [...new Set(ways.map(({ link }) => link))];
   const oneWay = (from: NodeName): readonly string[] => links.filter((link) => has(link, from) && !has(link, otherNode(from)));

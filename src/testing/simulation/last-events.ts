@@ -15,10 +15,15 @@ const mostLooked = 5_000;
 const exact = /^fault:|:state$|^operator:|^invariant:/u;
 const numbers = /\b(?:[0-9a-f]{8,}|\d[\d,.]*)\b/gu;
 
-/** The last that happened, oldest first: `most` things that differ in more than numbers, each where it happened last. */
+/**
+ * The last that happened, oldest first: `most` things that differ in more than numbers, each where it happened last. Left out is what only says that all
+ * goes well: platform steps that ended, and the journal of them.
+ */
 export function lastEvents(log: readonly SimulationEntry[], most: number): readonly FoldedEntry[] {
   const folded = new Map<string, FoldedEntry>();
+  const ended = new Set<string>();
   for (const entry of log.slice(-mostLooked).reverse()) {
+    if (goesWell(entry, ended)) continue;
     const key = keyOf(entry);
     const later = folded.get(key);
     if (!later && folded.size === most) break;
@@ -30,6 +35,14 @@ export function lastEvents(log: readonly SimulationEntry[], most: number): reado
 /** That it happened before, in words; nothing where it did not. */
 export function timesInWords({ times, sinceMs }: FoldedEntry): string {
   return times === 1 ? '' : ` (${String(times)} times since ${sinceMs.toFixed(0)} ms)`;
+}
+
+/** `ended` holds the steps that ended later. */
+function goesWell({ node, event, evidence }: SimulationEntry, ended: Set<string>): boolean {
+  if (event === 'record:written') return String(evidence?.['why']).endsWith('journal');
+  const step = `${node} ${String(evidence?.['step'])}`;
+  if (event === 'step:finished' || event === 'step:failed') ended.add(step);
+  return event === 'step:finished' || (event === 'step:started' && ended.delete(step));
 }
 
 function keyOf({ node, event, mirror, text }: SimulationEntry): string {

@@ -16,12 +16,21 @@ export function dataLinkOf(mirror: string): string {
 }
 
 /** Every link of a pair by its name: the data links, then the monitor links. */
-export function linkNames({ mirrors, monitorLinks }: { readonly mirrors: readonly string[]; readonly monitorLinks: readonly string[] }): readonly string[] {
+export function linkNames({
+  mirrors,
+  monitorLinks,
+}: {
+  readonly mirrors: readonly string[];
+  readonly monitorLinks: readonly string[];
+}): readonly string[] {
   return [...mirrors.map(dataLinkOf), ...monitorLinks];
 }
 
 /** The links that a name of a step means. Throws `RangeError` for a name of none. */
-export function linksNamed(name: string, pair: { readonly mirrors: readonly string[]; readonly monitorLinks: readonly string[] }): readonly string[] {
+export function linksNamed(
+  name: string,
+  pair: { readonly mirrors: readonly string[]; readonly monitorLinks: readonly string[] },
+): readonly string[] {
   if (name === allLinks) return linkNames(pair);
   if (name === dataLinks) return pair.mirrors.map(dataLinkOf);
   if (linkNames(pair).includes(name)) return [name];

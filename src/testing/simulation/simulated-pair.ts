@@ -2,8 +2,9 @@ import type { FailoverOrchestrator } from '../../failover/orchestrator.ts';
 import { HotMirrorError } from '../../errors.ts';
 import type { HeartbeatMonitor } from '../../heartbeat/heartbeat-monitor.ts';
 import type { MirrorLink } from '../../mirror/mirror-link.ts';
+import type { Request } from './application.ts';
 import { Awaited } from './awaited.ts';
-import { checkMirror, checkNode, checkStep } from './check-step.ts';
+import { checkNode, checkStep } from './check-step.ts';
 import { completeOptions } from './complete-options.ts';
 import type { CompleteOptions } from './complete-options.ts';
 import type { SimulationEntry } from './entry.ts';
@@ -12,9 +13,11 @@ import { diagnose } from './invariants/diagnosis.ts';
 import type { PairSimulationOptions } from './options.ts';
 import { checkCondition, fits, servingNodes } from './pair-condition.ts';
 import type { PairCondition } from './pair-condition.ts';
+import { askPair } from './pair-requests.ts';
+import type { PairRequest } from './pair-requests.ts';
 import { operate, perform } from './perform.ts';
+import { answers, stanceOf } from './process-stance.ts';
 import { settle } from './settle.ts';
-import type { SimulatedProcess } from './simulated-process.ts';
 import { nodeNames } from './steps.ts';
 import type { NodeName, OperatorOrder, SimulationStep } from './steps.ts';
 import { World } from './world.ts';
@@ -23,18 +26,6 @@ import { World } from './world.ts';
 const patienceMs = 600_000;
 /** Orders that move the service. */
 const moves: ReadonlySet<OperatorOrder> = new Set(['fallback', 'force-fallback', 'recover', 'switchover']);
-
-/** A request of {@link SimulatedPair}. */
-export interface PairRequest {
-  /** Default: the first mirror. */
-  readonly mirror?: string;
-  /** In bytes; a multiple of 512. */
-  readonly offset: number;
-  /** Who is asked. Default: the node that serves. */
-  readonly node?: NodeName;
-  /** How long the answer is waited for, in ms of virtual time from the call. Default ten minutes. */
-  readonly withinMs?: number;
-}
 
 /** The running parts of one node. They are the shipped classes; their promises settle only while virtual time passes. */
 export interface NodeParts {
@@ -223,7 +214,9 @@ export class SimulatedPair implements Disposable {
    */
   write(request: PairRequest & { readonly bytes: Uint8Array; readonly fua?: boolean }): Promise<void> {
     const asked = this.#ask('write', request, () => request.bytes.slice(), request.fua);
-    return new Awaited(async () => void (await asked()));
+    return new Awaited(async () => {
+      await asked();
+    });
   }
 
   /** Reads as a user would. Rejects as {@link SimulatedPair.write}. */
@@ -234,7 +227,9 @@ export class SimulatedPair implements Disposable {
   /** Makes everything acknowledged durable on both elements (rule write.flush). Rejects as {@link SimulatedPair.write}. */
   flush(request: Omit<PairRequest, 'offset'> = {}): Promise<void> {
     const asked = this.#ask('flush', { ...request, offset: 0 }, () => new Uint8Array(0));
-    return new Awaited(async () => void (await asked()));
+    return new Awaited(async () => {
+      await asked();
+    });
   }
 
   /** Lets time pass until a promise settles, such as one of an order to `node(…)`, and gives its outcome. */
@@ -271,37 +266,19 @@ export class SimulatedPair implements Disposable {
   }
 
   /** Asks at once; what is returned waits for the answer. */
-  #ask(kind: 'read' | 'write' | 'flush', request: PairRequest, bytesOf: () => Uint8Array, fua = false): () => Promise<Uint8Array> {
+  #ask(kind: Request['kind'], request: PairRequest, bytesOf: () => Uint8Array, fua = false): () => Promise<Uint8Array> {
     try {
       const limitMs = this.#limitMs(request);
-      const { mirror = this.options.mirrors[0]!.name, offset, node } = request;
-      checkMirror(mirror, this.options);
-      const process = this.#asked(node);
-      const bytes = bytesOf();
-      const outcome: { error: HotMirrorError | null | undefined } = { error: undefined };
-      this.#world.application.ask(process, { kind, mirror, offsetBytes: offset, bytes, fua }, (error) => (outcome.error = error));
-      const where = kind === 'flush' ? '' : ` of ${String(bytes.byteLength)} bytes at ${String(offset)}`;
-      const what = `the ${kind}${where} to ${mirror}`;
+      const asked = askPair(this.#world, kind, request, bytesOf(), fua);
       return async () => {
-        await this.#wait(() => outcome.error !== undefined || !process.alive, `${process.node} did not answer ${what}`, limitMs);
-        if (outcome.error === undefined) throw new HotMirrorError('HM_NODE_DIED', `${process.node} died before it answered ${what}`);
-        if (outcome.error) throw outcome.error;
-        return bytes;
+        await this.#wait(() => asked.over(), asked.missing, limitMs);
+        return asked.answer();
       };
     } catch (error) {
-      return () => Promise.reject(error as Error);
+      return async () => {
+        throw error;
+      };
     }
-  }
-
-  #asked(node: NodeName | undefined): SimulatedProcess {
-    if (node !== undefined) checkNode(node);
-    const serving = servingNodes(this.#world);
-    const asked = node ?? (serving.length === 1 ? serving[0] : undefined);
-    const process = asked && this.#world.nodes[asked].process;
-    if (process) return process;
-    const who = serving.length === 2 ? 'both nodes serve' : serving.length === 1 ? `${serving[0]!} serves` : 'no node serves';
-    const why = asked === undefined ? `${who} now` : `${asked} ${stanceOf(process)}; ${who}`;
-    throw new HotMirrorError('HM_NOT_SERVING', `${why}\n${this.explain()}`);
   }
 
   #assertAnswers(node: NodeName): void {
@@ -333,18 +310,6 @@ export class SimulatedPair implements Disposable {
     checkTime('withinMs', withinMs);
     return this.nowMs + withinMs;
   }
-}
-
-/** Whether a process answers an operator. */
-function answers(process: SimulatedProcess | undefined): boolean {
-  return process !== undefined && process.ready && !process.stopping && !process.clock.paused;
-}
-
-function stanceOf(process: SimulatedProcess | undefined): string {
-  if (!process) return 'is down';
-  if (process.clock.paused) return 'stands still';
-  if (process.stopping) return 'is being stopped';
-  return process.ready ? 'runs' : 'has not started yet';
 }
 
 function checkTime(name: string, ms: number): void {
