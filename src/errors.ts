@@ -32,9 +32,12 @@ const remedies = {
   HM_DEVICE_ACCESS: 'The file or device cannot be opened for reading and writing. Check its owner and mode.',
   HM_OUT_OF_RANGE: 'The request reaches beyond the end of the device.',
   HM_UNALIGNED: 'Offset and length must be multiples of the block size.',
-  HM_IO_READ: 'The device failed to read. Move the service to the other node, then replace the device.',
-  HM_IO_WRITE: 'The device failed to write. Move the service to the other node, then replace the device.',
-  HM_IO_FLUSH: 'The device failed to make data durable. Replace it; what it holds cannot be trusted.',
+  HM_IO_READ:
+    'The device failed to read. Where this node serves, run `hotmirror fallback` (`recover` from the home standby). Then replace the device, run `hotmirror init --force --blank` here and let it be filled.',
+  HM_IO_WRITE:
+    'The device failed to write. Where this node served, stop it, and on the other run `hotmirror fallback --force --yes` (`recover` where that is the home primary). Then replace the device, run `hotmirror init --force --blank` here and let it be filled.',
+  HM_IO_FLUSH:
+    'The device failed to make data durable; what it holds cannot be trusted. Where this node served, stop it, and on the other run `hotmirror fallback --force --yes` (`recover` where that is the home primary). Then replace the device, run `hotmirror init --force --blank` here and let it be filled.',
   HM_NO_SPACE: 'The file system under the element is full. Free space; the data already there is intact.',
 
   // durable state

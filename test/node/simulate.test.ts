@@ -186,6 +186,30 @@ describe('simulate', () => {
       expect(absent).to.include({ code: 'HM_USAGE' });
     }));
 
+  it('takes a schedule whose options or steps make no sense for bad input, named by their path: nothing is run or shrunk', () =>
+    withFolder(async (folder) => {
+      const file = path.join(folder, 'schedule.json');
+      const refused = async (schedule: object): Promise<string> => {
+        await writeFile(file, JSON.stringify({ version: 1, options: {}, steps: [], ...schedule }));
+        let runs = 0;
+        const error = await run({ schedule: file }, () => ((runs += 1), holding)).catch((reason: unknown) => reason);
+        expect(error).to.include({ code: 'HM_USAGE' });
+        expect(runs).to.equal(0);
+        return String(error);
+      };
+      expect(await refused({ options: { policy: { whenAlone: 'arbiter' } } })).to.contain(
+        'options.policy.whenAlone: arbiter needs an arbiter',
+      );
+      expect(await refused({ options: { times: { deadlineMs: 1_000, intervalMs: 800 } } })).to.contain(
+        'options.times.deadlineMs must be at least 2',
+      );
+      const heal = { do: 'heal', link: 'all' };
+      expect(await refused({ steps: [heal, { do: 'cut', link: 'wan' }] })).to.contain('steps.1: there is no link wan; there are data:m0');
+      expect(await refused({ steps: [{ do: 'mend', node: 'beta', disk: 'element', mirror: 'm1' }] })).to.contain(
+        'steps.0: there is no mirror m1',
+      );
+    }));
+
   it('writes the timeline of one run, whether its promises hold or not, and of no more than one', () =>
     withFolder(async (folder) => {
       const report = path.join(folder, 'report.html');
