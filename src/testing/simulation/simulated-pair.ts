@@ -330,7 +330,7 @@ export async function startPair(world: World): Promise<SimulatedPair> {
   await world.init();
   for (const node of nodeNames) world.boot(node);
   const failed = (): Error | undefined => nodeNames.map((node) => world.nodes[node].startError).find((error) => error !== null);
-  await pair.until(() => failed() !== undefined || (pair.whole && nodeNames.every((node) => watches(pair.node(node)))));
+  await pair.until(() => failed() !== undefined || (nodeNames.every((node) => watches(pair.node(node))) && pair.whole));
   const error = failed();
   if (error) throw error;
   world.workload?.start();
@@ -339,5 +339,5 @@ export async function startPair(world: World): Promise<SimulatedPair> {
 
 /** Whether a node has decided what it is after its start, and judges its peer. */
 function watches(parts: NodeParts | null): boolean {
-  return parts !== null && !parts.orchestrator.status().booting && parts.monitor.watchState() === 'normal';
+  return parts?.monitor.watchState() === 'normal' && !parts.orchestrator.status().booting;
 }
