@@ -10,13 +10,18 @@ export function explain(world: World): string {
   const faults = faultsInForce(world);
   const last = lastEvents(world.log.entries, explainedEvents).map((folded) => {
     const { atMs, node, event, mirror, text } = folded.entry;
-    return `${atMs.toFixed(0)} ms ${node} ${event}:${mirror === undefined ? '' : ` ${mirror}:`} ${text}${timesInWords(folded)}`;
+    const about = mirror === undefined ? '' : ` ${mirror}:`;
+    return `${inMs(atMs)} ${node} ${event}:${about} ${text}${timesInWords(folded, inMs)}`;
   });
   return [
-    `seed ${String(world.options.seed)}, ${world.clock.nowMs().toFixed(0)} ms`,
+    `seed ${String(world.options.seed)}, ${inMs(world.clock.nowMs())}`,
     ...diagnose(world.view),
     ...(faults.length === 0 ? ['no fault is in force'] : ['faults in force:', ...faults.map((fault) => `  ${fault}`)]),
     '',
     ...last,
   ].join('\n');
+}
+
+function inMs(atMs: number): string {
+  return `${atMs.toFixed(0)} ms`;
 }

@@ -32,9 +32,9 @@ export function lastEvents(log: readonly SimulationEntry[], most: number): reado
   return [...folded.values()].reverse();
 }
 
-/** That it happened before, in words; nothing where it did not. */
-export function timesInWords({ times, sinceMs }: FoldedEntry): string {
-  return times === 1 ? '' : ` (${String(times)} times since ${sinceMs.toFixed(0)} ms)`;
+/** That it happened before, in words; nothing where it did not. `moment` writes a time. */
+export function timesInWords({ times, sinceMs }: FoldedEntry, moment: (atMs: number) => string): string {
+  return times === 1 ? '' : ` (${String(times)} times since ${moment(sinceMs)})`;
 }
 
 /** `ended` holds the steps that ended later. */

@@ -3,13 +3,13 @@ import { HotMirrorError } from '../../errors.ts';
 import type { HeartbeatMonitor } from '../../heartbeat/heartbeat-monitor.ts';
 import type { MirrorLink } from '../../mirror/mirror-link.ts';
 import type { Request } from './application.ts';
-import { Awaited } from './awaited.ts';
 import { checkNode, checkStep } from './check-step.ts';
 import { completeOptions } from './complete-options.ts';
 import type { CompleteOptions } from './complete-options.ts';
 import type { SimulationEntry } from './entry.ts';
 import { explain } from './explanation.ts';
 import { diagnose } from './invariants/diagnosis.ts';
+import { LazyPromise } from './lazy-promise.ts';
 import type { PairSimulationOptions } from './options.ts';
 import { checkCondition, fits, servingNodes } from './pair-condition.ts';
 import type { PairCondition } from './pair-condition.ts';
@@ -214,20 +214,20 @@ export class SimulatedPair implements Disposable {
    */
   write(request: PairRequest & { readonly bytes: Uint8Array; readonly fua?: boolean }): Promise<void> {
     const asked = this.#ask('write', request, () => request.bytes.slice(), request.fua);
-    return new Awaited(async () => {
+    return new LazyPromise(async () => {
       await asked();
     });
   }
 
   /** Reads as a user would. Rejects as {@link SimulatedPair.write}. */
   read(request: PairRequest & { readonly length: number }): Promise<Uint8Array> {
-    return new Awaited(this.#ask('read', request, () => new Uint8Array(request.length)));
+    return new LazyPromise(this.#ask('read', request, () => new Uint8Array(request.length)));
   }
 
   /** Makes everything acknowledged durable on both elements (rule write.flush). Rejects as {@link SimulatedPair.write}. */
   flush(request: Omit<PairRequest, 'offset'> = {}): Promise<void> {
     const asked = this.#ask('flush', { ...request, offset: 0 }, () => new Uint8Array(0));
-    return new Awaited(async () => {
+    return new LazyPromise(async () => {
       await asked();
     });
   }

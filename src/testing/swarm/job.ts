@@ -1,7 +1,6 @@
 import type { SimulationEntry } from '../simulation/entry.ts';
-import { lastEvents, timesInWords } from '../simulation/last-events.ts';
 import type { SimulationSchedule } from '../simulation/schedule.ts';
-import { describeEntry } from './describe-schedule.ts';
+import { describeLast } from './describe-schedule.ts';
 import { drawSchedule } from './draw-schedule.ts';
 import type { SwarmFailure } from './failure-report.ts';
 import { runSchedule } from './run-schedule.ts';
@@ -66,7 +65,7 @@ async function failureOf(
     seed,
     invariant,
     text: invariant === 'no-crash' ? await textWithStack(schedule, text, hooks) : text,
-    lastEvents: lastEvents(log, reportedEvents).map((folded) => describeEntry(folded.entry) + timesInWords(folded)),
+    lastEvents: describeLast(log, reportedEvents),
     schedule,
     shrunk: shrinkRuns === 0 ? null : await shrink(schedule, breaksTheSame, shrinkRuns),
   };

@@ -16,7 +16,9 @@ function entry(atMs: number, event: string, text: string, evidence?: Readonly<Re
 }
 
 const told = (log: readonly SimulationEntry[], most: number): readonly string[] =>
-  lastEvents(log, most).map((folded) => `${String(folded.entry.atMs)} ${folded.entry.text}${timesInWords(folded)}`);
+  lastEvents(log, most).map(
+    (folded) => `${String(folded.entry.atMs)} ${folded.entry.text}${timesInWords(folded, (atMs) => `${String(atMs)} ms`)}`,
+  );
 
 describe('the last events', () => {
   it('tell what repeats itself once, where it happened last, with how often and since when', () => {

@@ -1,5 +1,5 @@
 /** A promise whose work begins when somebody first waits for it, as time does that passes only inside awaited calls. */
-export class Awaited<Value> extends Promise<Value> {
+export class LazyPromise<Value> extends Promise<Value> {
   readonly #work: () => Promise<Value>;
   #begun: Promise<Value> | null = null;
 
