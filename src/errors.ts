@@ -120,13 +120,16 @@ export class HotMirrorError extends Error {
   /** Plain facts, where there are any. */
   readonly details?: Readonly<Record<string, unknown>>;
 
+  static {
+    Object.defineProperty(this.prototype, brand, { value: true });
+  }
+
   constructor(code: ErrorCode, message: string, options: HotMirrorErrorOptions = {}) {
     super(message, options.cause === undefined ? {} : { cause: options.cause });
     this.code = code;
     this.remedy = remedies[code];
     if (options.rule !== undefined) this.rule = options.rule;
     if (options.details !== undefined) this.details = options.details;
-    Object.defineProperty(this, brand, { value: true });
   }
 
   /** The plain form, to be sent to another thread or node. */

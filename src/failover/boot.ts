@@ -72,8 +72,7 @@ type Verdict = Omit<BootDecision, 'evidence'>;
  * It is asked by every node that does not serve, not just by one that has started: what makes a start safe makes waiting safe.
  */
 export function decideBoot(evidence: BootEvidence): BootDecision {
-  const verdict = decide(evidence);
-  return { ...verdict, evidence: { ...evidence, combination: nameCombination(evidence) } };
+  return { evidence: { combination: nameCombination(evidence), ...evidence }, ...decide(evidence) };
 }
 
 function decide(evidence: BootEvidence): Verdict {

@@ -17,18 +17,24 @@ export function hearAnswer(node: PairNode, answer: PeerAnswer): void {
   signOfLife(node);
   if (!node.lastAnswer || node.lastAnswer.probeSentMs < answer.probeSentMs) node.lastAnswer = answer;
   doubtAfter(node, answer);
-  const report = parseReport(answer.report);
+  const last = node.peerSeen;
+  // Most answers say what the last one said, which needs no second check.
+  const known = last && alike(last.report, answer.report) ? last.report : null;
+  const report = known ?? parseReport(answer.report);
   if (report?.node !== node.peerName) {
     node.noteNonsense(new HotMirrorError('HM_PROTOCOL', `a token of ${node.peerName} carried a report that makes no sense`));
     return;
   }
   node.hearEpoch(reportedEpoch(report), report.record?.homes ?? null);
   if (provesOwnership(node, report)) for (const mirror of node.mirrors) mirror.renewLease({ probeSentMs: answer.probeSentMs });
-  const last = node.peerSeen;
   // Of two links the slower one may bring an older word later.
   if (last && last.probeSentMs > answer.probeSentMs) return;
   node.peerSeen = { report, probeSentMs: answer.probeSentMs, heardMs: answer.heardMs };
-  if (!last || JSON.stringify(last.report) !== JSON.stringify(report)) node.wake();
+  if (!known && !alike(last?.report, report)) node.wake();
+}
+
+function alike(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 /** Rule `serve.lease`: an answer that shows neither a higher epoch nor an intent to take over. */

@@ -69,15 +69,19 @@ export function makeReport(
   node: string,
   record: PairRecord,
   mirrors: readonly MirrorView[],
-  now: Pick<PeerReport, 'booting' | 'serving' | 'service' | 'leaving'>,
+  { booting, serving, service, leaving }: Pick<PeerReport, 'booting' | 'serving' | 'service' | 'leaving'>,
 ): PeerReport {
   const { epoch, homes, released, intent, conflict, control } = record;
+  // In the order of the schema, so that a report that was read and sent again is the same text.
   return {
     schema: 1,
     node,
     record: epoch.number === 0 ? null : { epoch, homes, released, intent, conflict },
     control,
-    ...now,
+    booting,
+    serving,
+    service,
+    leaving,
     mirrors: mirrors.map(({ name, element, epoch: carried, connection, serving }) => ({
       name,
       element,

@@ -66,7 +66,7 @@ export class Reporter {
     if (!this.#open) return;
     const { link, heardMs, probeSentMs } = answer;
     const text = `${this.#peer} answered on ${link} after ${String(Math.round(heardMs - probeSentMs))} ms.`;
-    this.events.emit('peer:answered', { ...answer, atMs: heardMs, class: 0, rule: 'watch.token', text });
+    this.events.emit('peer:answered', { atMs: heardMs, class: 0, rule: 'watch.token', text, ...answer });
   }
 
   overslept(lateMs: number, lookedMs: number, atMs: number): void {

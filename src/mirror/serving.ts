@@ -196,7 +196,7 @@ export class Serving {
   flush(done: Done): void {
     if (!this.#admit(done)) return;
     const request = { offsetBytes: 0, lengthBytes: 0, bytes: noBytes, fua: false, local: 0, remote: 0, single: false, error: null };
-    this.#queue.push({ ...request, kind: 'flush', done });
+    this.#queue.push({ kind: 'flush', done, ...request });
     this.#pump();
   }
 

@@ -79,7 +79,7 @@ export class Application {
       request.endedMs = this.#clock.nowMs();
       request.errorCode = error?.code ?? null;
       if (!error) {
-        request.epoch = link.snapshot().metadata.epoch;
+        request.epoch = link.state().epoch;
         this.acknowledged += 1;
       }
       this.#hooks.ended(request);

@@ -53,7 +53,7 @@ export class DiskCache {
   #log: Change[] = [];
   #position = 0;
   #version = 0;
-  #chunk: Uint8Array = new Uint8Array(chunkBytes);
+  #chunk: Uint8Array = new Uint8Array(0);
   #chunkUsed = 0;
 
   constructor(options: DiskCacheOptions) {
@@ -202,7 +202,7 @@ export class DiskCache {
   /** Memory that is used again once the log is empty; it holds anything. */
   #room(lengthBytes: number): Uint8Array {
     if (lengthBytes > chunkBytes) return Buffer.allocUnsafeSlow(lengthBytes);
-    if (this.#chunkUsed + lengthBytes > chunkBytes) {
+    if (this.#chunkUsed + lengthBytes > this.#chunk.byteLength) {
       this.#chunk = Buffer.allocUnsafeSlow(chunkBytes);
       this.#chunkUsed = 0;
     }

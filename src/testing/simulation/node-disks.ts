@@ -4,6 +4,7 @@ import { MemoryDevice } from '../../device/memory.ts';
 import { pairRecordBytes } from '../../failover/pair-record-store.ts';
 import { elementMetadataBytes } from '../../mirror/create-element.ts';
 import { MirrorLink } from '../../mirror/mirror-link.ts';
+import type { SeededRandom } from '../seeded-random.ts';
 import type { DiskName } from './disk-faults.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
 import type { SimulatedLatencies } from './options.ts';
@@ -25,6 +26,13 @@ export interface MirrorSize {
 export interface MirrorDisks {
   readonly element: SimulatedDisk;
   readonly metadata: SimulatedDisk;
+}
+
+/** What `init` writes for an element that holds the data, or is blank. */
+export async function initialMetadata(kind: 'data' | 'blank', sizeBytes: number, random: SeededRandom, epoch: Epoch): Promise<Uint8Array> {
+  const metadata = new MemoryDevice({ sizeBytes: elementMetadataBytes(sizeBytes) });
+  await MirrorLink.create({ kind, sizeBytes, metadata, random, epoch });
+  return metadata.contents;
 }
 
 interface NodeDisksOptions {
@@ -71,19 +79,12 @@ export class NodeDisks {
     return disks[disk];
   }
 
-  /** Writes what `init` writes, durably: the element holds the data, or is blank. */
-  async init(mirror: string, kind: 'data' | 'blank', epoch: Epoch, stream: string): Promise<void> {
-    const { metadata, element } = this.mirrors.get(mirror)!;
-    const made = new MemoryDevice({ sizeBytes: metadata.contents.byteLength });
-    const random = streamOf(this.#options.seed, stream);
-    await MirrorLink.create({ kind, sizeBytes: element.contents.byteLength, metadata: made, random, epoch });
-    metadata.replace(made.contents);
-  }
-
   /** New disks for a mirror, as after `init --force --blank`. */
   async replace(mirror: string, stream: string): Promise<void> {
-    this.mirrors.get(mirror)!.element.replace();
-    await this.init(mirror, 'blank', noEpoch, stream);
+    const { element, metadata } = this.mirrors.get(mirror)!;
+    element.replace();
+    const random = streamOf(this.#options.seed, stream);
+    metadata.replace(await initialMetadata('blank', element.contents.byteLength, random, noEpoch));
   }
 
   #disk(disk: DiskName, mirror: string | null, sizeBytes: number, latencyMs: number): SimulatedDisk {

@@ -293,12 +293,12 @@ export async function startPair(world: World): Promise<SimulatedPair> {
   const pair = new SimulatedPair(world);
   await world.init();
   for (const node of nodeNames) world.boot(node);
-  await pair.until(() => pair.whole && nodeNames.every((node) => watches(pair.node(node))));
+  await pair.until(() => nodeNames.every((node) => watches(pair.node(node))) && pair.whole);
   world.workload?.start();
   return pair;
 }
 
 /** Whether a node has decided what it is after its start, and judges its peer. */
 function watches(parts: NodeParts | null): boolean {
-  return parts !== null && !parts.orchestrator.status().booting && parts.monitor.watchState() === 'normal';
+  return parts?.monitor.watchState() === 'normal' && !parts.orchestrator.status().booting;
 }

@@ -30,9 +30,6 @@ const stepDeadlineMs = 10_000;
 const requestDeadlineMs = 2_000;
 const retryMinMs = 20;
 const retryMaxMs = 500;
-/** The data link is probed as often as the monitor links, at most this often. */
-const longestProbeMs = 250;
-const probesPerDeadline = 4;
 
 /** What is left out of the log: what other entries tell, or tokens. */
 const quiet: ReadonlySet<string> = new Set(['state:changed', 'resync:progressed', 'peer:answered', 'recover:progressed']);
@@ -138,7 +135,7 @@ export class SimulatedProcess {
       clock,
       random,
       limits: {
-        probeIntervalMs: Math.min(longestProbeMs, times.deadlineMs / probesPerDeadline),
+        probeIntervalMs: times.intervalMs,
         deadlineMs: times.deadlineMs,
         leaseMs: times.leaseMs,
         activeRegions,

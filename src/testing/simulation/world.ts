@@ -8,7 +8,7 @@ import { EffectGate } from './effects.ts';
 import { InvariantError } from './invariant-error.ts';
 import { allWatchers } from './invariants/all.ts';
 import { NodeClock } from './node-clock.ts';
-import { NodeDisks } from './node-disks.ts';
+import { NodeDisks, initialMetadata } from './node-disks.ts';
 import type { CompleteOptions } from './complete-options.ts';
 import { promisesOf } from './complete-options.ts';
 import { pairView } from './pair-view.ts';
@@ -32,7 +32,7 @@ interface SimulatedNode {
   driftPpm: number;
   wallOffsetMs: number;
   noted: string;
-  readonly notedMirrors: Map<string, string>;
+  readonly notedMirrors: Map<string, { readonly state: MirrorState; readonly text: string }>;
 }
 
 /** Two nodes, their links and disks, an arbiter and an application in virtual time, and those who watch that promises are kept. */
@@ -100,9 +100,10 @@ export class World {
   /** Both nodes initialised, as after `init`, with elements that are equal. */
   async init(): Promise<void> {
     const epoch = { number: 1, owner: 'alpha' };
-    // The same chance for both: they hold the same generation, so that no full copy is needed.
-    for (const { name } of this.options.mirrors) {
-      for (const node of nodeNames) await this.nodes[node].disks.init(name, 'data', epoch, `init ${name}`);
+    // The same for both: they hold the same generation, so that no full copy is needed.
+    for (const { name, sizeBytes } of this.options.mirrors) {
+      const metadata = await initialMetadata('data', sizeBytes, streamOf(this.options.seed, `init ${name}`), epoch);
+      for (const node of nodeNames) this.nodes[node].disks.mirrors.get(name)!.metadata.replace(metadata);
     }
   }
 
@@ -129,7 +130,7 @@ export class World {
       monitorLinks,
       threadLagMs,
       activeRegions,
-      note: (noted) => this.log.note({ ...noted, node }),
+      note: (noted) => this.log.note({ node, ...noted }),
       changed: () => this.noteState(node),
       tokens: detail === 'all',
     });
@@ -294,11 +295,13 @@ export class World {
   }
 
   #noteMirror(own: SimulatedNode, node: NodeName, mirror: string, state: MirrorState): void {
-    const { resync, ...rest } = state;
-    const evidence = { ...rest, resync: resync && { doneBytes: resync.doneBytes, totalBytes: resync.totalBytes } };
+    const last = own.notedMirrors.get(mirror);
+    if (last && unchanged(last.state, state)) return;
+    const { resync } = state;
+    const evidence = { ...state, resync: resync && { doneBytes: resync.doneBytes, totalBytes: resync.totalBytes } };
     const text = JSON.stringify(evidence);
-    if (own.notedMirrors.get(mirror) === text) return;
-    own.notedMirrors.set(mirror, text);
+    own.notedMirrors.set(mirror, { state, text });
+    if (last?.text === text) return;
     const summary = `serving ${state.serving}, ${state.role}, ${state.element}, peer ${state.peerElement}, ${state.connection}`;
     this.log.note({ node, event: 'mirror:state', class: 0, mirror, evidence, text: summary });
   }
@@ -358,6 +361,11 @@ function nodeState(process: SimulatedProcess | undefined): 'down' | 'paused' | '
   const { booting, serving } = process.orchestrator.status();
   if (booting) return 'booting';
   return serving ? 'serving' : 'passive';
+}
+
+/** Whether two states are the same for sure: this is asked after most events. */
+function unchanged(one: MirrorState, other: MirrorState): boolean {
+  return (Object.keys(one) as (keyof MirrorState)[]).every((name) => one[name] === other[name]);
 }
 
 /** The name of the entry; null for the issue of a read or flush. */

@@ -7,13 +7,13 @@ import type { SwarmConfiguration } from './configuration.ts';
 import { faultKinds } from './fault-kinds.ts';
 import type { FaultKind } from './fault-kinds.ts';
 
-const fewestFaults = 6;
-const mostFaults = 20;
+const fewestFaults = 7;
+const mostFaults = 21;
 const repairPercent = 40;
 const longRunPercent = 1;
 const longRunDeadlines = 10;
 /** Scales of the time between two faults, in deadlines: a few frames, a few tokens, about a deadline, several. */
-const runScales: readonly number[] = [0.02, 0.02, 0.2, 0.4, 1.2, 1.5, 3];
+const runScales: readonly number[] = [0.02, 0.02, 0.2, 0.5, 1.3, 1.6, 3];
 
 /**
  * Draws a whole schedule from one number, in the style of a swarm: the seed first draws the pair, then switches each kind of fault on or off, then draws

@@ -33,6 +33,8 @@ export interface JobResult {
 
 /** Events before the failure that a report shows. */
 const lastEvents = 40;
+/** Of an error that nobody expected. */
+const stackFrames = 10;
 
 /** The schedule of a job. Throws `RangeError` where it has none. */
 export function scheduleOf({ seed, schedule }: Pick<SwarmJob, 'seed' | 'schedule'>): SimulationSchedule {
@@ -62,9 +64,21 @@ async function failureOf(
   return {
     seed,
     invariant,
-    text,
+    text: invariant === 'no-crash' ? await textWithStack(schedule, text, hooks) : text,
     lastEvents: log.slice(-lastEvents).map(describeEntry),
     schedule,
     shrunk: shrinkRuns === 0 ? null : await shrink(schedule, breaksTheSame, shrinkRuns),
   };
+}
+
+/** What happened, once more, this time with the place in the code: threads of the swarm make errors without. */
+async function textWithStack(schedule: SimulationSchedule, text: string, hooks: RunHooks): Promise<string> {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = stackFrames;
+  try {
+    const again = await runSchedule(schedule, hooks);
+    return again.invariant === 'no-crash' ? again.text : text;
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }

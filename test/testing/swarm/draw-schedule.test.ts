@@ -26,9 +26,9 @@ describe('a drawn schedule', function () {
     }
   });
 
-  it('holds 6 to 20 faults or repairs with time between them', () => {
+  it('holds 7 to 21 faults or repairs with time between them', () => {
     for (const { steps } of schedules) {
-      expect(steps.filter(({ do: what }) => what !== 'run').length).to.be.within(6, 20);
+      expect(steps.filter(({ do: what }) => what !== 'run').length).to.be.within(7, 21);
       steps.forEach((step, at) => expect(step.do === 'run').to.equal(at % 2 === 0));
     }
   });

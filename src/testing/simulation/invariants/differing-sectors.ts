@@ -50,7 +50,10 @@ export class DifferingSectors {
   #compare(mine: Buffer, theirs: Buffer, range: Range): void {
     const endBytes = range.offsetBytes + range.lengthBytes;
     const { first, count } = sectorsOf(range);
-    if (this.#differing.size === 0 && mine.compare(theirs, range.offsetBytes, endBytes, range.offsetBytes, endBytes) === 0) return;
+    if (mine.compare(theirs, range.offsetBytes, endBytes, range.offsetBytes, endBytes) === 0) {
+      if (this.#differing.size > 0) for (let sector = first; sector < first + count; sector += 1) this.#differing.delete(sector);
+      return;
+    }
     for (let sector = first; sector < first + count; sector += 1) {
       const [from, to] = [sector * sectorBytes, (sector + 1) * sectorBytes];
       if (mine.compare(theirs, from, to, from, to) === 0) this.#differing.delete(sector);
