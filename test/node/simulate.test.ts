@@ -156,10 +156,21 @@ describe('simulate', () => {
       stop.abort();
       return 'hang';
     });
-    expect(verdict.passed).to.equal(false);
+    expect(verdict).to.include({ passed: false, stopped: true });
+    expect(verdict.text).to.match(/^stopped: \d+ seeds held, 0 broken/u);
     expect(verdict.held).to.be.within(1, 19);
     expect(verdict.failures).to.deep.equal([]);
     expect(threads.every(({ terminated }) => terminated)).to.equal(true);
+  });
+
+  it('says which one run it was stopped in', async () => {
+    const stop = new AbortController();
+    const { verdict } = await run({ seed: 5, signal: stop.signal }, () => {
+      stop.abort();
+      return 'hang';
+    });
+    expect(verdict).to.include({ passed: false, stopped: true, held: 0 });
+    expect(verdict.text).to.match(/^stopped: seed 5 had not ended after [\d.]+ s$/u);
   });
 
   it('runs one seed and shrinks it', async () => {
@@ -217,9 +228,7 @@ describe('simulate', () => {
       const steps = String(drawSchedule(5).steps.length);
       expect(await readFile(report, 'utf8')).to.equal(`Seed 5: Every promise held. ${steps} entries`);
       await run({ seed: 5, report }, () => losing);
-      expect(await readFile(report, 'utf8'))
-        .to.contain('no-lost-write')
-        .and.to.contain(`${steps} entries`);
+      expect(await readFile(report, 'utf8')).to.match(new RegExp(`^Seed 5: no-lost-write: (?!no-lost-write).* ${steps} entries$`, 'u'));
       expect(await run({ seeds: 5, report }).catch((error: unknown) => error)).to.include({ code: 'HM_USAGE' });
     }));
 

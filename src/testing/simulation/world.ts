@@ -8,7 +8,7 @@ import { EffectGate } from './effects.ts';
 import { InvariantError } from './invariant-error.ts';
 import { allWatchers } from './invariants/all.ts';
 import { NodeClock } from './node-clock.ts';
-import { NodeDisks, initialMetadata } from './node-disks.ts';
+import { NodeDisks, initialMetadata, initialRecord } from './node-disks.ts';
 import type { CompleteOptions } from './complete-options.ts';
 import { promisesOf } from './complete-options.ts';
 import { pairView } from './pair-view.ts';
@@ -102,6 +102,8 @@ export class World {
   /** Both nodes initialised, as after `init`, with elements that are equal. */
   async init(): Promise<void> {
     const epoch = { number: 1, owner: 'alpha' };
+    const record = await initialRecord();
+    for (const node of nodeNames) this.nodes[node].disks.record.replace(record);
     // The same for both: they hold the same generation, so that no full copy is needed.
     for (const { name, sizeBytes } of this.options.mirrors) {
       const metadata = await initialMetadata('data', sizeBytes, streamOf(this.options.seed, `init ${name}`), epoch);
@@ -173,7 +175,7 @@ export class World {
     this.log.note({ node, event: 'disks:replaced', class: 0, text: 'the disks were replaced by blank ones' });
     const stream = `replaced ${node} ${String(own.incarnations)}`;
     for (const { name } of this.options.mirrors) await own.disks.replace(name, stream);
-    if (own.disks.record.ailments.length > 0) own.disks.record.replace();
+    if (own.disks.record.ailments.length > 0) own.disks.record.replace(await initialRecord());
     own.startError = null;
   }
 
