@@ -61,8 +61,13 @@ describe('simulatePair: options that make no sense are refused at once, by their
     });
 
   it('a node that cannot start ends the start of the pair with its own error, and not with the end of patience', async () => {
-    const world = new World(completeOptions({}));
-    world.nodes.beta.disks.record.inject({ kind: 'unreadable', offsetBytes: 0, lengthBytes: 512 });
+    const world = new (class extends World {
+      override async init(): Promise<void> {
+        await super.init();
+        const { record } = this.nodes.beta.disks;
+        record.inject({ kind: 'unreadable', offsetBytes: 0, lengthBytes: record.contents.byteLength });
+      }
+    })(completeOptions({}));
     const error = await startPair(world).then(
       () => expect.fail('it started'),
       (reason: unknown) => reason,
