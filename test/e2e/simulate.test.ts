@@ -8,6 +8,7 @@ import { withFolder } from '../node/temporary-folder.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import { runProgram } from './support/program.ts';
 import type { ProgramResult } from './support/program.ts';
+import { ownEnvironment } from '../support/environment.ts';
 
 const command = path.join(repositoryRoot, 'lib', 'cli', 'main.js');
 
@@ -68,7 +69,10 @@ describe('hotmirror simulate', function () {
 
   it('stops in order: says what was run, and ends as what Ctrl-C ends', async () => {
     const { spawn } = await import('node:child_process');
-    const child = spawn(process.execPath, [command, 'simulate', '--for', '100'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [command, 'simulate', '--for', '100'], {
+      env: ownEnvironment(),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     let stdout = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text;
