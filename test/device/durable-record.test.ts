@@ -234,6 +234,26 @@ describe('DurableRecord (semantics 3: two copies written alternately)', () => {
     );
   });
 
+  it('says that it may be older where a copy cannot be read at all, and not where a copy is torn', async () => {
+    const { contents } = await written(new Uint8Array(10).fill(1), new Uint8Array(10).fill(2));
+    for (const slot of [0, 1]) {
+      const atBytes = layout.offsetBytes + slot * layout.slotBytes;
+      const device = memory(contents.slice());
+      const spoilt: BlockDevice = Object.create(device, {
+        read: {
+          value: (offsetBytes: number, into: Uint8Array, done: Done) => {
+            if (offsetBytes === atBytes) done(new HotMirrorError('HM_IO_READ', 'a bad sector'));
+            else device.read(offsetBytes, into, done);
+          },
+        },
+      }) as BlockDevice;
+      expect(await DurableRecord.load(spoilt, layout)).to.include({ damagedCopies: 1, mayBeOlder: true });
+      const torn = contents.slice();
+      torn.fill(0xee, atBytes, atBytes + layout.slotBytes);
+      expect(await DurableRecord.load(memory(torn), layout)).to.include({ damagedCopies: 1, mayBeOlder: false });
+    }
+  });
+
   it('repairs the damaged copy with the next write', async () => {
     const device = await written(new Uint8Array(10).fill(1), new Uint8Array(10).fill(2));
     device.contents.fill(0xee, layout.offsetBytes + layout.slotBytes);

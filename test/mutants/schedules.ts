@@ -166,7 +166,11 @@ export const oneCopyLost: SimulationSchedule = schedule(
 
 /** A source that crashed twice, cut off, while its writes were under way, finds no copy of its dirty map; its target holds all that counts. */
 export const dirtyMapLost: SimulationSchedule = schedule(
-  { policy: { whenAlone: 'freeze', control: 'manual' }, workload: { ...busy, pauseMs: 40, writesPercent: 80, readsPercent: 20, blocks: 256 }, links: { delayMs: 20 } },
+  {
+    policy: { whenAlone: 'freeze', control: 'manual' },
+    workload: { ...busy, pauseMs: 40, writesPercent: 80, readsPercent: 20, blocks: 256 },
+    links: { delayMs: 20 },
+  },
   [
     run(1_000),
     ...cutOff,
@@ -205,17 +209,16 @@ export const crowdedLog: SimulationSchedule = schedule(
     activeRegions: 2,
     workload: { ...busy, pauseMs: 50, depth: 2, writesPercent: 100, readsPercent: 0, fuaPercent: 0, blocks: 16 },
   },
-  (['beta', 'alpha'] as const).flatMap((node) => [
-    run(1_000),
-    { do: 'crash', node, how: 'power' },
-    { do: 'boot', node },
-    run(aloneMs),
-  ]),
+  (['beta', 'alpha'] as const).flatMap((node) => [run(1_000), { do: 'crash', node, how: 'power' }, { do: 'boot', node }, run(aloneMs)]),
 );
 
 /** A source whose flush failed in a handshake loses power later, as its target does. */
 export const flushFails: SimulationSchedule = schedule(
-  { powerCuts: true, policy: { whenAlone: 'freeze' }, workload: { ...busy, writesPercent: 70, readsPercent: 25, fuaPercent: 0, blocks: 256 } },
+  {
+    powerCuts: true,
+    policy: { whenAlone: 'freeze' },
+    workload: { ...busy, writesPercent: 70, readsPercent: 25, fuaPercent: 0, blocks: 256 },
+  },
   repeated(2, [
     run(500),
     { do: 'disk', node: 'alpha', disk: 'element', fault: { kind: 'flush-error', count: 1 } },

@@ -33,7 +33,10 @@ export function pairRecordOf({ record }: NodeDisks): PairRecord | null {
 
 /** Whether what can no longer be read of metadata and pair record leaves each of them a copy that can. */
 export function secondCopiesSave({ record, mirrors }: NodeDisks): boolean {
-  const saved = [[record, readPairRecordImage] as const, ...[...mirrors.values()].map(({ metadata }) => [metadata, readElementImage] as const)];
+  const saved = [
+    [record, readPairRecordImage] as const,
+    ...[...mirrors.values()].map(({ metadata }) => [metadata, readElementImage] as const),
+  ];
   return saved.every(([disk, read]) => {
     try {
       read(disk.contents, sectorBytes, (offsetBytes, lengthBytes) => disk.readable(offsetBytes, lengthBytes));

@@ -28,10 +28,12 @@ interface SimulatedNode {
   /** Processes so far. */
   incarnations: number;
   /** Why the last start failed; null where it did not. */
-  startError: string | null;
+  startError: Error | null;
   driftPpm: number;
   wallOffsetMs: number;
   noted: string;
+  /** It was starting when it was last noted. */
+  booting: boolean;
   readonly notedMirrors: Map<string, { readonly state: MirrorState; readonly text: string }>;
 }
 
@@ -141,8 +143,8 @@ export class World {
     this.noteState(node);
     process.start().catch((error: unknown) => {
       if (!process.alive) return;
-      own.startError = error instanceof Error ? error.message : String(error);
-      this.log.note({ node, event: 'node:failed', class: 1, text: `the start failed: ${own.startError}` });
+      own.startError = error instanceof Error ? error : new Error(String(error));
+      this.log.note({ node, event: 'node:failed', class: 1, text: `the start failed: ${own.startError.message}` });
       this.kill(node, 'process');
     });
   }
@@ -244,8 +246,9 @@ export class World {
     });
   }
 
-  /** Asks every watcher whether its promise still holds. Throws {@link InvariantError}. */
+  /** After each event: notes a node that has decided what it is, and asks every watcher whether its promise still holds. Throws {@link InvariantError}. */
   check(): void {
+    for (const node of nodeNames) this.#noteBooted(node);
     for (const watcher of this.#watchers) {
       const broken = watcher.check?.(this.view) ?? null;
       if (broken !== null) this.broken(watcher.invariant, broken);
@@ -271,6 +274,7 @@ export class World {
     const own = this.nodes[node];
     const { process } = own;
     const state = nodeState(process);
+    own.booting = state === 'booting';
     const { mode = null, epoch = 0, owner = '', control = null } = process?.ready ? process.orchestrator.status() : {};
     const evidence = { state, mode, epoch, owner, control };
     const text = `${state}, mode ${String(mode)}, epoch ${String(epoch)} of ${owner || 'nobody'}, control ${String(control)}`;
@@ -280,6 +284,12 @@ export class World {
     }
     for (const [mirror, link] of process?.ready ? process.mirrors : []) this.#noteMirror(own, node, mirror, link.state());
     this.diskFailures.spareLastCopy();
+  }
+
+  /** That it is passive a node decides without an event of its own. */
+  #noteBooted(node: NodeName): void {
+    const { booting, process } = this.nodes[node];
+    if (booting && process?.ready && !process.orchestrator.status().booting) this.noteState(node);
   }
 
   #noteMirror(own: SimulatedNode, node: NodeName, mirror: string, state: MirrorState): void {
@@ -336,6 +346,7 @@ export class World {
       driftPpm: driftPpm[node] ?? 0,
       wallOffsetMs: 0,
       noted: '',
+      booting: false,
       notedMirrors: new Map(),
     };
   }

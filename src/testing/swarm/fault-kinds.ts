@@ -38,7 +38,7 @@ const outcomes = ['fail', 'fail-in-effect', 'succeed-without-effect', 'hang'] as
  * Named limits, which the draw keeps to:
  * - Machines lose power only where the application was told so (`powerCuts`), because it must then rely on FUA and flush.
  * - With `whenAlone: 'continue'`, no arbiter and no fence, one link carries at all times: without any, two owners are what that policy asks for.
- * - Disks fail on one node of a schedule: two failed disks are one more than a pair has.
+ * - Disks fail on one node of a schedule, and never where they hold the only good copy of anything: two failed disks are one more than a pair has.
  * - Neither `bootAlone: 'serve'` nor the orders `force-fallback` and `resume`: each puts an operator's word, that the peer serves no more and holds nothing
  *   newer, above the rules that keep writes.
  */
@@ -119,7 +119,7 @@ export const faultKinds: readonly FaultKind[] = [
   diskKind('write-error', (random) => ({ kind: 'write-error', count: within(random, 1, 3) })),
   diskKind('flush-error', (random) => ({ kind: 'flush-error', count: within(random, 1, 3) })),
   { ...diskKind('unreadable', unreadable), percent: 25 },
-  { name: 'disks replaced', percent: 25, weight: 6, draw: (random) => ({ do: 'replace', node: node(random) }) },
+  { name: 'disks replaced', percent: 30, weight: 10, draw: (random) => ({ do: 'replace', node: node(random) }) },
 ];
 
 function node(random: SeededRandom): NodeName {

@@ -1,6 +1,6 @@
 import type { SimulationEntry } from '../simulation/entry.ts';
 import type { SimulationSchedule } from '../simulation/schedule.ts';
-import { describeEntry } from './describe-schedule.ts';
+import { describeLast } from './describe-schedule.ts';
 import { drawSchedule } from './draw-schedule.ts';
 import type { SwarmFailure } from './failure-report.ts';
 import { runSchedule } from './run-schedule.ts';
@@ -31,8 +31,8 @@ export interface JobResult {
   readonly log: readonly SimulationEntry[] | null;
 }
 
-/** Events before the failure that a report shows. */
-const lastEvents = 40;
+/** Events before the failure that a report shows, each once however often it repeats itself. */
+const reportedEvents = 40;
 /** Of an error that nobody expected. */
 const stackFrames = 10;
 
@@ -65,7 +65,7 @@ async function failureOf(
     seed,
     invariant,
     text: invariant === 'no-crash' ? await textWithStack(schedule, text, hooks) : text,
-    lastEvents: log.slice(-lastEvents).map(describeEntry),
+    lastEvents: describeLast(log, reportedEvents),
     schedule,
     shrunk: shrinkRuns === 0 ? null : await shrink(schedule, breaksTheSame, shrinkRuns),
   };
