@@ -364,9 +364,8 @@ export class MirrorLink implements BlockDevice {
       this.#assertUsable();
       if (!this.#opened) throw new HotMirrorError('HM_CLOSED', `${this.name} is not open`);
       const { node, clock, device } = this.#options;
-      const changed = (): void => this.#changed();
-      const failed = (error: HotMirrorError): Promise<void> => this.#failed(error);
-      return run({ name: this.name, node, clock, device, known: this.#known, changed, failed, ...this.#opened });
+      const told = { changed: (): void => this.#changed(), failed: (error: HotMirrorError): Promise<void> => this.#failed(error) };
+      return run({ name: this.name, node, clock, device, known: this.#known, ...told, ...this.#opened });
     });
   }
 

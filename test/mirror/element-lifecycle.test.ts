@@ -1,12 +1,12 @@
 import { expect } from 'chai';
 
-import { SystemRandom } from '../../src/clock/random.ts';
 import { MemoryDevice } from '../../src/device/memory.ts';
 import type { Done } from '../../src/device/block-device.ts';
 import { HotMirrorError } from '../../src/errors.ts';
 import { createElement, elementMetadataBytes } from '../../src/mirror/create-element.ts';
 import { flushOrFail, recoverElement } from '../../src/mirror/element-lifecycle.ts';
 import { ElementStore } from '../../src/mirror/element-store.ts';
+import { SeededRandom } from '../../src/testing/seeded-random.ts';
 
 const sizeBytes = 1_048_576;
 
@@ -18,7 +18,7 @@ class WithoutFlush extends MemoryDevice {
 
 async function metadataInUse(): Promise<MemoryDevice> {
   const metadata = new MemoryDevice({ sizeBytes: elementMetadataBytes(sizeBytes) });
-  await createElement({ kind: 'data', sizeBytes, metadata, random: new SystemRandom() });
+  await createElement({ kind: 'data', sizeBytes, metadata, random: new SeededRandom(1) });
   await (await ElementStore.load(metadata)).update(() => ({ inUse: true }));
   return metadata;
 }
