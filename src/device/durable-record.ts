@@ -211,7 +211,12 @@ export const everywhere: Readable = () => true;
  * What {@link DurableRecord.load} would find in a device with these contents: the payload, or null for a record that was never written.
  * Throws `HM_METADATA_CORRUPT` and `HM_METADATA_VERSION` as that rejects. For post-mortems and simulators.
  */
-export function readRecordImage(image: Uint8Array, layout: RecordLayout, blockSizeBytes: number, readable = everywhere): Uint8Array | null {
+export function readRecordImage(
+  image: Uint8Array,
+  layout: RecordLayout,
+  blockSizeBytes: number,
+  readable: Readable = everywhere,
+): Uint8Array | null {
   const judge = (index: SlotIndex): SlotState => {
     const atBytes = slotAtBytes(layout, index);
     if (!readable(atBytes, layout.slotBytes)) return { state: 'unreadable', because: 'it cannot be read' };
