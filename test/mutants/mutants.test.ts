@@ -6,8 +6,9 @@ import { hunt, runHunt } from './hunt.ts';
 import type { HuntReport } from './hunt.ts';
 import { mirrorMutants } from './mirror-mutants.ts';
 import type { Mutant } from './mutant.ts';
+import { workloadMutants } from './workload-mutants.ts';
 
-const mutants = [...mirrorMutants, ...failoverMutants];
+const mutants = [...mirrorMutants, ...failoverMutants, ...workloadMutants];
 const unbrokenSeeds = 50;
 const madeSeeds = 3;
 const msPerSecond = 1_000;

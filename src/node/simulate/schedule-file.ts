@@ -104,6 +104,9 @@ const options = z.strictObject({
       writesPercent: ofHundred.optional(),
       readsPercent: ofHundred.optional(),
       fuaPercent: ofHundred.optional(),
+      overlapsPercent: ofHundred.optional(),
+      longPercent: ofHundred.optional(),
+      zeroesPercent: ofHundred.optional(),
     })
     .nullable()
     .optional(),

@@ -1,6 +1,7 @@
 import type { Epoch } from '../../epoch.ts';
 import { completeOptions } from '../simulation/complete-options.ts';
 import type { CompleteOptions } from '../simulation/complete-options.ts';
+import { isDelivery } from '../simulation/simulated-network.ts';
 import { streamOf } from '../simulation/streams.ts';
 import type { NodeName } from '../simulation/steps.ts';
 import { nodeNames } from '../simulation/steps.ts';
@@ -322,10 +323,6 @@ export class SmallWorld {
     for (const { node, event, text: words } of entries.slice(this.#seen)) this.#trace.push(`${stamp}  ${node} ${event}: ${words}`);
     this.#seen = entries.length;
   }
-}
-
-function isDelivery({ label }: WaitingTimer): boolean {
-  return label.startsWith('link ');
 }
 
 function worldOptions({ whenAlone }: CompleteExploration): CompleteOptions {
