@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { expect } from 'chai';
@@ -53,7 +53,20 @@ describe('hotmirror simulate', function () {
       expect(json.failures[0]?.shrunk?.schedule.steps).to.deep.equal([impossible.steps[1]]);
     }));
 
-  it('stops in order', async () => {
+  it('writes a report that names the broken promise once, and refuses a bad place for it before the run', () =>
+    withFolder(async (folder) => {
+      const file = path.join(folder, 'schedule.json');
+      await writeFile(file, JSON.stringify(impossible));
+      const report = path.join(folder, 'report.html');
+      await simulate('--schedule', file, '--report', report);
+      const note = /<p class="note">([^<]*)<\/p>/u.exec(await readFile(report, 'utf8'))?.[1] ?? '';
+      expect(note).to.match(/^no-crash: (?!no-crash)./u);
+      await symlink('elsewhere', path.join(folder, 'link.html'));
+      const refused = await simulate('--seed', '1', '--report', path.join(folder, 'link.html'));
+      expect([refused.exitCode, refused.stdout]).to.deep.equal([2, '']);
+    }));
+
+  it('stops in order: says what was run, and ends as what Ctrl-C ends', async () => {
     const { spawn } = await import('node:child_process');
     const child = spawn(process.execPath, [command, 'simulate', '--for', '100'], { stdio: ['ignore', 'pipe', 'inherit'] });
     let stdout = '';
@@ -62,8 +75,8 @@ describe('hotmirror simulate', function () {
       if (stdout.includes('threads')) child.kill('SIGINT');
     });
     const exitCode = await new Promise((resolve) => child.once('close', resolve));
-    expect(exitCode).to.equal(1);
-    expect(stdout.trimEnd().split('\n').at(-1)).to.match(/^\d+ seeds held, 0 broken/u);
+    expect(exitCode).to.equal(130);
+    expect(stdout.trimEnd().split('\n').at(-1)).to.match(/^stopped: \d+ seeds held, 0 broken, [\d.]+ virtual hours/u);
   });
 });
 

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import PQueue from 'p-queue';
 
+import { explorationMutants } from './exploration-mutants.ts';
 import { failoverMutants } from './failover-mutants.ts';
 import { hunt, runHunt } from './hunt.ts';
 import type { HuntReport } from './hunt.ts';
@@ -8,7 +9,7 @@ import { mirrorMutants } from './mirror-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { workloadMutants } from './workload-mutants.ts';
 
-const mutants = [...mirrorMutants, ...failoverMutants, ...workloadMutants];
+const mutants = [...mirrorMutants, ...failoverMutants, ...workloadMutants, ...explorationMutants];
 const unbrokenSeeds = 50;
 const madeSeeds = 3;
 const msPerSecond = 1_000;

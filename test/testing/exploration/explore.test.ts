@@ -10,9 +10,9 @@ const bounds = (change: Partial<ExplorationBounds>): ExplorationBounds => {
 
 /** The bounds are printed with what they came to, so that nobody takes them for more than they are. */
 function told(what: string, report: ExplorationReport): void {
-  const { schedules, states, events, cutOffs, settled, longest, left } = report;
+  const { schedules, states, events, cutOffs, settled, longest, left, compared } = report;
   const counts = `${String(schedules)} schedules, ${String(events)} events, ${String(states)} states`;
-  const ends = `${String(cutOffs)} cut off, ${String(settled)} settled, longest ${String(longest)}, ${String(left)} left`;
+  const ends = `${String(cutOffs)} cut off, ${String(settled)} settled, longest ${String(longest)}, ${String(compared)} compared, ${String(left)} left`;
   console.log(`      ${what}: ${counts}; ${ends}`);
 }
 
