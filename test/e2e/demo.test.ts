@@ -7,6 +7,7 @@ import { expect } from 'chai';
 
 import { repositoryRoot } from '../support/repository.ts';
 import { runProgram } from './support/program.ts';
+import { ownEnvironment } from '../support/environment.ts';
 
 const command = path.join(repositoryRoot, 'lib', 'cli', 'main.js');
 
@@ -36,7 +37,7 @@ describe('hotmirror demo', function () {
 
 /** Ends it as Ctrl-C does, once it has told something. */
 async function interrupted(): Promise<{ readonly exitCode: unknown; readonly stdout: string; readonly stderr: string }> {
-  const child = spawn(process.execPath, [command, 'demo'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [command, 'demo'], { env: ownEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] });
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     if (stdout === '') child.kill('SIGINT');
