@@ -3,6 +3,8 @@ import type { Mutant } from './mutant.ts';
 
 const schedules = 100;
 const oneCrash: ExplorationOptions = { whenAlone: 'freeze', bounds: { postponements: 0, crashes: 1, partitions: 0, writes: 1 } };
+/** Every schedule that ends in a known state goes on beside the one that it knows it from. */
+const compared: ExplorationOptions = { ...oneCrash, whenAlone: 'arbiter', followEvery: 1 };
 
 /** Bugs that the exploration finds, and keys under which it takes different states for the same. */
 export const explorationMutants: readonly Mutant[] = [
@@ -28,7 +30,7 @@ export const explorationMutants: readonly Mutant[] = [
     breaks: 'the key of a state',
     edits: [{ file: 'testing/exploration/state-key.ts', find: `    traffic.view(age),\n`, replace: `` }],
     withinSeeds: schedules,
-    explore: oneCrash,
+    explore: compared,
   },
   {
     name: 'recognises states by the elements of the mirrors alone',
@@ -41,6 +43,13 @@ export const explorationMutants: readonly Mutant[] = [
       },
     ],
     withinSeeds: schedules,
-    explore: oneCrash,
+    explore: compared,
+  },
+  {
+    name: 'recognises states without what the monitors know',
+    breaks: 'the key of a state',
+    edits: [{ file: 'testing/exploration/state-key.ts', find: `    process.monitor.snapshot(),\n`, replace: `` }],
+    withinSeeds: schedules,
+    explore: compared,
   },
 ];
