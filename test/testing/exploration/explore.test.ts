@@ -21,6 +21,7 @@ function expectNothingFound(report: ExplorationReport): void {
     report.findings.map(({ text, trace }) => `${text}\n${trace.join('\n')}`),
     'findings',
   ).to.deep.equal([]);
+  expect(report.compared, 'comparisons of where states led').to.be.above(500);
   expect(report.mistaken, 'states taken for the same that went on differently').to.deep.equal([]);
   expect(report.unfinished, 'schedules without end').to.equal(0);
 }
