@@ -1,5 +1,5 @@
 import type { Mutant } from './mutant.ts';
-import { crowdedLog, dirtyMapLost, flushFails, newestLogLost, oneCopyLost, onlyTargetLeft } from './schedules.ts';
+import { crowdedLog, dirtyMapLost, flushFails, newestLogLost, oneCopyLost, onlyTargetLeft } from './disk-schedules.ts';
 
 /** Of a schedule made for it a mutant needs a few seeds. */
 const targetedSeeds = 12;

@@ -1,27 +1,30 @@
 import type { PairSimulationOptions } from '../../src/testing/simulation/options.ts';
 import type { SimulationSchedule } from '../../src/testing/simulation/schedule.ts';
-import type { NodeName, SimulationStep } from '../../src/testing/simulation/steps.ts';
+import type { SimulationStep } from '../../src/testing/simulation/steps.ts';
 
 /**
  * Schedules that do again and again what the swarm draws now and then: a mutant that needs just that is hunted with one of them, and only the chance of the pair
  * follows from the seed.
  */
-const busy = { pauseMs: 10, depth: 12 };
+/** An application that asks without end. */
+export const busy = { pauseMs: 10, depth: 12 };
 const fast = { intervalMs: 250, deadlineMs: 1_000, leaseMs: 750, initialGraceMs: 2_000 };
-const aloneMs = 4_000;
+/** Long enough for a node to see that it is alone, and to go on so. */
+export const aloneMs = 4_000;
+const mebibyte = 1_048_576;
 
-function schedule(options: PairSimulationOptions, steps: readonly SimulationStep[]): SimulationSchedule {
+export function schedule(options: PairSimulationOptions, steps: readonly SimulationStep[]): SimulationSchedule {
   return { version: 1, options: { times: fast, ...options }, steps };
 }
 
-function repeated(times: number, steps: readonly SimulationStep[]): readonly SimulationStep[] {
+export function repeated(times: number, steps: readonly SimulationStep[]): readonly SimulationStep[] {
   return Array.from({ length: times }, () => steps).flat();
 }
 
-const run = (forMs: number): SimulationStep => ({ do: 'run', forMs });
+export const run = (forMs: number): SimulationStep => ({ do: 'run', forMs });
 
 /** Nothing passes any more, and every connection has ended. */
-const cutOff: readonly SimulationStep[] = [
+export const cutOff: readonly SimulationStep[] = [
   { do: 'cut', link: 'all' },
   { do: 'break', link: 'all' },
 ];
@@ -139,109 +142,72 @@ export const healedPartition: SimulationSchedule = schedule(
   [run(1_000), { do: 'cut', link: 'all' }, run(aloneMs), { do: 'heal', link: 'all' }, run(aloneMs)],
 );
 
-const metadataCopyBytes = 16_384;
-/** Both copies of the first page of the dirty map. */
-const dirtyPage = { offsetBytes: 2 * metadataCopyBytes, lengthBytes: 8_192 };
-const unreadable = (node: NodeName, range: { readonly offsetBytes: number; readonly lengthBytes: number }): SimulationStep => ({
-  do: 'disk',
-  node,
-  disk: 'metadata',
-  fault: { kind: 'unreadable', ...range },
-});
-
-/** A node that was left alone starts again while one copy of its metadata, either of them, cannot be read. */
-export const oneCopyLost: SimulationSchedule = schedule(
-  { workload: busy },
-  [0, metadataCopyBytes, metadataCopyBytes, 0].flatMap((offsetBytes) => [
-    run(1_000),
-    { do: 'stop', node: 'beta' },
-    run(aloneMs),
-    unreadable('alpha', { offsetBytes, lengthBytes: 512 }),
-    { do: 'crash', node: 'alpha', how: 'process' },
-    { do: 'boot', node: 'alpha' },
-    { do: 'boot', node: 'beta' },
-    run(2 * aloneMs),
-  ]),
-);
-
-/** A source that crashed twice, cut off, while its writes were under way, finds no copy of its dirty map; its target holds all that counts. */
-export const dirtyMapLost: SimulationSchedule = schedule(
+/** Requests overlap in part at both nodes, nothing passes any more, and the standby takes over. */
+export const overlapsInPartition: SimulationSchedule = schedule(
   {
-    policy: { whenAlone: 'freeze', control: 'manual' },
-    workload: { ...busy, pauseMs: 40, writesPercent: 80, readsPercent: 20, blocks: 256 },
+    policy: { whenAlone: 'freeze' },
+    workload: { ...busy, overlapsPercent: 80, writesPercent: 30, readsPercent: 65, blocks: 2 },
     links: { delayMs: 20 },
   },
-  [
-    run(1_000),
-    ...cutOff,
-    run(500),
-    { do: 'crash', node: 'alpha', how: 'process' },
-    { do: 'boot', node: 'alpha' },
-    run(500),
-    unreadable('alpha', dirtyPage),
-    { do: 'crash', node: 'alpha', how: 'process' },
-    { do: 'boot', node: 'alpha' },
-    run(500),
-  ],
+  [run(1_000), { do: 'cut', link: 'all' }, run(aloneMs)],
 );
 
-/** A source cut off loses its newest log entry with the copy that held it: a region is first written to while its entry is in one copy alone. */
-export const newestLogLost: SimulationSchedule = schedule(
-  { policy: { whenAlone: 'freeze' }, workload: { ...busy, writesPercent: 100, readsPercent: 0 }, links: { delayMs: 20 } },
-  [0, metadataCopyBytes, metadataCopyBytes, 0].flatMap((offsetBytes) => [
-    run(1_000),
-    ...cutOff,
-    run(200),
-    unreadable('alpha', { offsetBytes, lengthBytes: 512 }),
-    { do: 'crash', node: 'alpha', how: 'process' },
-    { do: 'boot', node: 'alpha' },
-    { do: 'heal', link: 'all' },
-    run(2 * aloneMs),
-  ]),
-);
-
-/** Either node loses power with more regions in use than the activity log holds, and what left it in caches. */
-export const crowdedLog: SimulationSchedule = schedule(
+/** The data link breaks again and again while requests overlap across the borders of extents, on slow disks. */
+export const copyUnderOverlaps: SimulationSchedule = schedule(
   {
-    powerCuts: true,
-    policy: { whenAlone: 'freeze' },
-    mirrors: [{ name: 'm0', sizeBytes: 9_437_184 }],
-    activeRegions: 2,
-    workload: { ...busy, pauseMs: 50, depth: 2, writesPercent: 100, readsPercent: 0, fuaPercent: 0, blocks: 16 },
+    workload: { ...busy, overlapsPercent: 100, writesPercent: 80, readsPercent: 20, blocks: 16, blockBytes: 12_288 },
+    latencies: { elementMs: 15, metadataMs: 0 },
   },
-  (['beta', 'alpha'] as const).flatMap((node) => [run(1_000), { do: 'crash', node, how: 'power' }, { do: 'boot', node }, run(aloneMs)]),
+  repeated(20, [{ do: 'break', link: 'data' }, run(200)]),
 );
 
-/** A source whose flush failed in a handshake loses power later, as its target does. */
-export const flushFails: SimulationSchedule = schedule(
-  {
-    powerCuts: true,
-    policy: { whenAlone: 'freeze' },
-    workload: { ...busy, writesPercent: 70, readsPercent: 25, fuaPercent: 0, blocks: 256 },
-  },
+const long: PairSimulationOptions = {
+  mirrors: [{ name: 'm0', sizeBytes: 3 * mebibyte }],
+  workload: { depth: 12, pauseMs: 40, longPercent: 15, zeroesPercent: 25, writesPercent: 80, readsPercent: 15 },
+  latencies: { elementMs: 40, metadataMs: 0 },
+};
+
+/** Writes of two messages on slow disks, some of them of zeroes; the source goes on alone, then it dies in the middle of one. */
+export const longWrites: SimulationSchedule = schedule(long, [
+  run(500),
+  { do: 'cut', link: 'data' },
+  run(1_500),
+  { do: 'heal', link: 'data' },
+  run(1_000),
+  { do: 'crash', node: 'alpha', how: 'process' },
+  run(500),
+]);
+
+/** Writes of two messages that no flush covers, while the target loses power. */
+export const longWritesAndPowerCuts: SimulationSchedule = schedule(
+  { ...long, powerCuts: true, policy: { whenAlone: 'freeze' }, workload: { ...long.workload, fuaPercent: 0 } },
+  [run(300), { do: 'crash', node: 'beta', how: 'power' }, run(50), { do: 'boot', node: 'beta' }, run(500)],
+);
+
+/** Writes of two messages, some of them in two regions of a log that is full, while their source dies again and again. */
+export const longWritesInTwoRegions: SimulationSchedule = schedule(
+  { ...long, mirrors: [{ name: 'm0', sizeBytes: 9 * mebibyte }], activeRegions: 2 },
   repeated(2, [
     run(500),
-    { do: 'disk', node: 'alpha', disk: 'element', fault: { kind: 'flush-error', count: 1 } },
-    { do: 'break', link: 'data' },
-    run(300),
-    { do: 'crash', node: 'beta', how: 'power' },
-    { do: 'crash', node: 'alpha', how: 'power' },
-    { do: 'boot', node: 'alpha' },
-    { do: 'boot', node: 'beta' },
-    run(aloneMs),
-  ]),
-);
-
-/** The target dies at some effect; then the source can no longer read its metadata, and an operator has the target serve what it holds. */
-export const onlyTargetLeft: SimulationSchedule = schedule(
-  { policy: { whenAlone: 'freeze' }, synchronousElements: true, workload: { ...busy, writesPercent: 50, readsPercent: 50, blocks: 64 } },
-  [
-    run(1_000),
-    { do: 'crash', node: 'beta', how: 'process', afterEffects: 108 },
-    run(600),
-    unreadable('alpha', { offsetBytes: 0, lengthBytes: 2 * metadataCopyBytes }),
     { do: 'crash', node: 'alpha', how: 'process' },
     { do: 'boot', node: 'alpha' },
     run(500),
-  ],
+    { do: 'crash', node: 'beta', how: 'process' },
+    { do: 'boot', node: 'beta' },
+    run(500),
+  ]),
 );
+
+/** No link is cut: first the standby stands still, then the primary, which has gone on alone meanwhile. */
+export const pausesAlone: SimulationSchedule = {
+  version: 1,
+  options: {
+    mirrors: [{ name: 'm0', sizeBytes: 65_536 }],
+    monitorLinks: ['mon1'],
+    policy: { whenAlone: 'continue' },
+    partitions: false,
+    workload: {},
+    threadLagMs: 0,
+  },
+  steps: [{ do: 'pause', node: 'beta', forMs: 13_044 }, run(11_143), { do: 'pause', node: 'alpha', forMs: 9_785 }, run(20_000)],
+};

@@ -12,7 +12,7 @@ import { NodeDisks, initialMetadata, initialRecord } from './node-disks.ts';
 import type { CompleteOptions } from './complete-options.ts';
 import { promisesOf } from './complete-options.ts';
 import { pairView } from './pair-view.ts';
-import { SimulatedNetwork } from './simulated-network.ts';
+import { SimulatedNetwork, deliveryLabelOf } from './simulated-network.ts';
 import { SimulatedProcess } from './simulated-process.ts';
 import { SimulationLog } from './simulation-log.ts';
 import { nodeNames } from './steps.ts';
@@ -72,7 +72,7 @@ export class World {
         nowMs: () => this.clock.nowMs(),
         wallMs: () => this.clock.wallMs(),
         drain: () => this.clock.drain(),
-        timer: (delayMs, fire) => this.clock.timer(delayMs, fire, `link ${link}`),
+        timer: (delayMs, fire) => this.clock.timer(delayMs, fire, deliveryLabelOf(link)),
       }),
       random: streams(seed, 'network'),
       mirrors: mirrors.map(({ name }) => name),
