@@ -44,7 +44,7 @@ const step = z.discriminatedUnion('do', [
   z.strictObject({ do: z.literal('crash'), node, how: z.enum(['process', 'power']), afterEffects: count.optional() }),
   z.strictObject({ do: z.literal('boot'), node }),
   z.strictObject({ do: z.literal('stop'), node }),
-  z.strictObject({ do: z.literal('pause'), node, forMs: duration.optional() }),
+  z.strictObject({ do: z.literal('pause'), node, forMs: duration.optional(), suspend: z.boolean().optional() }),
   z.strictObject({ do: z.literal('resume'), node }),
   z.strictObject({ do: z.literal('cut'), link, from: node.optional() }),
   z.strictObject({ do: z.literal('heal'), link }),
@@ -58,7 +58,7 @@ const step = z.discriminatedUnion('do', [
     jumpWallMs: z.number().min(-dayMs).max(dayMs).optional(),
     driftPpm: z.number().min(-million).max(million).optional(),
   }),
-  z.strictObject({ do: z.literal('arbiter'), reachable: z.boolean(), node: node.optional() }),
+  z.strictObject({ do: z.literal('arbiter'), reachable: z.boolean(), node: node.optional(), lossPercent: ofHundred.optional() }),
   z.strictObject({
     do: z.literal('operator'),
     node,
@@ -77,6 +77,7 @@ const options = z.strictObject({
   mirrors: z.array(z.strictObject({ name: z.string(), sizeBytes: count.optional() })).optional(),
   monitorLinks: z.array(z.string()).optional(),
   arbiter: z.boolean().optional(),
+  fence: z.boolean().optional(),
   policy: z
     .strictObject({
       control: z.enum(['auto', 'manual']).optional(),
@@ -108,7 +109,7 @@ const options = z.strictObject({
     .nullable()
     .optional(),
   links: conditions.optional(),
-  latencies: z.strictObject({ elementMs: duration.optional(), metadataMs: duration.optional() }).optional(),
+  latencies: z.strictObject({ elementMs: duration.optional(), metadataMs: duration.optional(), arbiterMs: duration.optional() }).optional(),
   powerCuts: z.boolean().optional(),
   partitions: z.boolean().optional(),
   driftPpm: z.strictObject({ alpha: z.number().optional(), beta: z.number().optional() }).optional(),

@@ -18,6 +18,7 @@ export interface CompleteOptions {
   readonly mirrors: readonly MirrorSize[];
   readonly monitorLinks: readonly string[];
   readonly arbiter: boolean;
+  readonly fence: boolean;
   readonly policy: FailoverPolicy;
   readonly times: SimulationTimes;
   readonly workload: WorkloadOptions | null;
@@ -40,11 +41,12 @@ export function completeOptions(options: PairSimulationOptions): CompleteOptions
     mirrors: (options.mirrors ?? [{ name: 'm0' }]).map(({ name, sizeBytes = defaultMirrorBytes }) => ({ name, sizeBytes })),
     monitorLinks: options.monitorLinks ?? ['mon1', 'mon2'],
     arbiter: options.arbiter ?? false,
+    fence: options.fence ?? false,
     policy: options.policy ?? {},
     times: { intervalMs: deadlineMs / 5, leaseMs: deadlineMs * leaseShare, initialGraceMs: 2 * deadlineMs, ...times, deadlineMs },
     workload: options.workload ?? null,
     links: options.links ?? { delayMs: 1 },
-    latencies: { elementMs: 0, metadataMs: 0, ...options.latencies },
+    latencies: { elementMs: 0, metadataMs: 0, arbiterMs: 0, ...options.latencies },
     synchronousElements: options.synchronousElements ?? false,
     powerCuts: options.powerCuts ?? false,
     partitions: options.partitions ?? true,
@@ -58,9 +60,9 @@ export function completeOptions(options: PairSimulationOptions): CompleteOptions
 }
 
 /** What configuration and policy promise. */
-export function promisesOf({ arbiter, policy, partitions, powerCuts }: CompleteOptions): Promises {
+export function promisesOf({ arbiter, fence, policy, partitions, powerCuts }: CompleteOptions): Promises {
   const whenAlone = policy.whenAlone ?? (arbiter ? 'arbiter' : 'continue');
-  return { oneOwner: whenAlone !== 'continue' || !partitions, powerCuts };
+  return { oneOwner: whenAlone !== 'continue' || !partitions || fence, powerCuts };
 }
 
 function refuseNonsense({ seed, mirrors, monitorLinks, driftPpm, threadLagMs, times }: CompleteOptions): void {

@@ -148,8 +148,8 @@ export class SimulatedPair implements Disposable {
     return this.perform({ do: 'stop', node });
   }
 
-  /** The process stands still while the world goes on; until `resume` where `forMs` is absent. */
-  pause(node: NodeName, options: { readonly forMs?: number } = {}): Promise<void> {
+  /** The process stands still while the world goes on, or with `suspend` its machine; until `resume` where `forMs` is absent. */
+  pause(node: NodeName, options: { readonly forMs?: number; readonly suspend?: boolean } = {}): Promise<void> {
     return this.perform({ do: 'pause', node, ...options });
   }
 

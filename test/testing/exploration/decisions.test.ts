@@ -229,6 +229,7 @@ describe('The pure decisions, from both sides at once', () => {
       reconnectFromMs: 0,
       nowMs: 5_000,
       stoodStill: false,
+      fence: false,
       whenAlone,
       bootAlone: 'wait',
       operator: false,
