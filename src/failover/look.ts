@@ -49,6 +49,11 @@ async function followEpoch(node: PairNode): Promise<boolean> {
     await yieldTo(node, highest);
     return true;
   }
+  // An order of the peer may have brought its epoch into the record of a node that serves.
+  if (node.serving && epoch.owner !== node.name) {
+    await yieldTo(node, epoch);
+    return true;
+  }
   const other = shown.find((one) => compareEpochs(one, epoch) === 'conflict');
   if (!other) return false;
   if (!node.serving && node.record.conflict) return false;

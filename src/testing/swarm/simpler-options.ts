@@ -1,7 +1,7 @@
 import type { PairSimulationOptions, WorkloadOptions } from '../simulation/options.ts';
 
 const smallMirrorBytes = 65_536;
-const defaulted = ['latencies', 'links', 'driftPpm', 'activeRegions', 'times', 'powerCuts'] as const;
+const defaulted = ['fence', 'latencies', 'links', 'driftPpm', 'activeRegions', 'times', 'powerCuts'] as const;
 const workloadNames = ['blocks', 'blockBytes', 'depth', 'pauseMs', 'writesPercent', 'readsPercent', 'fuaPercent'] as const;
 
 /** Every way to make options plainer by one thing, in the order in which it helps a reader most. */
