@@ -21,6 +21,8 @@ export const benchmarks: readonly Benchmark[] = [
     name: `the default swarm, seeds 1 to ${seeds}`,
     unit: 'seeds',
     async prepare() {
+      // As in a thread of the swarm.
+      Error.stackTraceLimit = 0;
       return async () => {
         for (let seed = 1; seed <= seeds; seed += 1)
           await carryOut({ seed, schedule: null, shrinkRuns: 0, keepLog: false }, { start: simulatePair });

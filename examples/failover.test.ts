@@ -1,4 +1,7 @@
-/** A failover, scripted in virtual time. For mocha as it is; with vitest or node:test import `describe` and `it` from there. */
+/**
+ * A failover, scripted in virtual time. It is JavaScript too: saved as `failover.test.mjs`, mocha runs it as it is. For `node --test` add
+ * `import { describe, it } from 'node:test';`. As `.ts`, compile it first, or use `node --test` of Node 22.18 or newer.
+ */
 import { expect } from 'chai';
 import { simulatePair } from 'hotmirror/testing';
 

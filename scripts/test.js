@@ -5,13 +5,15 @@ import path from 'node:path';
 
 import { tally } from './mocha-reporter.js';
 
-/** Everything that must hold before a change is good, in order. What a needed step prepares, later steps use. */
+/**
+ * Everything that must hold before a change is good, in order. What a needed step prepares, later steps use: packing builds nothing again (`--ignore-scripts`).
+ */
 const steps = [
   { name: 'build', command: ['npm', 'run', '--silent', 'build'], needed: true },
   { name: 'types of tests and examples', command: ['npm', 'run', '--silent', 'compile:test'], needed: true },
   { name: 'lint', command: ['npm', 'run', '--silent', 'lint'] },
   { name: 'docs', command: ['npm', 'run', '--silent', 'docs'] },
-  { name: 'package', command: ['npm', 'run', '--silent', 'lint:package'] },
+  { name: 'package', command: ['npm', 'run', '--silent', '--ignore-scripts', 'lint:package'] },
   { name: 'tests', command: ['node', 'scripts/coverage.js'] },
 ];
 

@@ -32,9 +32,12 @@ const remedies = {
   HM_DEVICE_ACCESS: 'The file or device cannot be opened for reading and writing. Check its owner and mode.',
   HM_OUT_OF_RANGE: 'The request reaches beyond the end of the device.',
   HM_UNALIGNED: 'Offset and length must be multiples of the block size.',
-  HM_IO_READ: 'The device failed to read. Move the service to the other node, then replace the device.',
-  HM_IO_WRITE: 'The device failed to write. Move the service to the other node, then replace the device.',
-  HM_IO_FLUSH: 'The device failed to make data durable. Replace it; what it holds cannot be trusted.',
+  HM_IO_READ:
+    'The device failed to read. Where this node serves, run `hotmirror fallback` (`recover` from the home standby). Then replace the device, run `hotmirror init --force --blank` here and let it be filled.',
+  HM_IO_WRITE:
+    'The device failed to write. Where this node served, stop it, and on the other run `hotmirror fallback --force --yes` (`recover` where that is the home primary). Then replace the device, run `hotmirror init --force --blank` here and let it be filled.',
+  HM_IO_FLUSH:
+    'The device failed to make data durable; what it holds cannot be trusted. Where this node served, stop it, and on the other run `hotmirror fallback --force --yes` (`recover` where that is the home primary). Then replace the device, run `hotmirror init --force --blank` here and let it be filled.',
   HM_NO_SPACE: 'The file system under the element is full. Free space; the data already there is intact.',
 
   // durable state
@@ -71,13 +74,16 @@ const remedies = {
   HM_CONFIG: 'The configuration is not valid; the message names the path.',
   HM_KEY_MISSING: 'Copy the key file from the home primary, or run `init` there first.',
   HM_KEY_INVALID: 'The key file must hold 32 bytes and be readable by its owner only.',
-  HM_NODE_RUNNING: 'This node already runs on this machine.',
-  HM_NO_NODE: 'No node answers on the control socket. Start it with `hotmirror run`.',
+  HM_NODE_RUNNING: 'This node already runs on this machine; stop it first if it is to start anew.',
+  HM_NO_NODE: 'No node answers on the control socket. Start it with `hotmirror run`; of a simulated pair, `boot` or `resume` it.',
   HM_THREAD_DIED: 'The thread of a mirror ended unexpectedly; the node stops serving. Look at its log and start it again.',
 
   // simulation
-  HM_INVARIANT: 'A simulated pair broke a promise. Run the seed again with `hotmirror simulate --seed N --report FILE.html` and report it.',
-  HM_NOT_REACHED: 'The simulated pair did not come to that state in time. `pair.explain()` says who waits for what.',
+  HM_INVARIANT:
+    'A simulated pair broke a promise. The same test, or the same seed of `hotmirror simulate`, breaks it again; `timelinePage(pair.log, …)`, or `--report FILE.html`, shows how. Report it with the test or the schedule.',
+  HM_NOT_REACHED: 'The simulated pair did not come to that in time. `pair.explain()` says who waits for what.',
+  HM_NODE_DIED:
+    'The simulated node died before it answered, so what it was asked may have been done or not. Wait until a node serves, then look.',
 } as const;
 
 /** A stable name for what went wrong. */

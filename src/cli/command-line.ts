@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { HotMirrorError } from '../errors.ts';
 import { loadConfig } from '../node/config.ts';
 import type { CliIo, Command, ExitCode, Invocation, OptionsConfig } from './command.ts';
-import { exitCodes } from './command.ts';
+import { commonOptions, exitCodes } from './command.ts';
 import { checkCommand } from './commands/check.ts';
 import { controlCommand } from './commands/control.ts';
 import { demoCommand } from './commands/demo.ts';
@@ -14,8 +14,8 @@ import { planCommand } from './commands/plan.ts';
 import { runCommand } from './commands/run.ts';
 import { simulateCommand } from './commands/simulate.ts';
 import { statusCommand } from './commands/status.ts';
+import { commandHelp, help } from './help.ts';
 import { describeError, exitCodeOf } from './refusal.ts';
-import { formatTable } from './table.ts';
 
 const commands: readonly Command[] = [
   checkCommand,
@@ -37,36 +37,21 @@ const commands: readonly Command[] = [
 /** Named in the contract, and not built yet. */
 const laterCommands: readonly string[] = ['regenerate', 'verify', 'element', 'resolve', 'drill', 'menu'];
 
-const commonOptions: OptionsConfig = {
-  config: { type: 'string' },
-  node: { type: 'string' },
-  json: { type: 'boolean' },
-  yes: { type: 'boolean' },
-  help: { type: 'boolean', short: 'h' },
-};
-
-const commonHelp: readonly (readonly string[])[] = [
-  ['  --config FILE', 'the pair configuration, the same on both nodes'],
-  ['  --node NAME', 'which node is meant; default: the one that has the host name'],
-  ['  --json', 'prints JSON'],
-  ['  --yes', 'confirms what may lose data'],
-  ['  --help', 'explains the command'],
-];
-
 /** Runs one command line (without program names) and gives its exit code. Never rejects. */
 export async function main(argv: readonly string[], io: CliIo): Promise<ExitCode> {
   try {
     return await dispatch(argv, io);
   } catch (error) {
     const typed = HotMirrorError.from(error, 'HM_INTERNAL', 'unexpected');
-    io.err(describeError(typed));
+    // Also where the line cannot be read: a program that asks for JSON gets JSON.
+    io.err(describeError(typed, { json: argv.includes('--json') }));
     return exitCodeOf(typed);
   }
 }
 
 async function dispatch([name, ...rest]: readonly string[], io: CliIo): Promise<ExitCode> {
   if (name === '--help' || name === '-h') {
-    io.out(help());
+    io.out(help(commands));
     return exitCodes.done;
   }
   if (name === '--version') {
@@ -81,8 +66,9 @@ async function dispatch([name, ...rest]: readonly string[], io: CliIo): Promise<
   }
   checkWords(command, positionals);
   const file = values['config'];
-  if (command.needsConfig && typeof file !== 'string') throw new HotMirrorError('HM_USAGE', `${command.name} needs --config FILE`);
-  const loaded = command.needsConfig && typeof file === 'string' ? await loadConfig(file) : null;
+  const needsConfig = command.common.includes('config');
+  if (needsConfig && typeof file !== 'string') throw new HotMirrorError('HM_USAGE', `${command.name} needs --config FILE`);
+  const loaded = needsConfig && typeof file === 'string' ? await loadConfig(file) : null;
   return command.run({ io, positionals, options: values, loaded });
 }
 
@@ -98,12 +84,12 @@ function parse(
   command: Command,
   args: readonly string[],
 ): { readonly values: Invocation['options']; readonly positionals: readonly string[] } {
+  const options: OptionsConfig = { ...commonOptions, ...command.options };
   try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      options: { ...commonOptions, ...command.options },
-      allowPositionals: true,
-    });
+    const { values, positionals, tokens } = parseArgs({ args: [...args], options, allowPositionals: true, tokens: true });
+    const given = tokens.flatMap((token) => (token.kind === 'option' && options[token.name]?.type === 'string' ? [token.name] : []));
+    const twice = given.find((name, at) => given.indexOf(name) !== at);
+    if (twice !== undefined) throw new HotMirrorError('HM_USAGE', `${command.name}: --${twice} is given more than once`);
     return { values, positionals };
   } catch (error) {
     throw HotMirrorError.from(error, 'HM_USAGE', command.name);
@@ -114,16 +100,3 @@ function checkWords({ name, usage, words }: Command, positionals: readonly strin
   const fits = positionals.length === words.length && words.every((allowed, at) => allowed.includes(positionals[at] ?? ''));
   if (!fits) throw new HotMirrorError('HM_USAGE', `usage: hotmirror ${name} ${usage}`.trimEnd());
 }
-
-function help(): string {
-  const table = formatTable(commands.map(({ name, usage, summary }) => [`  ${name} ${usage}`.trimEnd(), summary]));
-  return `hotmirror COMMAND --config FILE [--node NAME] [--json]\n\n${table}\n\n${formatTable(commonHelp)}\n\n${exitCodeHelp}\n`;
-}
-
-function commandHelp({ name, usage, summary, needsConfig }: Command): string {
-  const options = needsConfig ? ' --config FILE [--node NAME] [--json]' : ' [--json]';
-  return `hotmirror ${`${name} ${usage}`.trimEnd()}${options}\n\n${summary}\n\n${formatTable(commonHelp)}\n\n${exitCodeHelp}\n`;
-}
-
-const exitCodeHelp =
-  'Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 refused by a rule, 4 no node answers, 5 completed with findings.';

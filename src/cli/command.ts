@@ -13,6 +13,8 @@ export const exitCodes = {
   refused: 3,
   noNode: 4,
   findings: 5,
+  /** As shells have it for a program that SIGINT ends. */
+  interrupted: 130,
 } as const;
 
 /** An exit code. */
@@ -42,8 +44,30 @@ export interface Invocation {
   readonly loaded: LoadedConfig | null;
 }
 
-/** Options of a command, as `parseArgs` takes them. */
-export type OptionsConfig = Readonly<Record<string, { readonly type: 'string' | 'boolean'; readonly short?: string }>>;
+/** An option: how `parseArgs` reads it, and what the help says of it. */
+export interface OptionConfig {
+  readonly type: 'string' | 'boolean';
+  readonly short?: string;
+  /** What its value is, such as `SECONDS`; absent for a flag. */
+  readonly value?: string;
+  /** With the unit of the value and what holds without it. */
+  readonly help: string;
+}
+
+/** Options by name. */
+export type OptionsConfig = Readonly<Record<string, OptionConfig>>;
+
+/** The name of an option that every command accepts. */
+export type CommonOption = 'config' | 'node' | 'json' | 'yes' | 'help';
+
+/** What every command accepts. */
+export const commonOptions: Readonly<Record<CommonOption, OptionConfig>> = {
+  config: { type: 'string', value: 'FILE', help: 'the pair configuration, the same on both nodes; needed' },
+  node: { type: 'string', value: 'NAME', help: 'which node is meant; default: the one that has the host name' },
+  json: { type: 'boolean', help: 'prints JSON; an error too, as the last line of stderr' },
+  yes: { type: 'boolean', help: 'confirms what may lose data' },
+  help: { type: 'boolean', short: 'h', help: 'explains the command' },
+};
 
 /** One command. */
 export interface Command {
@@ -54,7 +78,8 @@ export interface Command {
   readonly options: OptionsConfig;
   /** What the words after the name may be. */
   readonly words: readonly (readonly string[])[];
-  readonly needsConfig: boolean;
+  /** Which of the options that all commands accept mean something to this one. */
+  readonly common: readonly CommonOption[];
   run(invocation: Invocation): Promise<ExitCode>;
 }
 
@@ -97,7 +122,7 @@ export function print<Value>(invocation: Invocation, value: Value, human: (value
 }
 
 /** The end of a command that may lose data and was not confirmed: says what may be lost. */
-export function unconfirmed(invocation: Invocation, what: string, mayLose: string): ExitCode {
-  invocation.io.err(`hotmirror: ${what} may lose data: ${mayLose}\nremedy: if that is what you want, say it again with --yes\n`);
-  return exitCodes.refused;
+export function unconfirmed(what: string, mayLose: string): HotMirrorError {
+  const remedy = 'If that is what you want, say it again with --yes.';
+  return new HotMirrorError('HM_REFUSED', `${what} may lose data: ${mayLose}`, { details: { remedy } });
 }

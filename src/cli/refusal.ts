@@ -40,16 +40,18 @@ export function exitCodeOf(error: HotMirrorError): ExitCode {
   return codes[error.code] ?? (error.rule === undefined ? exitCodes.failed : exitCodes.refused);
 }
 
-/** What an error prints: what happened, its code, the rule where one refused, and the remedy. */
-export function describeError(error: HotMirrorError): string {
-  const [first = '', ...more] = error.message.split('\n');
-  const message = more.length === 0 ? first : ['', first, ...more].join('\n  ');
+/** What an error prints: what happened, its code, the rule where one refused, and the remedy; with `json` as one line of JSON. */
+export function describeError(error: HotMirrorError, { json }: { readonly json: boolean }): string {
+  const { code, message } = error;
   const rule = ruleOf(error);
+  const remedy = remedyOf(error, rule);
+  if (json) return `${JSON.stringify({ code, message, ...(rule ? { rule } : {}), remedy })}\n`;
+  const [first = '', ...more] = message.split('\n');
   const lines = [
-    `hotmirror: ${message}`,
-    `code: ${error.code}`,
+    `hotmirror: ${more.length === 0 ? first : ['', first, ...more].join('\n  ')}`,
+    `code: ${code}`,
     ...(rule ? [`rule: ${rule}: ${rules[rule]}`] : []),
-    `remedy: ${remedyOf(error, rule)}`,
+    `remedy: ${remedy}`,
   ];
   return `${lines.join('\n')}\n`;
 }

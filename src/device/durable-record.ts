@@ -2,7 +2,7 @@ import { HotMirrorError } from '../errors.ts';
 import type { BlockDevice } from './block-device.ts';
 import { devicePromises } from './promises.ts';
 import type { DevicePromises } from './promises.ts';
-import { capacityBytes, encodeSlot, headerBytes, judgeSlot, magicBytes } from './record-slot.ts';
+import { capacityBytes, emptySequence, encodeSlot, headerBytes, judgeSlot, magicBytes } from './record-slot.ts';
 import type { SlotKind, SlotState } from './record-slot.ts';
 
 /** Writes that may wait for their turn; more reject with `HM_BUSY`. */
@@ -24,9 +24,11 @@ type SlotIndex = 0 | 1;
  * so that a torn write of one leaves the other (semantics 3).
  *
  * What counts as **never written** (`payload` null) is narrow, because a damaged record that passes as blank would let an element with data be
- * taken for an empty one. The first write of all therefore fills both copies before it resolves, and brings the block with the first copy's
- * header to the disk last. A crash meanwhile leaves that block zero and the second copy untouched: this, and only this, is "never written"
- * beside two copies of zeroes. One damaged copy and nothing else is `HM_METADATA_CORRUPT`.
+ * taken for an empty one. The first write of all therefore fills both copies before it resolves. Where the record was prepared
+ * ({@link emptyRecord}), a good copy says that nothing was written yet, and a first write may be torn anywhere. On a blank device it brings the
+ * block with the first copy's header to the disk last: a crash meanwhile leaves that block zero and the second copy untouched, and only this is
+ * "never written" beside two copies of zeroes; it relies on blocks that are written as a whole. One damaged copy and nothing else is
+ * `HM_METADATA_CORRUPT`.
  */
 export class DurableRecord {
   /**
@@ -36,6 +38,8 @@ export class DurableRecord {
   readonly #io: DevicePromises;
   readonly #layout: RecordLayout;
   readonly #blockSizeBytes: number;
+  /** A good copy was there when it was loaded, if only one that says that nothing was written yet. */
+  readonly #prepared: boolean;
   #payload: Uint8Array | null;
   #sequence: number;
   #payloadVersion: number | null;
@@ -49,9 +53,10 @@ export class DurableRecord {
     this.#io = devicePromises(device);
     this.#layout = layout;
     this.#blockSizeBytes = device.blockSizeBytes;
-    this.#payload = current?.payload ?? null;
-    this.#sequence = current?.sequence ?? 0;
-    this.#payloadVersion = current?.version ?? null;
+    this.#prepared = current !== null;
+    this.#payload = payloadOf(current);
+    this.#sequence = current?.sequence ?? emptySequence;
+    this.#payloadVersion = this.#payload && current ? current.version : null;
     this.#target = target;
     this.damagedCopies = current && slots[target].state !== 'valid' && !firstWriteCutShort(slots) ? 1 : 0;
   }
@@ -83,6 +88,11 @@ export class DurableRecord {
   /** The version that the payload was written with, at most that of the layout; null when the record was never written. */
   get payloadVersion(): number | null {
     return this.#payloadVersion;
+  }
+
+  /** Whether a first write may be torn anywhere: see the class. */
+  get prepared(): boolean {
+    return this.#prepared;
   }
 
   /** Longest payload in bytes. */
@@ -125,8 +135,13 @@ export class DurableRecord {
     await result;
   }
 
-  /** The first write of all: see the class for why the header comes last. */
+  /** The first write of all: see the class for why the header comes last on a blank device. */
   async #writeFirst(payload: Uint8Array): Promise<void> {
+    if (this.#prepared) {
+      await this.#writeNext(payload);
+      await this.#repeat(payload);
+      return;
+    }
     const slot = encodeSlot(this.#layout, this.#sequence + 1, payload, this.#blockSizeBytes);
     const atBytes = this.#slotAtBytes(this.#target);
     // A first write that failed may have left its header.
@@ -194,7 +209,28 @@ export function readRecordImage(image: Uint8Array, layout: RecordLayout, blockSi
   };
   const slots = [judge(0), judge(1)] as const;
   assertUsable(layout, slots);
-  return choose(slots).current?.payload ?? null;
+  return payloadOf(choose(slots).current);
+}
+
+/** The bytes of a record, both its copies, that says that nothing was written yet. */
+export function emptyRecord(layout: RecordLayout, blockSizeBytes: number): Uint8Array {
+  const bytes = new Uint8Array(2 * layout.slotBytes);
+  const slot = encodeSlot(layout, emptySequence, new Uint8Array(0), blockSizeBytes);
+  for (const index of [0, 1]) bytes.set(slot, index * layout.slotBytes);
+  return bytes;
+}
+
+/** Prepares a record for its first write where its device is blank; no effect on any other. Rejects as {@link DurableRecord.load}. */
+export async function prepareRecord(device: BlockDevice, layout: RecordLayout): Promise<void> {
+  const record = await DurableRecord.load(device, layout);
+  if (record.prepared) return;
+  const io = devicePromises(device);
+  await io.write(layout.offsetBytes, emptyRecord(layout, device.blockSizeBytes));
+  await io.flush();
+}
+
+function payloadOf(current: (SlotState & { state: 'valid' }) | null): Uint8Array | null {
+  return current && current.sequence > emptySequence ? current.payload : null;
 }
 
 function assertUsable(layout: RecordLayout, slots: readonly [SlotState, SlotState]): void {

@@ -8,7 +8,7 @@ import { crc32 } from 'node:zlib';
  * | 0–7 | magic, ASCII |
  * | 8–11 | version |
  * | 12–15 | payload length |
- * | 16–23 | sequence number |
+ * | 16–23 | sequence number; 0 says that nothing was written yet |
  * | 24–27 | CRC-32 of bytes 0–23 and the payload |
  * | 28–31 | zero |
  * | 32– | payload, then zeroes to the end of the block |
@@ -22,6 +22,9 @@ const checksumAt = 24;
 export const magicBytes = 8;
 /** Length of what precedes the payload. */
 export const headerBytes = 32;
+
+/** The sequence number of a copy that says that nothing was written yet. */
+export const emptySequence = 0;
 
 /** What a copy must say about itself. */
 export interface SlotKind {
@@ -71,7 +74,8 @@ export function judgeSlot(kind: SlotKind, bytes: Uint8Array, blockSizeBytes: num
   const payload = bytes.subarray(headerBytes, headerBytes + lengthBytes);
   if (view.getUint32(checksumAt, true) !== checksum(bytes, payload)) return { state: 'damaged', because: 'wrong checksum' };
   const sequence = Number(view.getBigUint64(sequenceAt, true));
-  if (!Number.isSafeInteger(sequence) || sequence < 1) return { state: 'damaged', because: `sequence ${String(sequence)}` };
+  if (!Number.isSafeInteger(sequence) || (sequence === emptySequence && lengthBytes > 0))
+    return { state: 'damaged', because: `sequence ${String(sequence)}` };
   return { state: 'valid', version: view.getUint32(versionAt, true), sequence, payload };
 }
 

@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../device/block-device.ts';
-import { DurableRecord } from '../device/durable-record.ts';
+import { DurableRecord, prepareRecord } from '../device/durable-record.ts';
 import type { RecordLayout } from '../device/durable-record.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { PairRecord, PairRecordStore } from './pair-record.ts';
@@ -19,6 +19,11 @@ export class DurablePairRecordStore implements PairRecordStore {
   /** The device stays the caller's; it holds at least {@link pairRecordBytes}. */
   constructor(device: BlockDevice) {
     this.#device = device;
+  }
+
+  /** Prepares a blank device for the first pair record, so that a power cut then leaves none or the whole; no effect on any other. */
+  static prepare(device: BlockDevice): Promise<void> {
+    return prepareRecord(device, layout);
   }
 
   async load(): Promise<PairRecord | null> {

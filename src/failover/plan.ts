@@ -20,6 +20,29 @@ export interface PlannedStep {
   readonly step: PlatformStep | 'seal' | 'arbiter' | 'commit' | 'promote' | 'regenerate' | 'demote' | 'release' | 'accept';
 }
 
+/** What each step of a plan does, for people. */
+export const stepWords: Readonly<Record<PlannedStep['step'], string>> = {
+  notify: 'tells the administrators',
+  fence: 'makes sure that the other node serves no more',
+  attach: 'gives the mirrors to the operating system',
+  fsck: 'checks the file systems',
+  mount: 'mounts them',
+  startServices: 'starts the services',
+  enableLogins: 'lets users in',
+  stopServices: 'stops the services',
+  disableLogins: 'keeps users out',
+  unmount: 'unmounts the file systems',
+  detach: 'takes the mirrors from the operating system',
+  regenerate: 'waits until the other elements are up to date',
+  demote: 'serves the mirrors no more, everything written',
+  release: 'hands the next epoch over, durably',
+  seal: 'takes nothing from the other node any more',
+  arbiter: 'asks the arbiter',
+  commit: 'makes the next epoch durable: from here on the service is its own',
+  accept: 'takes the next epoch over, durably',
+  promote: 'serves the mirrors in the next epoch',
+};
+
 /** How the service would move: by hand-over between two living nodes, or by takeover from a dead one. */
 export type Way = 'handover' | 'takeover';
 

@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../device/block-device.ts';
-import { DurableRecord, readRecordImage } from '../device/durable-record.ts';
+import { DurableRecord, emptyRecord, readRecordImage } from '../device/durable-record.ts';
 import type { RecordLayout } from '../device/durable-record.ts';
 import { HotMirrorError } from '../errors.ts';
 import { DirtyMap } from './dirty-map.ts';
@@ -71,7 +71,7 @@ export class ElementStore {
    */
   static async create(device: BlockDevice, metadata: ElementMetadata, replace: boolean): Promise<void> {
     if (!replace) await assertNone(device);
-    await erase(device);
+    await prepare(device);
     const head = await DurableRecord.load(device, headLayout);
     await head.writeBoth(encodeMetadata(metadata));
   }
@@ -201,10 +201,16 @@ async function assertNone(device: BlockDevice): Promise<void> {
   }
 }
 
-/** Clears every record, so that nothing of an earlier element can be taken for this one's. */
-function erase(device: BlockDevice): Promise<void> {
+/** Clears every record, so that nothing of an earlier element can be taken for this one's; all pages that there is room for wait for their first write. */
+function prepare(device: BlockDevice): Promise<void> {
+  const image = new Uint8Array(device.sizeBytes);
+  const pages = Math.floor((device.sizeBytes - pagesAtBytes) / (copies * pageSlotBytes));
+  for (let page = 0; page < pages; page += 1) {
+    const layout = pageLayout(page);
+    image.set(emptyRecord(layout, device.blockSizeBytes), layout.offsetBytes);
+  }
   return new Promise((resolve, reject) => {
     const done = (error: HotMirrorError | null): void => (error ? reject(error) : resolve());
-    device.write(0, new Uint8Array(device.sizeBytes), {}, (error) => (error ? reject(error) : device.flush(done)));
+    device.write(0, image, {}, (error) => (error ? reject(error) : device.flush(done)));
   });
 }

@@ -72,7 +72,7 @@ const minActiveRegions = 2;
 const maxActiveRegions = 1_024;
 
 /** Fills in the defaults. Throws `RangeError` on a bound that makes no sense, `HM_NOT_SUPPORTED` on a protocol that is not built. */
-export function mirrorLimits(options: MirrorLinkOptions): MirrorLimits {
+export function mirrorLimits(options: Pick<MirrorLinkOptions, 'limits' | 'protocol'>): MirrorLimits {
   const limits = { ...defaultMirrorLimits, ...options.limits };
   for (const [name, value] of Object.entries(limits)) {
     if (!(value > 0 && Number.isFinite(value))) throw new RangeError(`limits.${name} must be above 0`);

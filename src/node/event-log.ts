@@ -10,6 +10,7 @@ import { HotMirrorError } from '../errors.ts';
 import type { Rule } from '../rules.ts';
 import type { LoggedEvent } from './control-protocol.ts';
 import { schemaVersion } from './control-protocol.ts';
+import { eventFileName, eventsIn, olderEventFileName, openEventFiles, parseEvent } from './event-files.ts';
 
 /** What is told to the log; it adds number, time and node. */
 export interface LogEntry {
@@ -35,8 +36,6 @@ export interface EventLogOptions {
 }
 
 const debug = createDebug('hotmirror:events');
-const fileName = 'events.jsonl';
-const olderFileName = 'events.1.jsonl';
 const defaultMaxFileBytes = 8 * 2 ** 20;
 const defaultMaxPending = 4096;
 /** Evidence beyond this is left out, so that a whole line always fits into the tail that is read at the start. */
@@ -72,9 +71,9 @@ export class EventLog {
     const full = { maxFileBytes: defaultMaxFileBytes, maxPending: defaultMaxPending, ...options };
     try {
       await makeFolder(path.resolve(options.stateDir));
-      const file = path.join(options.stateDir, fileName);
+      const file = path.join(options.stateDir, eventFileName);
       const current = await mendTail(file);
-      const seq = current.seq ?? (await mendTail(path.join(options.stateDir, olderFileName))).seq ?? 0;
+      const seq = current.seq ?? (await mendTail(path.join(options.stateDir, olderEventFileName))).seq ?? 0;
       return new EventLog(full, seq, current.bytes);
     } catch (error) {
       const log = new EventLog(full, 0, 0);
@@ -121,17 +120,7 @@ export class EventLog {
 
   /** All events that are kept, oldest first; lines that are no events are skipped. */
   async *read(): AsyncGenerator<LoggedEvent, void, undefined> {
-    const files = await this.#openFiles();
-    try {
-      for (const file of files) {
-        for await (const line of file.readLines({ autoClose: false })) {
-          const event = parseEvent(line);
-          if (event) yield event;
-        }
-      }
-    } finally {
-      await Promise.all(files.map((file) => file.close()));
-    }
+    yield* eventsIn(await this.#openFiles());
   }
 
   /**
@@ -174,27 +163,20 @@ export class EventLog {
 
   /** Opens both files between two writes, so that no rotation lies between them. */
   async #openFiles(): Promise<FileHandle[]> {
-    const opened: FileHandle[] = [];
-    const opening = this.#tail.then(async () => {
-      for (const name of [olderFileName, fileName]) {
-        const handle = await open(path.join(this.#options.stateDir, name)).catch(() => null);
-        if (handle) opened.push(handle);
-      }
-    });
-    this.#tail = opening;
-    await opening;
-    return opened;
+    const opening = this.#tail.then(() => openEventFiles(this.#options.stateDir).catch(() => []));
+    this.#tail = opening.then(() => undefined);
+    return opening;
   }
 
   async #write(): Promise<void> {
     const events = this.#pending;
     this.#pending = [];
     const text = events.map((event) => `${JSON.stringify(event)}\n`).join('');
-    const file = path.join(this.#options.stateDir, fileName);
+    const file = path.join(this.#options.stateDir, eventFileName);
     try {
       if (this.#fileBytes >= this.#options.maxFileBytes) {
         this.#fileBytes = 0;
-        await rename(file, path.join(this.#options.stateDir, olderFileName));
+        await rename(file, path.join(this.#options.stateDir, olderEventFileName));
       }
       await appendFile(file, text, { mode: ownerOnlyFile });
       this.#fileBytes += Buffer.byteLength(text);
@@ -237,17 +219,6 @@ async function readTail(file: string, size: number): Promise<Buffer> {
     return buffer.subarray(0, bytesRead);
   } finally {
     await handle.close();
-  }
-}
-
-function parseEvent(line: string): LoggedEvent | null {
-  try {
-    const event = JSON.parse(line) as Partial<LoggedEvent> | null;
-    return event?.schema === schemaVersion && Number.isSafeInteger(event.seq) && typeof event.event === 'string'
-      ? (event as LoggedEvent)
-      : null;
-  } catch {
-    return null;
   }
 }
 

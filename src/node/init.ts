@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 
 import { FileDevice } from '../device/file.ts';
 import { openStateFile } from '../device/state-file.ts';
+import { DurablePairRecordStore, pairRecordBytes } from '../failover/pair-record-store.ts';
 import { elementMetadataBytes } from '../mirror/create-element.ts';
 import { MirrorLink } from '../mirror/mirror-link.ts';
 import { ensureKeyFile, readKeyFile } from './key-file.ts';
@@ -38,8 +39,18 @@ export async function initNode({ loaded, node, random, force, blank }: InitOptio
       await device.close();
     }
   }
-  if (force) await rm(recordFile(stateDir), { force: true });
+  await prepareRecord(recordFile(stateDir), force);
   return { node, home, key, mirrors };
+}
+
+async function prepareRecord(file: string, force: boolean): Promise<void> {
+  if (force) await rm(file, { force: true });
+  const device = await openStateFile(file, pairRecordBytes);
+  try {
+    await DurablePairRecordStore.prepare(device);
+  } finally {
+    await device.close();
+  }
 }
 
 async function prepareKey(

@@ -1,3 +1,4 @@
+import { stepWords } from '../failover/plan.ts';
 import type { FailoverOrchestrator } from '../failover/orchestrator.ts';
 import type { FailoverPlan } from '../failover/status.ts';
 import type { ControlHandlers, ControlStream, NodeStatus, PlanView, WishProgress, WishResult } from './control-protocol.ts';
@@ -77,7 +78,7 @@ function planView(wanted: 'fallback' | 'recover', { way, steps, blockedBy }: Fai
   return {
     wish: wanted,
     fulfilled: way === 'none',
-    steps: steps.map(({ node, step }) => ({ node, step, text: `${node}: ${step}` })),
+    steps: steps.map(({ node, step }) => ({ node, step, text: stepWords[step] })),
     blockedBy,
     mayLose: way === 'takeover' ? loss : null,
   };

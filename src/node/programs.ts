@@ -56,6 +56,8 @@ export interface DemoOptions {
 /** What {@link NodePrograms.demo} found. */
 export interface DemoVerdict {
   readonly passed: boolean;
+  /** The signal ended it before its end. */
+  readonly stopped: boolean;
   readonly text: string;
 }
 
@@ -82,6 +84,8 @@ export interface SimulateOptions {
 export interface SimulateVerdict {
   /** No promise broke, and nothing was stopped before its end. */
   readonly passed: boolean;
+  /** The signal ended it before all of it was run. */
+  readonly stopped: boolean;
   /** Null where a schedule was run. */
   readonly firstSeed: number | null;
   /** Runs in which every promise held. */

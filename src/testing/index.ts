@@ -5,7 +5,9 @@
  * @packageDocumentation
  */
 export { simulatePair, SimulatedPair } from './simulation/simulated-pair.ts';
-export type { NodeParts, PairCondition, PairRequest } from './simulation/simulated-pair.ts';
+export type { NodeParts } from './simulation/simulated-pair.ts';
+export type { PairRequest } from './simulation/pair-requests.ts';
+export type { PairCondition } from './simulation/pair-condition.ts';
 export { maxDriftPpm } from './simulation/options.ts';
 export type {
   PairSimulationOptions,

@@ -1,11 +1,12 @@
-import { copyFile, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { copyFile, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { expect } from 'chai';
 
 import type { CliIo, ExitCode } from '../../src/cli/command.ts';
 import { main } from '../../src/cli/command-line.ts';
-import { HotMirrorError } from '../../src/errors.ts';
+import { errorRemedies, HotMirrorError } from '../../src/errors.ts';
+import { loadConfig } from '../../src/node/config.ts';
 import type { ControlHandlers, LoggedEvent, PlanView } from '../../src/node/control-protocol.ts';
 import { openControlSocket } from '../../src/node/control-socket.ts';
 import { nodePrograms } from '../../src/node/node-programs.ts';
@@ -110,6 +111,43 @@ describe('command line', () => {
     expect(await run(['--version'])).to.include({ code: 0, out: '1.2.3\n' });
   });
 
+  describe('COMMAND --help', () => {
+    const helpOf = async (name: string): Promise<string> => (await run([name, '--help'])).out;
+
+    it('gives each of its own options a line, with the unit of its value and what holds without it', async () => {
+      const simulate = await helpOf('simulate');
+      for (const line of [
+        /^ {2}--seed N +the first seed, 0 to 4294967295; .*default: a fresh one$/mu,
+        /^ {2}--seeds COUNT +.*default: 100/mu,
+        /^ {2}--for SECONDS +.*in seconds of real time, .*default: no limit$/mu,
+        /^ {2}--schedule FILE\.json +./mu,
+        /^ {2}--report FILE\.html +./mu,
+      ])
+        expect(simulate).to.match(line);
+      expect(await helpOf('events')).to.match(/^ {2}--follow +./mu);
+    });
+
+    it('lists of the options that all commands accept those that mean something to this one', async () => {
+      const common = ['--config', '--node', '--json', '--yes', '--help'];
+      const listed = async (name: string): Promise<readonly string[]> => {
+        const lines = (await helpOf(name)).split('\n');
+        return common.filter((option) => lines.some((line) => line.startsWith(`  ${option}`)));
+      };
+      expect(await listed('simulate')).to.deep.equal(['--json', '--help']);
+      expect(await listed('events')).to.deep.equal(['--config', '--node', '--json', '--help']);
+      expect(await listed('run')).to.deep.equal(['--config', '--node', '--help']);
+      expect(await listed('fallback')).to.deep.equal(common);
+    });
+
+    it('names in its first line every option that has a line', async () => {
+      for (const name of ['check', 'init', 'run', 'status', 'events', 'fallback', 'resume', 'plan', 'demo', 'simulate']) {
+        const [first = '', ...lines] = (await helpOf(name)).split('\n');
+        const options = lines.flatMap((line) => /^ {2}(--[a-z]+)/u.exec(line)?.[1] ?? []);
+        for (const option of options.filter((each) => !['--help', '--yes'].includes(each))) expect(first, name).to.include(option);
+      }
+    });
+  });
+
   describe('exit code 2', () => {
     const lines: readonly (readonly [readonly string[], string])[] = [
       [[], 'which command?'],
@@ -130,6 +168,14 @@ describe('command line', () => {
         expect(err).to.contain(text);
       });
     }
+
+    it('for an option with a value that is given twice, because one of them would be lost', async () => {
+      const { code, err } = await run(['fallback', '--override', 'takeover.dead', '--override', 'takeover.fence', '--config', 'x']);
+      expect(code).to.equal(2);
+      expect(err).to.contain('fallback: --override is given more than once');
+      expect((await run(['simulate', '--seed', '7', '--seed=8'])).err).to.contain('simulate: --seed is given more than once');
+      expect((await run(['--json', '--json'])).err).not.to.contain('more than once');
+    });
 
     it('for a configuration that is not valid, with every path', () =>
       withPair(async (file) => {
@@ -194,6 +240,26 @@ describe('command line', () => {
       expect(code).to.equal(1);
       expect(err).to.contain('mount: no such device').and.to.contain('remedy: ');
     }));
+
+  it('an error is JSON on stderr with --json, whatever went wrong', async () => {
+    const parsed = async (running: Promise<Ran>): Promise<unknown> => {
+      const { out, err } = await running;
+      expect(out).to.equal('');
+      expect(err.trimEnd().split('\n')).to.have.lengthOf(1);
+      return JSON.parse(err);
+    };
+    const usage = { code: 'HM_USAGE', message: 'no command is called "dance"', remedy: errorRemedies.HM_USAGE };
+    expect(await parsed(run(['dance', '--json']))).to.deep.equal(usage);
+    const refused = new HotMirrorError('HM_REFUSED', 'south is not healthy', { rule: 'takeover.uptodate' });
+    await withNode({ switchover: () => Promise.reject(refused) }, async (on) => {
+      const error = (await parsed(on('switchover', '--json'))) as Readonly<Record<string, string>>;
+      expect(error).to.include({ code: 'HM_REFUSED', message: 'south is not healthy', rule: 'takeover.uptodate' });
+      expect(error['remedy']).to.contain('uptodate');
+      expect(await parsed(on('resume', '--json')))
+        .to.have.property('remedy')
+        .that.contains('--yes');
+    });
+  });
 
   describe('status', () => {
     it('prints the state as the contract says', () =>
@@ -388,6 +454,63 @@ describe('command line', () => {
         },
         { world: { programs: nodePrograms } },
       ));
+
+    it('takes the place of no symbolic link, and says so before it asks the node', () =>
+      withNode(
+        { events: () => Promise.reject(new Error('asked')) },
+        async (on, config) => {
+          const link = path.join(path.dirname(config), 'link.html');
+          await symlink(config, link);
+          const { code, err } = await on('events', '--report', link);
+          expect(code).to.equal(2);
+          expect(err).to.include(`${link} cannot be written: it is a symbolic link`).and.to.include('remedy: Name a file');
+          expect((await lstat(link)).isSymbolicLink()).to.equal(true);
+        },
+        { world: { programs: nodePrograms } },
+      ));
+  });
+
+  describe('events of a node that does not run', () => {
+    const line = (seq: number, text: string): string =>
+      JSON.stringify({ schema: 1, seq, time: '2026-01-02T03:04:05.678Z', node: 'north', event: 'peer:changed', class: 0, text });
+
+    /** The pair of the example, and what the log of its north holds. */
+    async function withLog(use: (on: (...words: string[]) => Promise<Ran>, stateDir: string) => Promise<void>): Promise<void> {
+      await withPair(async (file) => {
+        const stateDir = (await loadConfig(file)).config.nodes['north']?.stateDir ?? '';
+        await mkdir(stateDir, { recursive: true });
+        await writeFile(path.join(stateDir, 'events.1.jsonl'), `${line(1, 'older')}\n`);
+        await writeFile(path.join(stateDir, 'events.jsonl'), `${line(2, 'newer')}\n{"schema":1,"seq":3,"te`);
+        await use((...words) => run(['events', '--config', file, ...words], { programs: nodePrograms }), stateDir);
+      });
+    }
+
+    it('come from its state folder, oldest first, without a last line torn by a crash; stderr says so', () =>
+      withLog(async (on, stateDir) => {
+        const { code, out, err } = await on('--node', 'north', '--json');
+        expect(code).to.equal(0);
+        expect(out).to.equal(`${line(1, 'older')}\n${line(2, 'newer')}\n`);
+        expect(err).to.equal(`hotmirror: north does not run; this is the log in ${stateDir}\n`);
+        expect(await readFile(path.join(stateDir, 'events.jsonl'), 'utf8')).to.match(/"te$/u);
+      }));
+
+    it('make a report too', () =>
+      withLog(async (on, stateDir) => {
+        const file = path.join(stateDir, 'north.html');
+        const { code, out, err } = await on('--node', 'north', '--report', file);
+        expect([code, out]).to.deep.equal([0, `2 events are shown in ${file}\n`]);
+        expect(err).to.contain('north does not run');
+        expect(await readFile(file, 'utf8')).to.include('What north did');
+      }));
+
+    it('are not there for a node without a log here, nor to be followed', () =>
+      withLog(async (on) => {
+        for (const words of [['--node', 'south'], ['--node', 'north', '--follow'], []]) {
+          const { code, out, err } = await on(...words);
+          expect([code, out], words.join(' ')).to.deep.equal([4, '']);
+          expect(err).to.contain('HM_NO_NODE');
+        }
+      }));
   });
 
   describe('wishes', () => {
@@ -530,9 +653,13 @@ describe('command line', () => {
 
     it('demo: ends by its verdict', async () => {
       const demo = (passed: boolean): Promise<Ran> =>
-        run(['demo'], { programs: { ...noPrograms, demo: ({ tell }) => (tell('killed'), Promise.resolve({ passed, text: 'verdict' })) } });
+        run(['demo'], {
+          programs: { ...noPrograms, demo: ({ tell }) => (tell('killed'), Promise.resolve({ passed, stopped: false, text: 'verdict' })) },
+        });
       expect(await demo(true)).to.deep.equal({ code: 0, out: 'killed\nverdict\n', err: '' });
       expect((await demo(false)).code).to.equal(1);
+      const stopped = { ...noPrograms, demo: () => Promise.resolve({ passed: false, stopped: true, text: 'stopped' }) };
+      expect(await run(['demo'], { programs: stopped })).to.include({ code: 130, out: 'stopped\n' });
     });
   });
 });

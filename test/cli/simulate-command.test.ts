@@ -1,3 +1,6 @@
+import { readdir, symlink } from 'node:fs/promises';
+import path from 'node:path';
+
 import { expect } from 'chai';
 
 import type { CliIo } from '../../src/cli/command.ts';
@@ -5,9 +8,11 @@ import { main } from '../../src/cli/command-line.ts';
 import type { NodePrograms, SimulateOptions, SimulateVerdict } from '../../src/node/programs.ts';
 import { SeededRandom } from '../../src/testing/seeded-random.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
+import { withFolder } from '../node/temporary-folder.ts';
 
 const verdict: SimulateVerdict = {
   passed: true,
+  stopped: false,
   firstSeed: 7,
   held: 1,
   failures: [],
@@ -59,7 +64,10 @@ describe('hotmirror simulate', () => {
     expect((await simulate(['--seed', '7'])).asked).to.include({ seed: 7, seeds: null, forMs: null });
     expect((await simulate(['--seed', '7', '--seeds', '20'])).asked).to.include({ seed: 7, seeds: 20 });
     expect((await simulate(['--for', '180'])).asked).to.include({ seed: null, seeds: null, forMs: 180_000 });
-    expect((await simulate(['--schedule', 'a.json', '--report', 'b.html'])).asked).to.include({ schedule: 'a.json', report: 'b.html' });
+    await withFolder(async (folder) => {
+      const report = path.join(folder, 'b.html');
+      expect((await simulate(['--schedule', 'a.json', '--report', report])).asked).to.include({ schedule: 'a.json', report });
+    });
   });
 
   it('fails where a promise broke', async () => {
@@ -75,12 +83,38 @@ describe('hotmirror simulate', () => {
     expect(err).to.equal('seed 7\n');
   });
 
+  it('ends as a program that Ctrl-C ends where it was stopped, and fails where something broke before', async () => {
+    const stopped = { ...verdict, passed: false, stopped: true, text: 'stopped: 3 seeds held' };
+    expect(await simulate([], stopped)).to.include({ code: 130, out: 'seed 7\nstopped: 3 seeds held\n' });
+    const failures = [{}] as unknown as SimulateVerdict['failures'];
+    expect(await simulate([], { ...stopped, failures })).to.include({ code: 1 });
+  });
+
+  it('runs nothing where the report could not be written in the end', () =>
+    withFolder(async (folder) => {
+      const link = path.join(folder, 'link.html');
+      await symlink('nowhere', link);
+      for (const [file, because] of [
+        [folder, 'it is a folder'],
+        [link, 'it is a symbolic link'],
+        [path.join(folder, 'absent', 'x.html'), 'ENOENT'],
+        ['', 'needs the name of a file'],
+      ] as const) {
+        const { code, asked, err } = await simulate(['--seed', '7', '--report', file]);
+        expect([code, asked], file).to.deep.equal([2, null]);
+        expect(err).to.contain(because).and.to.contain('HM_USAGE');
+      }
+      expect(await readdir(folder)).to.deep.equal(['link.html']);
+    }));
+
   for (const line of [
     ['--seed', 'x'],
     ['--seed', '-1'],
     ['--seed', '4294967296'],
     ['--seeds', '1.5'],
+    ['--seeds', '0'],
     ['--for', ''],
+    ['--for', '0'],
     ['--schedule', 'a.json', '--seed', '1'],
     ['--schedule', 'a.json', '--for', '1'],
   ]) {

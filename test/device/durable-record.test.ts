@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 
 import type { BlockDevice } from '../../src/device/block-device.ts';
-import { DurableRecord } from '../../src/device/durable-record.ts';
+import { DurableRecord, prepareRecord } from '../../src/device/durable-record.ts';
 import type { RecordLayout } from '../../src/device/durable-record.ts';
 import { MemoryDevice } from '../../src/device/memory.ts';
 import { Recording, RecordingDevice } from '../../src/testing/recording-device.ts';
@@ -133,6 +133,40 @@ describe('DurableRecord (semantics 3: two copies written alternately)', () => {
       }),
       { numRuns: 25 },
     );
+  });
+
+  it('survives a first write that is torn anywhere where it was prepared', async () => {
+    await fc.assert(
+      fc.asyncProperty(payloads, payloads, seeds, async (first, next, seed) => {
+        const random = new SeededRandom(seed);
+        const prepared = memory();
+        await prepareRecord(prepared, layout);
+        const before = prepared.contents.slice();
+        const after = memory(before.slice());
+        await (await DurableRecord.load(after, layout)).write(first);
+        for (let slot = 0; slot < 2; slot += 1) {
+          // The first copy to be written is the one that `load` names; either may be it here.
+          const torn = (slot === 0 ? before : after.contents).slice();
+          const from = layout.offsetBytes + (1 - slot) * layout.slotBytes;
+          for (let at = from; at < from + layout.slotBytes; at += 1) torn[at] = random.fraction() < 0.5 ? before[at]! : after.contents[at]!;
+          const record = await DurableRecord.load(memory(torn), layout);
+          expect(record.payload === null || equal(record.payload, first)).to.equal(true);
+          const again = memory(torn);
+          await (await DurableRecord.load(again, layout)).write(next);
+          expect(equal((await DurableRecord.load(again, layout)).payload, next)).to.equal(true);
+        }
+      }),
+    );
+  });
+
+  it('is as it was when it is prepared again', async () => {
+    const device = await written(new Uint8Array(10).fill(1));
+    const before = device.contents.slice();
+    await prepareRecord(device, layout);
+    expect(equal(device.contents, before)).to.equal(true);
+    const fresh = memory();
+    await prepareRecord(fresh, layout);
+    expect(await DurableRecord.load(fresh, layout)).to.include({ payload: null, sequence: 0, payloadVersion: null, damagedCopies: 0 });
   });
 
   it('was never written, or holds a payload, after a power cut in a first write that was tried again', async () => {

@@ -178,12 +178,25 @@ describe('hotmirror, a pair of two running nodes', function () {
     expect((await pair.command('alpha', 'status')).exitCode).to.equal(4);
   });
 
+  it('events: of the node that was killed come from its state folder', async () => {
+    const { exitCode, stdout, stderr } = await pair.command('alpha', 'events', '--json');
+    expect(exitCode).to.equal(0);
+    expect(stderr).to.equal(`hotmirror: alpha does not run; this is the log in ${path.dirname(pair.state('alpha', 'x'))}\n`);
+    const events = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => eventContract.parse(JSON.parse(line)));
+    events.forEach(({ seq, node }, index) => expect({ seq, node }).to.deep.equal({ seq: index + 1, node: 'alpha' }));
+    expect(events.map(({ event }) => event)).to.include('service:started');
+  });
+
   it('plan fallback: names the steps and the epoch, and changes nothing', async () => {
     const plan = JSON.parse(await pair.must('beta', 'plan', 'fallback', '--json')) as {
       fulfilled: boolean;
-      steps: readonly { step: string }[];
+      steps: readonly { node: string; step: string; text: string }[];
     };
     expect(plan.fulfilled).to.equal(false);
+    for (const { node, step, text } of plan.steps) expect(text, step).not.to.equal(`${node}: ${step}`).and.not.to.equal(step);
     expect(plan.steps).not.to.be.empty;
     expect((await pair.status('beta')).serving).to.equal(false);
   });

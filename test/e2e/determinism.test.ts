@@ -1,10 +1,9 @@
-import { access } from 'node:fs/promises';
 import path from 'node:path';
 
 import { expect } from 'chai';
 
-import { repositoryRoot } from '../support/repository.ts';
 import { skipBecause } from '../support/skip.ts';
+import { findNode } from './support/find-node.ts';
 import { runProgram } from './support/program.ts';
 import { digestOf, simulationLog } from './support/simulation-log.ts';
 
@@ -17,16 +16,6 @@ async function output(node: string, ...args: readonly string[]): Promise<readonl
   expect(stderr).to.equal('');
   expect(exitCode).to.equal(0);
   return stdout.trimEnd().split('\n');
-}
-
-/** The installed binary of a major version, or this process's own; null where there is none. */
-async function findNode(major: number): Promise<string | null> {
-  const installed = path.join(repositoryRoot, '.nodes', 'node_modules', `node-${major}`, 'bin', 'node');
-  const found = await access(installed).then(
-    () => installed,
-    () => null,
-  );
-  return found ?? (process.versions.node.startsWith(`${major}.`) ? process.execPath : null);
 }
 
 describe('the same seed gives the same log, byte for byte', function () {

@@ -115,6 +115,29 @@ describe('the timeline in a browser', function () {
         .and.to.include(rules.alone);
     }));
 
+  it('says what a fault was, beside its mark under the pointer and in the line below', () =>
+    withPage(story, async (page) => {
+      const tip = page.locator('#tip');
+      expect(await tip.isVisible()).to.equal(false);
+      await page.hover('.mark.fault', { position: { x: 12, y: 12 } });
+      expect(await tip.innerText())
+        .to.include('fault:begun')
+        .and.to.include('the data link of m0 is cut');
+      expect(await page.locator('#hover').innerText()).to.include('the data link of m0 is cut');
+      await page.mouse.move(5, 5);
+      expect(await tip.isVisible()).to.equal(false);
+    }));
+
+  it('goes to the first fault on demand, and says what the overview shows', () =>
+    withPage(story, async (page) => {
+      await page.getByRole('button', { name: 'first fault' }).click();
+      expect(await page.locator('#details').innerText()).to.include('the data link of m0 is cut');
+      expect(await page.locator('.entry[aria-selected="true"]').innerText()).to.include('fault:begun');
+      expect(await page.locator('.key').innerText())
+        .to.include('fault, class 3')
+        .and.to.include('rows alpha, beta:');
+    }));
+
   it('finds a decision by its rule, in the chart and in the list', () =>
     withPage(story, async (page) => {
       await page.fill('#filter', 'takeover.commit decided');

@@ -6,6 +6,7 @@ import type { SimulationSchedule } from '../../src/testing/simulation/schedule.t
 import type { BrokenPromise } from '../../src/testing/swarm/runner.ts';
 import { compileMutant } from './compile-mutant.ts';
 import type { Mutant, ReplacedModule } from './mutant.ts';
+import { ownEnvironment } from '../support/environment.ts';
 
 /** What a process is to do: load these modules in place of the files and run the seeds up to the first that breaks a promise. */
 export interface HuntOrder {
@@ -37,9 +38,7 @@ export function hunt(mutant: Mutant): Promise<HuntReport> {
 
 /** Runs one order in a process of its own, which takes no part in the coverage. Rejects where that ends without a report, or a seed does not end. */
 export function runHunt(order: HuntOrder): Promise<HuntReport> {
-  const env = { ...process.env };
-  delete env['NODE_V8_COVERAGE'];
-  const child = fork(processFile, { env, execArgv: [] });
+  const child = fork(processFile, { env: ownEnvironment(), execArgv: [] });
   child.send(order);
   return reportOf(child).finally(() => child.kill('SIGKILL'));
 }

@@ -156,10 +156,21 @@ describe('simulate', () => {
       stop.abort();
       return 'hang';
     });
-    expect(verdict.passed).to.equal(false);
+    expect(verdict).to.include({ passed: false, stopped: true });
+    expect(verdict.text).to.match(/^stopped: \d+ seeds held, 0 broken/u);
     expect(verdict.held).to.be.within(1, 19);
     expect(verdict.failures).to.deep.equal([]);
     expect(threads.every(({ terminated }) => terminated)).to.equal(true);
+  });
+
+  it('says which one run it was stopped in', async () => {
+    const stop = new AbortController();
+    const { verdict } = await run({ seed: 5, signal: stop.signal }, () => {
+      stop.abort();
+      return 'hang';
+    });
+    expect(verdict).to.include({ passed: false, stopped: true, held: 0 });
+    expect(verdict.text).to.match(/^stopped: seed 5 had not ended after [\d.]+ s$/u);
   });
 
   it('runs one seed and shrinks it', async () => {
@@ -186,6 +197,30 @@ describe('simulate', () => {
       expect(absent).to.include({ code: 'HM_USAGE' });
     }));
 
+  it('takes a schedule whose options or steps make no sense for bad input, named by their path: nothing is run or shrunk', () =>
+    withFolder(async (folder) => {
+      const file = path.join(folder, 'schedule.json');
+      const refused = async (schedule: object): Promise<string> => {
+        await writeFile(file, JSON.stringify({ version: 1, options: {}, steps: [], ...schedule }));
+        let runs = 0;
+        const error = await run({ schedule: file }, () => ((runs += 1), holding)).catch((reason: unknown) => reason);
+        expect(error).to.include({ code: 'HM_USAGE' });
+        expect(runs).to.equal(0);
+        return String(error);
+      };
+      expect(await refused({ options: { policy: { whenAlone: 'arbiter' } } })).to.contain(
+        'options.policy.whenAlone: arbiter needs an arbiter',
+      );
+      expect(await refused({ options: { times: { deadlineMs: 1_000, intervalMs: 800 } } })).to.contain(
+        'options.times.deadlineMs must be at least 2',
+      );
+      const heal = { do: 'heal', link: 'all' };
+      expect(await refused({ steps: [heal, { do: 'cut', link: 'wan' }] })).to.contain('steps.1: there is no link wan; there are data:m0');
+      expect(await refused({ steps: [{ do: 'mend', node: 'beta', disk: 'element', mirror: 'm1' }] })).to.contain(
+        'steps.0: there is no mirror m1',
+      );
+    }));
+
   it('writes the timeline of one run, whether its promises hold or not, and of no more than one', () =>
     withFolder(async (folder) => {
       const report = path.join(folder, 'report.html');
@@ -193,14 +228,12 @@ describe('simulate', () => {
       const steps = String(drawSchedule(5).steps.length);
       expect(await readFile(report, 'utf8')).to.equal(`Seed 5: Every promise held. ${steps} entries`);
       await run({ seed: 5, report }, () => losing);
-      expect(await readFile(report, 'utf8'))
-        .to.contain('no-lost-write')
-        .and.to.contain(`${steps} entries`);
+      expect(await readFile(report, 'utf8')).to.match(new RegExp(`^Seed 5: no-lost-write: (?!no-lost-write).* ${steps} entries$`, 'u'));
       expect(await run({ seeds: 5, report }).catch((error: unknown) => error)).to.include({ code: 'HM_USAGE' });
     }));
 
-  it('keeps the note of a schedule file beside the schedule', () => {
-    const schedule = drawSchedule(1);
-    expect(parseSchedule({ ...schedule, note: 'what was wrong' })).to.deep.equal({ schedule, note: 'what was wrong' });
+  it('takes a schedule with a note', () => {
+    const schedule = { ...drawSchedule(1), note: 'what was wrong' };
+    expect(parseSchedule(schedule)).to.deep.equal(schedule);
   });
 });

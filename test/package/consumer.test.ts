@@ -92,7 +92,7 @@ function isOffline(failure: Failure): boolean {
 
 /** An empty project that has installed the package as published, and finds the compiler and the types of Node. */
 async function createConsumer(folder: string, entryPoints: readonly string[]): Promise<void> {
-  await run(repositoryRoot, 'npm', 'pack', '--silent', '--pack-destination', folder);
+  await run(repositoryRoot, 'npm', 'pack', '--silent', '--ignore-scripts', '--pack-destination', folder);
   await writeFile(path.join(folder, 'package.json'), JSON.stringify({ name: 'consumer', private: true, type: 'module' }));
   const { version } = JSON.parse(await readFile(path.join(repositoryRoot, 'package.json'), 'utf8')) as { version: string };
   await run(folder, 'npm', 'install', ...installOptions, `./hotmirror-${version}.tgz`);

@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
+import { ownEnvironment } from '../support/environment.ts';
+
 const execute = promisify(execFile);
 const maxOutputBytes = 16 * 2 ** 20;
 
@@ -16,10 +18,7 @@ export interface Failure extends Error {
  * The program takes part neither in the coverage nor in the count of the tests that start it.
  */
 export async function run(folder: string, program: string, ...args: string[]): Promise<string> {
-  const env = { ...process.env };
-  delete env['NODE_V8_COVERAGE'];
-  delete env['HOTMIRROR_TEST_STATS'];
-  const { stdout } = await execute(program, args, { cwd: folder, env, maxBuffer: maxOutputBytes });
+  const { stdout } = await execute(program, args, { cwd: folder, env: ownEnvironment(), maxBuffer: maxOutputBytes });
   return stdout;
 }
 

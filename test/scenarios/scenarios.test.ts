@@ -17,8 +17,8 @@ describe('a schedule that once broke a promise holds', function () {
 
   for (const file of files.sort()) {
     it(path.basename(file, '.json').replaceAll('-', ' '), async () => {
-      const { schedule, note } = await loadSchedule(path.join(folder, file));
-      expect(note, 'a scenario says what was wrong')
+      const schedule = await loadSchedule(path.join(folder, file));
+      expect(schedule.note, 'a scenario says what was wrong')
         .to.be.a('string')
         .and.to.match(/\w.*\.$/u);
       const { outcome, text } = await runSchedule(schedule, { start: simulatePair });

@@ -25,7 +25,7 @@ export const checkCommand: Command = {
   summary: 'validates the file, prints the worst-case failover time and every timing rule',
   options: {},
   words: [],
-  needsConfig: true,
+  common: ['config', 'node', 'json'],
   async run(invocation) {
     const { config } = configOf(invocation);
     const status = await statusIfRunning(invocation);

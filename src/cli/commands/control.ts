@@ -12,7 +12,7 @@ export const controlCommand: Command = {
   summary: 'switches automatic fallback on or off',
   options: {},
   words: [['auto', 'manual']],
-  needsConfig: true,
+  common: ['config', 'node', 'json'],
   async run(invocation) {
     const mode = invocation.positionals[0];
     if (mode !== 'auto' && mode !== 'manual') throw new HotMirrorError('HM_USAGE', 'say auto or manual');

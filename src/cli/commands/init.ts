@@ -8,9 +8,12 @@ export const initCommand: Command = {
   name: 'init',
   usage: '[--force] [--blank]',
   summary: 'creates the key file where absent (home primary) and the metadata of this node',
-  options: { force: { type: 'boolean' }, blank: { type: 'boolean' } },
+  options: {
+    force: { type: 'boolean', help: 'replaces metadata that exists; needs --yes' },
+    blank: { type: 'boolean', help: 'the elements are blank, whatever the home of the node: the other node holds the data' },
+  },
   words: [],
-  needsConfig: true,
+  common: ['config', 'node', 'json', 'yes'],
   async run(invocation) {
     const { io } = invocation;
     const loaded = configOf(invocation);
@@ -22,11 +25,7 @@ export const initCommand: Command = {
         loaded.config.nodes[node]?.home === 'primary' && !blank
           ? 'the data that the other node is overwritten with'
           : 'blank and overwritten from the other node';
-      return unconfirmed(
-        invocation,
-        `init --force on ${node}`,
-        `what the metadata knows is forgotten, and each element of ${node} becomes ${becomes}`,
-      );
+      throw unconfirmed(`init --force on ${node}`, `what the metadata knows is forgotten, and each element of ${node} becomes ${becomes}`);
     }
     print(invocation, await io.programs.init({ loaded, node, clock: io.clock, random: io.random, force, blank }), describe);
     return exitCodes.done;

@@ -10,6 +10,11 @@ import { resyncLine } from '../status-view.ts';
 const peerMayServe = 'if the other node still serves, there are two histories and one of them is lost; make sure that it does not';
 const nothingToLose = 'what the other node acknowledged and this one does not hold';
 
+const forceHelp = {
+  fallback: 'lifts takeover.auto, .dead, .uptodate and .verified; needs --yes',
+  recover: 'does not wait for the regeneration, and takes over where the home standby is silent; needs --yes',
+} as const;
+
 /** Moves the service to the home standby. */
 export const fallbackCommand: Command = forcibleCommand('fallback', 'moves the service to the home standby');
 
@@ -24,12 +29,12 @@ export const resumeCommand: Command = {
   name: 'resume',
   usage: '[--override takeover.arbiter]',
   summary: 'lets a frozen node, or the last owner that waits after a start, go on without its peer',
-  options: { override: { type: 'string' } },
+  options: { override: { type: 'string', value: 'RULE', help: 'takeover.arbiter: also where no arbiter can be asked' } },
   words: [],
-  needsConfig: true,
+  common: ['config', 'node', 'json', 'yes'],
   async run(invocation) {
     const overrides = parseRules(optionText(invocation, 'override'));
-    if (!flag(invocation, 'yes')) return unconfirmed(invocation, 'resume', peerMayServe);
+    if (!flag(invocation, 'yes')) throw unconfirmed('resume', peerMayServe);
     return move(invocation, (onProgress) => ask(invocation, 'resume', { overrides }, { patient: true, onProgress }));
   },
 };
@@ -43,9 +48,12 @@ function forcibleCommand(name: 'fallback' | 'recover', summary: string): Command
     name,
     usage: '[--force] [--override RULE,…]',
     summary,
-    options: { force: { type: 'boolean' }, override: { type: 'string' } },
+    options: {
+      force: { type: 'boolean', help: forceHelp[name] },
+      override: { type: 'string', value: 'RULE,…', help: 'lifts these rules; needs --yes; default: none' },
+    },
     words: [],
-    needsConfig: true,
+    common: ['config', 'node', 'json', 'yes'],
     async run(invocation) {
       const force = flag(invocation, 'force');
       const overrides = parseRules(optionText(invocation, 'override'));
@@ -53,7 +61,7 @@ function forcibleCommand(name: 'fallback' | 'recover', summary: string): Command
         const plan = await ask(invocation, 'plan', { wish: name });
         if (!plan.fulfilled) {
           for (const { rule, because } of plan.blockedBy) invocation.io.err(`blocked by ${rule}: ${because}\n`);
-          return unconfirmed(invocation, `${name} by force`, plan.mayLose ?? nothingToLose);
+          throw unconfirmed(`${name} by force`, plan.mayLose ?? nothingToLose);
         }
       }
       return move(invocation, (onProgress) => ask(invocation, name, { force, overrides }, { patient: true, onProgress }));
@@ -68,7 +76,7 @@ function wishCommand(name: 'switchover' | 'adopt', summary: string): Command {
     summary,
     options: {},
     words: [],
-    needsConfig: true,
+    common: ['config', 'node', 'json'],
     run: (invocation) => move(invocation, (onProgress) => ask(invocation, name, {}, { patient: true, onProgress })),
   };
 }

@@ -12,7 +12,7 @@ export const planCommand: Command = {
   summary: 'shows the steps that would run now and the rules that would block them; changes nothing',
   options: {},
   words: [['fallback', 'recover']],
-  needsConfig: true,
+  common: ['config', 'node', 'json'],
   async run(invocation) {
     const wish = invocation.positionals[0];
     if (wish !== 'fallback' && wish !== 'recover') throw new HotMirrorError('HM_USAGE', 'say fallback or recover');

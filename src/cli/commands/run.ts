@@ -8,7 +8,7 @@ export const runCommand: Command = {
   summary: 'runs the node in the foreground until SIGTERM or SIGINT',
   options: {},
   words: [],
-  needsConfig: true,
+  common: ['config', 'node'],
   async run(invocation) {
     const { io } = invocation;
     const loaded = configOf(invocation);

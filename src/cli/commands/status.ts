@@ -14,9 +14,9 @@ export const statusCommand: Command = {
   name: 'status',
   usage: '[--watch]',
   summary: "shows the node's state",
-  options: { watch: { type: 'boolean' } },
+  options: { watch: { type: 'boolean', help: 'shows it again each second, until Ctrl-C' } },
   words: [],
-  needsConfig: true,
+  common: ['config', 'node', 'json'],
   async run(invocation) {
     await show(invocation);
     if (flag(invocation, 'watch')) await watch(invocation);
@@ -39,7 +39,7 @@ async function watch(invocation: Invocation): Promise<void> {
       await show(invocation);
     } catch (error) {
       if (io.signal.aborted) return;
-      io.err(describeError(HotMirrorError.from(error, 'HM_INTERNAL', 'status')));
+      io.err(describeError(HotMirrorError.from(error, 'HM_INTERNAL', 'status'), { json: flag(invocation, 'json') }));
     }
   }
 }

@@ -82,8 +82,10 @@ export class DemoPair {
   };
 
   async start(node: DemoNode): Promise<void> {
-    const process = await DemoProcess.start(this.#configFile, node, this.#options.onEvent);
+    const process = new DemoProcess(this.#configFile, node, this.#options.onEvent);
+    // Before it is ready, so that it is killed where the pair is removed meanwhile.
     this.#processes.set(node, process);
+    await process.ready;
     this.#polling.push(this.#poll(node, process));
   }
 

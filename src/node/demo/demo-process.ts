@@ -16,13 +16,18 @@ interface Pending {
 /** One node of a demonstration as its parent sees it: an operating-system process, asked over IPC. */
 export class DemoProcess {
   readonly node: string;
+  /** Resolves when the node runs. Rejects with what the node rejected with. */
+  readonly ready: Promise<void>;
   readonly #child: ChildProcess;
   readonly #exited: Promise<void>;
   readonly #pending = new Map<number, Pending>();
   #ids = 0;
   #ended: HotMirrorError | null = null;
 
-  private constructor(node: string, child: ChildProcess) {
+  /** Starts a node's process; {@link ready} tells when the node runs. */
+  constructor(configFile: string, node: string, onEvent: (event: LoggedEvent) => void) {
+    const program = fileURLToPath(new URL('./demo-node.js', import.meta.url));
+    const child = fork(program, [configFile, node], { serialization: 'advanced', stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     this.node = node;
     this.#child = child;
     this.#exited = new Promise((resolve) => {
@@ -31,25 +36,17 @@ export class DemoProcess {
         resolve();
       });
     });
-  }
-
-  /** Starts a node's process; resolves when the node runs. Rejects with what the node rejected with. */
-  static async start(configFile: string, node: string, onEvent: (event: LoggedEvent) => void): Promise<DemoProcess> {
-    const program = fileURLToPath(new URL('./demo-node.js', import.meta.url));
-    const child = fork(program, [configFile, node], { serialization: 'advanced', stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
-    const demo = new DemoProcess(node, child);
-    await new Promise<void>((resolve, reject) => {
+    this.ready = new Promise((resolve, reject) => {
       child.on('message', (message: DemoMessage) => {
         if (message.say === 'ready') resolve();
         else if (message.say === 'failed') reject(HotMirrorError.fromJSON(message.error));
         else if (message.say === 'event') onEvent(message.event);
-        else demo.#answered(message);
+        else this.#answered(message);
       });
       child.once('exit', () => {
         reject(new HotMirrorError('HM_INTERNAL', `the process of ${node} ended before it was ready`));
       });
     });
-    return demo;
   }
 
   /** The process lives, as far as is known. */

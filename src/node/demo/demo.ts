@@ -38,6 +38,9 @@ export async function demonstrate({ clock, random, signal, tell }: DemoOptions):
       `two nodes in ${pair.folder}; the disk holds ${pair.image.fileSystem ? 'an ext4 file system' : 'random bytes'} and room for raw writes`,
     );
     return await Promise.race([interrupted, story(pair, { clock, random, account })]);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return { passed: false, stopped: true, text: `stopped after ${seconds(clock.nowMs() - startMs)}, before the verdict` };
   } finally {
     await pair.remove();
     account('processes ended, files removed');
@@ -111,7 +114,11 @@ async function judge(pair: DemoPair, writer: DemoWriter): Promise<DemoVerdict> {
   const elements = difference === null ? 'elements identical' : `elements differ at byte ${String(difference)}`;
   const fileSystems = dirty.length === 0 ? '' : `, e2fsck finds errors on ${dirty.join(' and ')}`;
   const passed = lost === 0 && difference === null && dirty.length === 0 && writer.acknowledged > 0;
-  return { passed, text: `verdict: ${String(writer.acknowledged)} acknowledged writes, ${String(lost)} lost, ${elements}${fileSystems}` };
+  return {
+    passed,
+    stopped: false,
+    text: `verdict: ${String(writer.acknowledged)} acknowledged writes, ${String(lost)} lost, ${elements}${fileSystems}`,
+  };
 }
 
 async function until(condition: () => boolean, clock: Teller['clock']): Promise<void> {

@@ -4,12 +4,13 @@ import type { Random } from '../../clock/random.ts';
 import { HotMirrorError } from '../../errors.ts';
 import type { SimulationEntry } from '../../testing/simulation/entry.ts';
 import { describeFailure } from '../../testing/swarm/failure-report.ts';
+import type { SwarmFailure } from '../../testing/swarm/failure-report.ts';
 import type { JobResult, SwarmJob } from '../../testing/swarm/job.ts';
 import type { SimulateOptions, SimulateVerdict, TimelineReportOptions } from '../programs.ts';
 import { writeTimelineReport } from '../timeline-report.ts';
 import { hungMs, shrinkMs, shrinkRuns } from './limits.ts';
 import { loadSchedule } from './schedule-file.ts';
-import { Swarm } from './swarm.ts';
+import { Swarm, unlessStopped } from './swarm.ts';
 import { SwarmPool } from './swarm-pool.ts';
 import { startSwarmThread } from './swarm-thread.ts';
 import type { SwarmThread } from './swarm-thread.ts';
@@ -42,7 +43,7 @@ export async function simulate(options: SimulateOptions, parts: Partial<Simulate
 /** How to come by the one run that was asked for; null where it is seeds. */
 function oneRun({ seed, seeds, forMs, schedule: file, report }: SimulateOptions): (() => Promise<SwarmJob>) | null {
   const job = { seed: null, schedule: null, shrinkRuns, keepLog: report !== null };
-  if (file !== null) return async () => ({ ...job, schedule: (await loadSchedule(file)).schedule });
+  if (file !== null) return async () => ({ ...job, schedule: await loadSchedule(file) });
   return seed !== null && seeds === null && forMs === null ? () => Promise.resolve({ ...job, seed }) : null;
 }
 
@@ -58,7 +59,8 @@ async function runOne(
   signal.addEventListener('abort', stop, { once: true });
   const startedMs = clock.nowMs();
   try {
-    const result = await pool.run(job);
+    const result = await unlessStopped(pool.run(job));
+    if (!result) return stoppedVerdict(job, clock.nowMs() - startedMs);
     const tookMs = clock.nowMs() - startedMs;
     if (report !== null) await timeline(result.log ?? [], { file: report, ...aboutOf(options, result) });
     return verdictOf(result, tookMs);
@@ -69,14 +71,21 @@ async function runOne(
 
 function aboutOf({ schedule }: SimulateOptions, { seed, failure }: JobResult): { readonly title: string; readonly note: string } {
   const title = seed === null ? `Schedule ${String(schedule)}` : `Seed ${String(seed)}`;
-  return { title, note: failure === null ? 'Every promise held.' : `${failure.invariant}: ${failure.text}` };
+  return { title, note: failure === null ? 'Every promise held.' : noteOf(failure) };
+}
+
+/** The sentence that broke, in a line. What an invariant says of itself begins with its name, what a crash says does not. */
+function noteOf({ invariant, text }: SwarmFailure): string {
+  const [first = ''] = text.split('\n');
+  return first.startsWith(`${invariant}: `) ? first : `${invariant}: ${first}`;
 }
 
 function verdictOf({ seed, failure, virtualMs, acknowledged }: JobResult, tookMs: number): SimulateVerdict {
   const what = failure === null ? 'every promise held' : `${failure.invariant} broke`;
-  const how = `${(virtualMs / msPerSecond).toFixed(1)} virtual seconds in ${(tookMs / msPerSecond).toFixed(1)} s`;
+  const how = `${(virtualMs / msPerSecond).toFixed(1)} virtual seconds in ${seconds(tookMs)}`;
   return {
     passed: failure === null,
+    stopped: false,
     firstSeed: seed,
     held: failure === null ? 1 : 0,
     failures: failure === null ? [] : [failure],
@@ -84,6 +93,16 @@ function verdictOf({ seed, failure, virtualMs, acknowledged }: JobResult, tookMs
     acknowledged,
     text: `${what}: ${how}, ${String(acknowledged)} requests acknowledged`,
   };
+}
+
+function stoppedVerdict({ seed }: SwarmJob, tookMs: number): SimulateVerdict {
+  const which = seed === null ? 'the schedule' : `seed ${String(seed)}`;
+  const text = `stopped: ${which} had not ended after ${seconds(tookMs)}`;
+  return { passed: false, stopped: true, firstSeed: seed, held: 0, failures: [], virtualMs: 0, acknowledged: 0, text };
+}
+
+function seconds(ms: number): string {
+  return `${(ms / msPerSecond).toFixed(1)} s`;
 }
 
 function runMany(options: SimulateOptions, pool: SwarmPool): Promise<SimulateVerdict> {

@@ -38,6 +38,7 @@ export class Swarm {
   #virtualMs = 0;
   #acknowledged = 0;
   #endedMs = 0;
+  #stopped = false;
 
   constructor(options: SwarmOptions) {
     this.#options = options;
@@ -70,7 +71,10 @@ export class Swarm {
   async #work(): Promise<void> {
     for (let seed = this.#nextSeed(); seed !== null; seed = this.#nextSeed()) {
       const result = await unlessStopped(this.#options.pool.run({ seed, schedule: null, shrinkRuns: 0, keepLog: false }));
-      if (!result) return;
+      if (!result) {
+        this.#stopped = true;
+        return;
+      }
       this.#virtualMs += result.virtualMs;
       this.#acknowledged += result.acknowledged;
       if (!result.failure) {
@@ -84,7 +88,11 @@ export class Swarm {
 
   #nextSeed(): number | null {
     const { clock, signal, firstSeed, count, untilMs } = this.#options;
-    if (signal.aborted || this.#begun >= count || clock.nowMs() >= untilMs || this.#failures.length >= mostBroken) return null;
+    if (this.#begun >= count || clock.nowMs() >= untilMs || this.#failures.length >= mostBroken) return null;
+    if (signal.aborted) {
+      this.#stopped = true;
+      return null;
+    }
     this.#begun += 1;
     return (firstSeed + this.#begun - 1) % seeds;
   }
@@ -118,19 +126,20 @@ export class Swarm {
     const virtualHours = this.#virtualMs / hourMs;
     const counts = `${String(held)} seeds held, ${String(failures.length)} broken, ${virtualHours.toFixed(1)} virtual hours`;
     return {
-      passed: failures.length === 0 && !this.#options.signal.aborted,
+      passed: failures.length === 0 && !this.#stopped,
+      stopped: this.#stopped,
       firstSeed: this.#options.firstSeed,
       held,
       failures,
       virtualMs: this.#virtualMs,
       acknowledged: this.#acknowledged,
-      text: `${counts}, ${String(this.#acknowledged)} requests acknowledged, ${this.#rate(this.#endedMs)} seeds/s`,
+      text: `${this.#stopped ? 'stopped: ' : ''}${counts}, ${String(this.#acknowledged)} requests acknowledged, ${this.#rate(this.#endedMs)} seeds/s`,
     };
   }
 }
 
 /** Null where the pool was closed first. */
-async function unlessStopped<Result>(running: Promise<Result>): Promise<Result | null> {
+export async function unlessStopped<Result>(running: Promise<Result>): Promise<Result | null> {
   try {
     return await running;
   } catch (error) {

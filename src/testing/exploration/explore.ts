@@ -11,7 +11,7 @@ import { VisitedStates } from './visited-states.ts';
 /**
  * Executes every schedule of a small world within the bounds, each from the start: the shipped classes, one mirror of two extents. A schedule is what happens by
  * default, in the order of time, but for a few choices; a state that was seen before with at least as much left to choose ends its schedule.
- * Schedules with fewer choices come first, so that what is found is told as shortly as can be.
+ * Schedules with fewer choices come first, so that what is found is told as shortly as can be. Rejects with `RangeError` for options that make no sense.
  */
 export async function explore(options: ExplorationOptions): Promise<ExplorationReport> {
   const exploration = new Exploration(completeExploration(options));

@@ -1,5 +1,9 @@
+import * as z from 'zod';
+
 import type { WhenAlone } from '../../failover/alone.ts';
+import { checkForm } from '../simulation/forms.ts';
 import type { NodeName } from '../simulation/steps.ts';
+import { nodeNames } from '../simulation/steps.ts';
 
 /** How many of each deviation one schedule may hold. What is left of them at a state is its budget. */
 export interface ExplorationBounds {
@@ -9,7 +13,7 @@ export interface ExplorationBounds {
   readonly crashes: number;
   /** Cuts of every link at once. */
   readonly partitions: number;
-  /** Writes of the application, each at any node that serves. One more goes to the node that begins to serve after the start, as soon as it does. */
+  /** Writes of the application that are chosen, each at any node that serves. One more, which this does not count, goes to the node that begins to serve after the start, as soon as it does. */
   readonly writes: number;
 }
 
@@ -87,8 +91,32 @@ export type CompleteExploration = Required<ExplorationOptions>;
 /** Times of the small world, in ms: as short as the proportions of real ones allow, so that little happens within a deadline. */
 export const smallTimes = { intervalMs: 200, deadlineMs: 400, leaseMs: 300, initialGraceMs: 800 } as const;
 
-/** Fills in the defaults. */
+const count = z.int().min(0);
+const duration = z.number().min(0);
+/** Absent it is unbounded, and so may be said. */
+const most = z.int().min(1).or(z.literal(Infinity));
+
+const optionsForm = z.strictObject({
+  whenAlone: z.enum(['continue', 'freeze', 'arbiter']),
+  bounds: z.strictObject({ postponements: count, crashes: count, partitions: count, writes: count }),
+  rebootAfterMs: z.array(duration).min(1).optional(),
+  healAfterMs: z.array(duration.nullable()).min(1).optional(),
+  ways: z
+    .array(z.enum(['both', ...nodeNames]))
+    .min(1)
+    .optional(),
+  points: z.enum(['changes', 'all']).optional(),
+  quietMs: duration.optional(),
+  crashWithin: z.boolean().optional(),
+  maxEvents: most.optional(),
+  maxSchedules: most.optional(),
+  stopAtFirst: z.boolean().optional(),
+  recognise: z.boolean().optional(),
+});
+
+/** Fills in the defaults. Throws `RangeError` for what makes no sense, with the path of the option. */
 export function completeExploration(options: ExplorationOptions): CompleteExploration {
+  checkForm(optionsForm, options);
   const { deadlineMs } = smallTimes;
   return {
     rebootAfterMs: [deadlineMs / 2, 2 * deadlineMs],

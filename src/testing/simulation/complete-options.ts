@@ -1,16 +1,20 @@
 import type { FailoverPolicy } from '../../failover/options.ts';
+import { completePolicy } from '../../failover/options.ts';
+import { initialGrace, watchTimes } from '../../heartbeat/options.ts';
+import { mirrorLimits } from '../../mirror/options.ts';
 import type { LinkConditions } from '../../transport/link-conditions.ts';
+import { completeWorkload } from './application.ts';
+import { checkForm, optionsForm } from './forms.ts';
 import type { MirrorSize } from './node-disks.ts';
 import type { PairSimulationOptions, SimulatedLatencies, SimulationTimes, WorkloadOptions } from './options.ts';
-import { maxDriftPpm } from './options.ts';
 import type { NodeName } from './steps.ts';
-import { nodeNames } from './steps.ts';
 import type { Promises } from './watcher.ts';
 
 const defaultMirrorBytes = 1_048_576;
-const blockBytes = 4_096;
-const maxThreadLagMs = 1_000;
+const intervalShare = 0.2;
 const leaseShare = 0.75;
+const graceDeadlines = 2;
+const percent = 100;
 
 /** The options with every default filled in. */
 export interface CompleteOptions {
@@ -33,8 +37,9 @@ export interface CompleteOptions {
   readonly detail: 'events' | 'all';
 }
 
-/** Fills in the defaults. Throws `RangeError` for what makes no sense. */
+/** Fills in the defaults. Throws `RangeError` for what makes no sense, with the path of the option. */
 export function completeOptions(options: PairSimulationOptions): CompleteOptions {
+  checkForm(optionsForm, options);
   const { deadlineMs = 5_000, ...times } = options.times ?? {};
   const complete: CompleteOptions = {
     seed: options.seed ?? 1,
@@ -43,7 +48,13 @@ export function completeOptions(options: PairSimulationOptions): CompleteOptions
     arbiter: options.arbiter ?? false,
     fence: options.fence ?? false,
     policy: options.policy ?? {},
-    times: { intervalMs: deadlineMs / 5, leaseMs: deadlineMs * leaseShare, initialGraceMs: 2 * deadlineMs, ...times, deadlineMs },
+    times: {
+      intervalMs: deadlineMs * intervalShare,
+      leaseMs: deadlineMs * leaseShare,
+      initialGraceMs: graceDeadlines * deadlineMs,
+      ...times,
+      deadlineMs,
+    },
     workload: options.workload ?? null,
     links: options.links ?? { delayMs: 1 },
     latencies: { elementMs: 0, metadataMs: 0, arbiterMs: 0, ...options.latencies },
@@ -65,19 +76,35 @@ export function promisesOf({ arbiter, fence, policy, partitions, powerCuts }: Co
   return { oneOwner: whenAlone !== 'continue' || !partitions || fence, powerCuts };
 }
 
-function refuseNonsense({ seed, mirrors, monitorLinks, driftPpm, threadLagMs, times }: CompleteOptions): void {
+/** What each value is to the others, by the functions of the classes that are made from them: what is wrong is named by its path. */
+function refuseNonsense(options: CompleteOptions): void {
+  const { mirrors, monitorLinks, arbiter, policy, times, workload, activeRegions } = options;
+  const { deadlineMs, leaseMs, initialGraceMs } = times;
   const names = [...mirrors.map(({ name }) => name), ...monitorLinks];
-  if (!Number.isSafeInteger(seed) || seed < 0) throw new RangeError('seed must be a whole number from 0');
-  if (mirrors.length === 0 || monitorLinks.length === 0) throw new RangeError('a pair has at least one mirror and one monitor link');
-  if (new Set(names).size < names.length) throw new RangeError('two mirrors or links have the same name');
+  if (new Set(names).size < names.length) throw new RangeError('mirrors, monitorLinks: two of them have the same name');
   if (names.some((name) => ['all', 'data', ''].includes(name) || name.includes(':')))
-    throw new RangeError('all and data name no single link, and no name has a colon');
-  for (const { name, sizeBytes } of mirrors)
-    if (!(Number.isSafeInteger(sizeBytes) && sizeBytes > 0 && sizeBytes % blockBytes === 0))
-      throw new RangeError(`sizeBytes of ${name} must be a multiple of ${String(blockBytes)}`);
-  for (const node of nodeNames)
-    if (Math.abs(driftPpm[node] ?? 0) > maxDriftPpm) throw new RangeError(`driftPpm of ${node} must be within ±${String(maxDriftPpm)}`);
-  if (!(threadLagMs >= 0 && threadLagMs <= maxThreadLagMs)) throw new RangeError(`threadLagMs must be 0 to ${String(maxThreadLagMs)}`);
-  if (!(times.leaseMs > 0 && times.leaseMs < times.deadlineMs))
-    throw new RangeError('leaseMs must be below deadlineMs (rule timing.lease)');
+    throw new RangeError('mirrors, monitorLinks: all and data name no single link, and no name has a colon');
+  named('times.', () => watchTimes(times));
+  named('times.', () => initialGrace(initialGraceMs, deadlineMs));
+  if (!(leaseMs > 0 && leaseMs < deadlineMs))
+    throw new RangeError('times.leaseMs must be above 0 and below deadlineMs (rule timing.lease)');
+  named('policy.', () => completePolicy(policy, arbiter));
+  named('', () => mirrorLimits({ limits: { activeRegions } }));
+  if (workload) refuseWorkload(completeWorkload(workload, options.powerCuts), mirrors);
+}
+
+function refuseWorkload({ blockBytes, writesPercent, readsPercent }: Required<WorkloadOptions>, mirrors: readonly MirrorSize[]): void {
+  const small = mirrors.find(({ sizeBytes }) => sizeBytes < blockBytes);
+  if (small) throw new RangeError(`workload.blockBytes must be at most the size of ${small.name}, ${String(small.sizeBytes)} bytes`);
+  if (writesPercent + readsPercent > percent) throw new RangeError('workload.writesPercent and readsPercent must be at most 100 together');
+}
+
+/** Runs a check of a class that names its own options, and names those of the pair in its place. */
+function named(path: string, check: () => unknown): void {
+  try {
+    check();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new RangeError(error.message.replace(/^(?:limits\.)?/u, path), { cause: error });
+  }
 }

@@ -42,6 +42,11 @@ export class EffectGate {
     this.#die = die;
   }
 
+  /** At which effect from now it dies; null where none is set. */
+  get diesAfter(): number | null {
+    return Number.isFinite(this.#left) ? this.#left : null;
+  }
+
   /** It lives on. */
   spare(): void {
     this.#left = Infinity;

@@ -1,7 +1,7 @@
 import { noEpoch } from '../../epoch.ts';
 import type { Epoch } from '../../epoch.ts';
 import { MemoryDevice } from '../../device/memory.ts';
-import { pairRecordBytes } from '../../failover/pair-record-store.ts';
+import { DurablePairRecordStore, pairRecordBytes } from '../../failover/pair-record-store.ts';
 import { elementMetadataBytes } from '../../mirror/create-element.ts';
 import { MirrorLink } from '../../mirror/mirror-link.ts';
 import type { SeededRandom } from '../seeded-random.ts';
@@ -33,6 +33,13 @@ export async function initialMetadata(kind: 'data' | 'blank', sizeBytes: number,
   const metadata = new MemoryDevice({ sizeBytes: elementMetadataBytes(sizeBytes) });
   await MirrorLink.create({ kind, sizeBytes, metadata, random, epoch });
   return metadata.contents;
+}
+
+/** What `init` writes for the pair record: that there is none yet. */
+export async function initialRecord(): Promise<Uint8Array> {
+  const record = new MemoryDevice({ sizeBytes: pairRecordBytes });
+  await DurablePairRecordStore.prepare(record);
+  return record.contents;
 }
 
 interface NodeDisksOptions {

@@ -2,15 +2,15 @@ import type { FailoverPolicy } from '../../failover/options.ts';
 import type { LinkConditions } from '../../transport/link-conditions.ts';
 import type { NodeName } from './steps.ts';
 
-/** How the nodes of a simulated pair watch each other. */
+/** How the nodes of a simulated pair watch each other, under the rules `timing` of real ones. */
 export interface SimulationTimes {
-  /** Between two tokens, in ms. Default 1,000. */
+  /** Between two tokens, in ms. Default a fifth of the deadline. */
   readonly intervalMs: number;
   /** Silence that counts, in ms; at least 2 intervals. Default 5,000. */
   readonly deadlineMs: number;
   /** How long evidence of ownership holds, in ms; below the deadline. Default three quarters of it. */
   readonly leaseMs: number;
-  /** No verdict before it, in ms; at least 2 deadlines. Default that. */
+  /** No verdict before it, in ms; at least 2 deadlines. Default 2 deadlines. */
   readonly initialGraceMs: number;
 }
 
@@ -53,13 +53,13 @@ export interface PairSimulationOptions {
   readonly seed?: number;
   /** One or more. Default one called `m0`. */
   readonly mirrors?: readonly SimulatedMirrorOptions[];
-  /** Names of the monitor links. Default `mon1` and `mon2`. */
+  /** Names of the monitor links, one or more. Default `mon1` and `mon2`. */
   readonly monitorLinks?: readonly string[];
   /** Default false. */
   readonly arbiter?: boolean;
   /** The platform can fence: it powers the other machine off. Default false. */
   readonly fence?: boolean;
-  /** As for a real pair; deadlines of steps and requests default to values that fit virtual time. */
+  /** As for a real pair, but `stepDeadlineMs` defaults to 10,000 and `requestDeadlineMs` to 2,000, in virtual time. `whenAlone: 'arbiter'` needs `arbiter: true`. */
   readonly policy?: FailoverPolicy;
   readonly times?: Partial<SimulationTimes>;
   /** Null: only what the test asks for is written. Default null. */
@@ -73,15 +73,16 @@ export interface PairSimulationOptions {
   /** Machines may lose power: acknowledged writes count as safe once FUA or a flush made them durable. Default false. */
   readonly powerCuts?: boolean;
   /**
-   * The schedule cuts every link at once. With `whenAlone: 'continue'`, no arbiter and no fence this can make two owners, and the simulation then
-   * does not hold that against the pair. Default true.
+   * The schedule cuts every link at once. With `whenAlone: 'continue'`, no arbiter and no fence this can make two owners (rule `takeover.unfenced`), and the
+   * invariant `one-owner` then does not hold that against the pair. The split brain that it ends in stays one: `settle` rejects with `convergence`, for an
+   * operator must end it. Default true.
    */
   readonly partitions?: boolean;
   /** How far the monotonic clock of each node runs off, in parts per million; within ±{@link maxDriftPpm}. Default 0. */
   readonly driftPpm?: Readonly<Partial<Record<NodeName, number>>>;
   /** Orders to mirrors travel this long at most, as between threads, in ms. Default 3. */
   readonly threadLagMs?: number;
-  /** Regions of the activity log. Default 64. */
+  /** Regions of the activity log, 2 to 1,024. Default 64. */
   readonly activeRegions?: number;
   /** `events`: what the classes tell and what is done to them; `all`: tokens and requests of the application too. Default `events`. */
   readonly detail?: 'events' | 'all';

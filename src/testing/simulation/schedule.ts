@@ -5,6 +5,8 @@ import type { SimulationStep } from './steps.ts';
 export interface SimulationSchedule {
   /** The form of this object. */
   readonly version: 1;
+  /** What it is for, or once showed, in words; nothing depends on it. */
+  readonly note?: string;
   readonly options: PairSimulationOptions;
   /** Afterwards faults stop and the pair must converge. */
   readonly steps: readonly SimulationStep[];

@@ -15,6 +15,28 @@ export function dataLinkOf(mirror: string): string {
   return `${dataLinks}:${mirror}`;
 }
 
+/** Every link of a pair by its name: the data links, then the monitor links. */
+export function linkNames({
+  mirrors,
+  monitorLinks,
+}: {
+  readonly mirrors: readonly string[];
+  readonly monitorLinks: readonly string[];
+}): readonly string[] {
+  return [...mirrors.map(dataLinkOf), ...monitorLinks];
+}
+
+/** The links that a name of a step means. Throws `RangeError` for a name of none. */
+export function linksNamed(
+  name: string,
+  pair: { readonly mirrors: readonly string[]; readonly monitorLinks: readonly string[] },
+): readonly string[] {
+  if (name === allLinks) return linkNames(pair);
+  if (name === dataLinks) return pair.mirrors.map(dataLinkOf);
+  if (linkNames(pair).includes(name)) return [name];
+  throw new RangeError(`there is no link ${name}; there are ${[...linkNames(pair), dataLinks, allLinks].join(', ')}`);
+}
+
 interface SimulatedNetworkOptions {
   /** The clock of a link, by its name. */
   readonly clockOf: (link: string) => Clock;
@@ -33,10 +55,12 @@ export class SimulatedNetwork {
   /** `link:node` for each direction that is cut. */
   readonly #cuts = new Map<string, { readonly link: string; readonly from: NodeName }>();
   readonly #still = new Set<NodeName>();
+  /** What each direction is like that is not as it was at the beginning, by `link:node`. */
+  readonly #conditions = new Map<string, { readonly link: string; readonly from: NodeName; readonly conditions: LinkConditions }>();
 
   constructor(options: SimulatedNetworkOptions) {
     this.#options = options;
-    for (const name of [...options.mirrors.map(dataLinkOf), ...options.monitorLinks]) {
+    for (const name of linkNames(options)) {
       const clock = options.clockOf(name);
       const network = new MemoryNetwork({ clock, random: options.random });
       this.#links.set(name, network.link(name, { nodes: ['alpha', 'beta'], conditions: options.conditions }));
@@ -56,9 +80,17 @@ export class SimulatedNetwork {
 
   /** The links that a step names. Throws `RangeError` for a name of none. */
   named(name: string): readonly string[] {
-    if (name === allLinks) return [...this.#links.keys()];
-    if (name === dataLinks) return this.#options.mirrors.map(dataLinkOf);
-    return [this.link(name).name];
+    return linksNamed(name, this.#options);
+  }
+
+  /** Each direction that is cut. */
+  get cuts(): readonly { readonly link: string; readonly from: NodeName }[] {
+    return [...this.#cuts.values()];
+  }
+
+  /** Each direction that is not as it was at the beginning, with what it is like. */
+  get troubled(): readonly { readonly link: string; readonly from: NodeName; readonly conditions: LinkConditions }[] {
+    return [...this.#conditions.values()];
   }
 
   /** Whether what this node sends over the link arrives. */
@@ -83,7 +115,13 @@ export class SimulatedNetwork {
   }
 
   setConditions(name: string, conditions: LinkConditions, from?: NodeName): void {
-    for (const link of this.named(name)) this.link(link).setConditions(conditions, from);
+    for (const link of this.named(name)) {
+      this.link(link).setConditions(conditions, from);
+      for (const node of from === undefined ? nodeNames : [from]) {
+        if (conditions === this.#options.conditions) this.#conditions.delete(`${link}:${node}`);
+        else this.#conditions.set(`${link}:${node}`, { link, from: node, conditions });
+      }
+    }
   }
 
   /** A process that stands still neither takes nor sends. */

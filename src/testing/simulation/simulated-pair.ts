@@ -2,43 +2,30 @@ import type { FailoverOrchestrator } from '../../failover/orchestrator.ts';
 import { HotMirrorError } from '../../errors.ts';
 import type { HeartbeatMonitor } from '../../heartbeat/heartbeat-monitor.ts';
 import type { MirrorLink } from '../../mirror/mirror-link.ts';
+import type { Request } from './application.ts';
+import { checkNode, checkStep } from './check-step.ts';
 import { completeOptions } from './complete-options.ts';
 import type { CompleteOptions } from './complete-options.ts';
 import type { SimulationEntry } from './entry.ts';
+import { explain } from './explanation.ts';
 import { diagnose } from './invariants/diagnosis.ts';
+import { LazyPromise } from './lazy-promise.ts';
 import type { PairSimulationOptions } from './options.ts';
+import { checkCondition, fits, servingNodes } from './pair-condition.ts';
+import type { PairCondition } from './pair-condition.ts';
+import { askPair } from './pair-requests.ts';
+import type { PairRequest } from './pair-requests.ts';
 import { operate, perform } from './perform.ts';
+import { answers, stanceOf } from './process-stance.ts';
 import { settle } from './settle.ts';
-import type { SimulatedProcess } from './simulated-process.ts';
 import { nodeNames } from './steps.ts';
 import type { NodeName, OperatorOrder, SimulationStep } from './steps.ts';
 import { World } from './world.ts';
 
-/** Longest virtual time that a call waits for its outcome. */
+/** Longest virtual time that a call waits for its outcome, where it is not told. */
 const patienceMs = 600_000;
-const explainedEntries = 20;
 /** Orders that move the service. */
 const moves: ReadonlySet<OperatorOrder> = new Set(['fallback', 'force-fallback', 'recover', 'switchover']);
-
-/** What a pair may be waited for; what is absent does not matter. */
-export interface PairCondition {
-  /** Which mode the serving node is in, or any node that knows. */
-  readonly mode?: 'normal' | 'fallback';
-  /** The one node that serves every mirror, or null: none does. */
-  readonly serving?: NodeName | null;
-  /** One node serves, both elements of every mirror are `uptodate` and connected. */
-  readonly whole?: boolean;
-}
-
-/** A request of {@link SimulatedPair}. */
-export interface PairRequest {
-  /** Default: the first mirror. */
-  readonly mirror?: string;
-  /** In bytes; a multiple of 512. */
-  readonly offset: number;
-  /** Who is asked. Default: the node that serves. */
-  readonly node?: NodeName;
-}
 
 /** The running parts of one node. They are the shipped classes; their promises settle only while virtual time passes. */
 export interface NodeParts {
@@ -51,11 +38,14 @@ export interface NodeParts {
  * Two whole nodes in virtual time, with every fault that the field knows, reproducible from one number. Time passes only inside awaited calls. After every
  * event all invariants are checked; the call during which one breaks rejects with `InvariantError` (`HM_INVARIANT`).
  *
- * Calls must be awaited one after the other.
+ * Calls must be awaited one after the other, but for `write`, `read` and `flush`: what they ask is asked by the call, and they may be awaited later, with
+ * other calls in between, or several together. Every call rejects with `RangeError` for what makes no sense: a node, link or mirror that there is not, a time
+ * that is none.
  */
 export class SimulatedPair implements Disposable {
   readonly options: CompleteOptions;
   readonly #world: World;
+  #turns: Promise<unknown> = Promise.resolve();
 
   /** @internal Use {@link simulatePair}. */
   constructor(world: World) {
@@ -78,9 +68,9 @@ export class SimulatedPair implements Disposable {
     return this.#world.application.acknowledged;
   }
 
-  /** The node that serves every mirror; null while there is none, or where there are two. */
+  /** The node that serves every mirror; null while there is none, or where there are two. A node that stands still serves nobody. */
   get serving(): NodeName | null {
-    const serving = nodeNames.filter((node) => this.#serves(node));
+    const serving = servingNodes(this.#world);
     return serving.length === 1 ? serving[0]! : null;
   }
 
@@ -89,41 +79,48 @@ export class SimulatedPair implements Disposable {
     return this.#world.converged;
   }
 
-  /** The parts of a node that runs; null while it is down. */
+  /** The parts of a node that runs; null while it is down. Throws `RangeError` for a node that there is not. */
   node(name: NodeName): NodeParts | null {
+    checkNode(name);
     const { process } = this.#world.nodes[name];
     return process?.opened ? process : null;
   }
 
-  /** Performs one step. Throws `RangeError` where it names what does not exist. */
+  /**
+   * Performs one step, as a schedule does: a step that does not fit the moment, such as a crash of a node that is down, does nothing. The calls below say so
+   * where they do not fit. Rejects with `RangeError` for a step that is none, or that names what this pair does not have.
+   */
   async perform(step: SimulationStep): Promise<void> {
+    checkStep(step, this.options);
     if (step.do === 'run') return this.runFor(step.forMs);
     perform(this.#world, step);
-    await this.#world.clock.settle();
-    this.#world.check();
+    await this.#happened();
   }
 
-  /** Lets virtual time pass, in ms. */
+  /** Lets virtual time pass, in ms; a finite number from 0. */
   async runFor(ms: number): Promise<void> {
-    await this.#world.clock.runFor(ms);
+    checkTime('ms', ms);
+    const { clock } = this.#world;
+    const untilMs = clock.nowMs() + ms;
+    await clock.settle();
+    while (await this.#next(untilMs));
   }
 
   /**
    * Lets time pass until the pair is so. Rejects with `HM_NOT_REACHED` after `withinMs` (default ten minutes of virtual time).
    */
   async until(condition: PairCondition | ((pair: this) => boolean), options: { readonly withinMs?: number } = {}): Promise<void> {
-    const holds = typeof condition === 'function' ? () => condition(this) : () => this.#fits(condition);
-    const wanted = typeof condition === 'function' ? 'the condition' : JSON.stringify(condition);
-    const { clock } = this.#world;
-    const untilMs = clock.nowMs() + (options.withinMs ?? patienceMs);
-    await clock.settle();
-    while (!holds()) {
-      if (!(await clock.runNext(untilMs)))
-        throw new HotMirrorError('HM_NOT_REACHED', `${wanted} was not reached by ${String(untilMs)} ms\n${this.explain()}`);
-    }
+    if (typeof condition === 'function') return this.#wait(() => condition(this), 'the condition was not reached', this.#limitMs(options));
+    checkCondition(condition);
+    return this.#wait(() => fits(this.#world, condition), `${JSON.stringify(condition)} was not reached`, this.#limitMs(options));
   }
 
-  /** The link loses its way: what is sent waits. With `from`, only what that node sends. */
+  /**
+   * The link loses its way: what is sent waits. With `from`, only what that node sends.
+   *
+   * A cut of `all` links under `whenAlone: 'continue'` without arbiter and fence, the default, ends in a split brain once both nodes have gone on alone
+   * (rules `takeover.unfenced`, `lineage.split`): {@link SimulatedPair.settle} then rejects. Script such a cut with `freeze` or an arbiter.
+   */
   cut(link: string, options: { readonly from?: NodeName } = {}): Promise<void> {
     return this.perform({ do: 'cut', link, ...options });
   }
@@ -138,14 +135,30 @@ export class SimulatedPair implements Disposable {
     return this.perform({ do: 'crash', node, how: 'process', ...options });
   }
 
-  /** Starts a node that is down. */
-  boot(node: NodeName): Promise<void> {
-    return this.perform({ do: 'boot', node });
+  /**
+   * Begins to start a node that is down; `until` waits for what it comes to. Rejects with `HM_NODE_RUNNING` where it runs, starts, or still stops.
+   */
+  async boot(node: NodeName): Promise<void> {
+    checkNode(node);
+    const { process } = this.#world.nodes[node];
+    if (process) throw new HotMirrorError('HM_NODE_RUNNING', `${node} is up already: it ${stanceOf(process)}\n${this.explain()}`);
+    await this.perform({ do: 'boot', node });
   }
 
-  /** Stops a node in order (rule node.leave). */
-  stop(node: NodeName): Promise<void> {
-    return this.perform({ do: 'stop', node });
+  /**
+   * Stops a node in order (rule node.leave), and waits until it is down; a stop that fails ends the node too, and the log says so (`node:failed`). Rejects
+   * with `HM_NO_NODE` where the node cannot be stopped: it is down, stands still, or has not started yet; with `HM_NOT_REACHED` after `withinMs` (default ten
+   * minutes of virtual time).
+   */
+  async stop(node: NodeName, options: { readonly withinMs?: number } = {}): Promise<void> {
+    const limitMs = this.#limitMs(options);
+    checkNode(node);
+    const { process } = this.#world.nodes[node];
+    if (!process?.stopping) {
+      this.#assertAnswers(node);
+      await this.perform({ do: 'stop', node });
+    }
+    await this.#wait(() => !process?.alive, `${node} was not down`, limitMs);
   }
 
   /** The process stands still while the world goes on, or with `suspend` its machine; until `resume` where `forMs` is absent. */
@@ -174,35 +187,49 @@ export class SimulatedPair implements Disposable {
   }
 
   /**
-   * Asks a node (default: beta, or alpha where beta does not run) as an operator would, waits for the answer, and after a move until the pair serves.
-   * Rejects with the refusal; with `HM_NO_NODE` where the node does not run, or dies before it answers.
+   * Asks a node (default: beta, or alpha where beta answers nobody) as an operator would, waits for the answer, and after a move until the pair serves.
+   * Rejects with the refusal; with `HM_NO_NODE` where the node is down, stands still or has not started yet; with `HM_NODE_DIED` where it dies before it
+   * answers; with `HM_NOT_REACHED` after `withinMs` (default ten minutes of virtual time).
    */
-  async order(order: OperatorOrder, { node = this.#operated }: { readonly node?: NodeName } = {}): Promise<void> {
-    const { process } = this.#world.nodes[node];
-    const answer = operate(this.#world, node, order);
-    if (!process || !answer) throw new HotMirrorError('HM_NO_NODE', `${node} does not answer\n${this.explain()}`);
+  async order(order: OperatorOrder, options: { readonly node?: NodeName; readonly withinMs?: number } = {}): Promise<void> {
+    const limitMs = this.#limitMs(options);
+    const { node = answers(this.#world.nodes.beta.process) ? 'beta' : 'alpha' } = options;
+    checkStep({ do: 'operator', node, order }, this.options);
+    this.#assertAnswers(node);
+    const process = this.#world.nodes[node].process!;
+    const answer = operate(this.#world, node, order)!;
     const outcome = { answered: false };
     const mark = (): void => void (outcome.answered = true);
     answer.then(mark, mark);
-    await this.until(() => outcome.answered || !process.alive);
-    if (!outcome.answered) throw new HotMirrorError('HM_NO_NODE', `${node} died before it answered`);
+    await this.#wait(() => outcome.answered || !process.alive, `${node} did not answer the order ${order}`, limitMs);
+    if (!outcome.answered) throw new HotMirrorError('HM_NODE_DIED', `${node} died before it answered the order ${order}`);
     await answer;
-    if (moves.has(order)) await this.until(() => this.serving !== null);
+    if (moves.has(order)) await this.#wait(() => this.serving !== null, `nobody served after the order ${order}`, limitMs);
   }
 
-  /** Writes as a user would and waits for the acknowledgement. Rejects with the request's error; `HM_NOT_REACHED` where none comes. */
-  async write(request: PairRequest & { readonly bytes: Uint8Array; readonly fua?: boolean }): Promise<void> {
-    await this.#request('write', request, request.bytes.slice(), request.fua ?? false);
+  /**
+   * Writes as a user would; its promise waits for the acknowledgement. Rejects with the request's error; with `HM_NOT_SERVING` where nobody serves, or the
+   * node that was named is down; with `HM_NODE_DIED` where the node dies before it answers, so that the write may be there or not; with `HM_NOT_REACHED`
+   * where no answer comes within `withinMs`: the write may still be done later.
+   */
+  write(request: PairRequest & { readonly bytes: Uint8Array; readonly fua?: boolean }): Promise<void> {
+    const asked = this.#ask('write', request, () => request.bytes.slice(), request.fua);
+    return new LazyPromise(async () => {
+      await asked();
+    });
   }
 
-  /** Reads as a user would. */
-  async read(request: PairRequest & { readonly length: number }): Promise<Uint8Array> {
-    return this.#request('read', request, new Uint8Array(request.length), false);
+  /** Reads as a user would. Rejects as {@link SimulatedPair.write}. */
+  read(request: PairRequest & { readonly length: number }): Promise<Uint8Array> {
+    return new LazyPromise(this.#ask('read', request, () => new Uint8Array(request.length)));
   }
 
-  /** Makes everything acknowledged durable on both elements (rule write.flush). */
-  async flush(request: Omit<PairRequest, 'offset'> = {}): Promise<void> {
-    await this.#request('flush', { ...request, offset: 0 }, new Uint8Array(0), false);
+  /** Makes everything acknowledged durable on both elements (rule write.flush). Rejects as {@link SimulatedPair.write}. */
+  flush(request: Omit<PairRequest, 'offset'> = {}): Promise<void> {
+    const asked = this.#ask('flush', { ...request, offset: 0 }, () => new Uint8Array(0));
+    return new LazyPromise(async () => {
+      await asked();
+    });
   }
 
   /** Lets time pass until a promise settles, such as one of an order to `node(…)`, and gives its outcome. */
@@ -216,16 +243,16 @@ export class SimulatedPair implements Disposable {
 
   /**
    * Faults stop: links heal, pauses end, broken disks are replaced, nodes start. The pair must become whole and stay so, with equal elements that hold all
-   * that was acknowledged. Rejects with `InvariantError`.
+   * that was acknowledged. Rejects with `InvariantError`: also where every link was cut under `whenAlone: 'continue'` without arbiter and fence, for a split
+   * brain ends by an operator's decision alone (see {@link SimulatedPair.cut}).
    */
   settle(): Promise<void> {
     return settle(this.#world, () => diagnose(this.#world.view));
   }
 
-  /** Who waits for what, and the last that happened, in words. */
+  /** Who waits for what, which faults are in force, and the last that happened, in words. What repeats itself is told once. */
   explain(): string {
-    const last = this.log.slice(-explainedEntries).map(({ atMs, node, event, text }) => `${atMs.toFixed(0)} ms ${node} ${event}: ${text}`);
-    return [`seed ${String(this.options.seed)}, ${this.nowMs.toFixed(0)} ms`, ...diagnose(this.#world.view), '', ...last].join('\n');
+    return explain(this.#world);
   }
 
   /** Nothing runs any more. */
@@ -238,51 +265,60 @@ export class SimulatedPair implements Disposable {
     this.close();
   }
 
-  async #request(kind: 'read' | 'write' | 'flush', request: PairRequest, bytes: Uint8Array, fua: boolean): Promise<Uint8Array> {
-    const { mirror = this.options.mirrors[0]!.name, offset, node } = request;
-    if (!this.options.mirrors.some(({ name }) => name === mirror)) throw new RangeError(`there is no mirror ${mirror}`);
-    const process = this.#asked(node);
-    let outcome: { readonly error: HotMirrorError | null } | null = null;
-    this.#world.application.ask(process, { kind, mirror, offsetBytes: offset, bytes, fua }, (error) => (outcome = { error }));
-    await this.until(() => outcome !== null || !process.alive);
-    const { error } = (outcome as { readonly error: HotMirrorError | null } | null) ?? {
-      error: new HotMirrorError('HM_CLOSED', `${process.node} died before it answered`),
-    };
-    if (error) throw error;
-    return bytes;
+  /** Asks at once; what is returned waits for the answer. */
+  #ask(kind: Request['kind'], request: PairRequest, bytesOf: () => Uint8Array, fua = false): () => Promise<Uint8Array> {
+    try {
+      const limitMs = this.#limitMs(request);
+      const asked = askPair(this.#world, kind, request, bytesOf(), fua);
+      return async () => {
+        await this.#wait(() => asked.over(), asked.missing, limitMs);
+        return asked.answer();
+      };
+    } catch (error) {
+      return async () => {
+        throw error;
+      };
+    }
   }
 
-  get #operated(): NodeName {
-    return this.#world.nodes.beta.process?.ready ? 'beta' : 'alpha';
-  }
-
-  #asked(node: NodeName | null = this.serving): SimulatedProcess {
-    const process = node && this.#world.nodes[node].process;
-    if (!process) throw new HotMirrorError('HM_NOT_SERVING', `${node ?? 'no node'} serves now\n${this.explain()}`);
-    return process;
-  }
-
-  #serves(node: NodeName): boolean {
+  #assertAnswers(node: NodeName): void {
     const { process } = this.#world.nodes[node];
-    if (!process?.ready || !process.orchestrator.status().serving) return false;
-    return [...process.mirrors.values()].every((mirror) => ['yes', 'alone'].includes(mirror.state().serving));
+    if (!answers(process)) throw new HotMirrorError('HM_NO_NODE', `${node} ${stanceOf(process)}\n${this.explain()}`);
   }
 
-  #fits({ mode, serving, whole }: PairCondition): boolean {
-    if (serving !== undefined && (serving === null ? nodeNames.some((node) => this.#serves(node)) : this.serving !== serving)) return false;
-    if (whole !== undefined && this.whole !== whole) return false;
-    if (mode === undefined) return true;
-    const knowing = this.serving ? [this.serving] : nodeNames;
-    return knowing.some((node) => {
-      const { process } = this.#world.nodes[node];
-      return process?.ready && process.orchestrator.status().mode === mode;
-    });
+  /** What was done takes effect, without time. */
+  async #happened(): Promise<void> {
+    await this.#world.clock.settle();
+    this.#world.check();
   }
+
+  async #wait(holds: () => boolean, what: string, limitMs: number): Promise<void> {
+    await this.#world.clock.settle();
+    while (!holds()) {
+      if (!(await this.#next(limitMs))) throw new HotMirrorError('HM_NOT_REACHED', `${what} by ${String(limitMs)} ms\n${this.explain()}`);
+    }
+  }
+
+  /** Lets the next event happen; false where none comes by then. Calls that overlap take turns, so that each event is over before the next. */
+  #next(untilMs: number): Promise<boolean> {
+    const turn = this.#turns.then(() => this.#world.clock.runNext(untilMs));
+    this.#turns = turn.catch(() => undefined);
+    return turn;
+  }
+
+  #limitMs({ withinMs = patienceMs }: { readonly withinMs?: number }): number {
+    checkTime('withinMs', withinMs);
+    return this.nowMs + withinMs;
+  }
+}
+
+function checkTime(name: string, ms: number): void {
+  if (!(Number.isFinite(ms) && ms >= 0)) throw new RangeError(`${name} must be a finite number from 0, not ${String(ms)}`);
 }
 
 /**
  * Makes a pair of whole nodes in virtual time that has started: alpha serves, beta mirrors and watches it, and the initial grace is over.
- * Throws `RangeError` for options that make no sense.
+ * Rejects with `RangeError` for options that make no sense, with their path, and with the error of a node that cannot start.
  */
 export async function simulatePair(options: PairSimulationOptions = {}): Promise<SimulatedPair> {
   return startPair(new World(completeOptions(options)));
@@ -293,7 +329,10 @@ export async function startPair(world: World): Promise<SimulatedPair> {
   const pair = new SimulatedPair(world);
   await world.init();
   for (const node of nodeNames) world.boot(node);
-  await pair.until(() => nodeNames.every((node) => watches(pair.node(node))) && pair.whole);
+  const failed = (): Error | undefined => nodeNames.map((node) => world.nodes[node].startError).find((error) => error !== null);
+  await pair.until(() => failed() !== undefined || (nodeNames.every((node) => watches(pair.node(node))) && pair.whole));
+  const error = failed();
+  if (error) throw error;
   world.workload?.start();
   return pair;
 }

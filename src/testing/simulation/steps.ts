@@ -29,9 +29,9 @@ export type SimulationStep =
    * With `afterEffects` n it dies at the n-th thing from now that it does to the outside: a disk request, a frame, a question to the arbiter, a platform step.
    */
   | { readonly do: 'crash'; readonly node: NodeName; readonly how: 'process' | 'power'; readonly afterEffects?: number }
-  /** The node starts, if it is down. */
+  /** The node begins to start, if it is down. */
   | { readonly do: 'boot'; readonly node: NodeName }
-  /** The node is stopped in order (rule node.leave). */
+  /** The node begins to stop in order (rule node.leave); it is down once that is done. */
   | { readonly do: 'stop'; readonly node: NodeName }
   /**
    * The process stands still, as after SIGSTOP, while the world goes on; for good where `forMs` is absent. With `suspend` its machine does, as one that was
@@ -39,14 +39,21 @@ export type SimulationStep =
    */
   | { readonly do: 'pause'; readonly node: NodeName; readonly forMs?: number; readonly suspend?: boolean }
   | { readonly do: 'resume'; readonly node: NodeName }
-  /** The link loses its way; with `from`, only what that node sends. */
+  /**
+   * The link loses its way; with `from`, only what that node sends. Where `whenAlone: 'continue'` has neither arbiter nor fence, `all` ends in a split brain
+   * (rule `takeover.unfenced`), from which a pair does not recover by itself.
+   */
   | { readonly do: 'cut'; readonly link: string; readonly from?: NodeName }
   | { readonly do: 'heal'; readonly link: string }
   /** Every connection over the link ends; new ones may be made. */
   | { readonly do: 'break'; readonly link: string }
   /** The link is like this from now on, both ways or in what `from` sends. */
   | { readonly do: 'conditions'; readonly link: string; readonly conditions: LinkConditions; readonly from?: NodeName }
-  /** A disk of the node misbehaves. `mirror` says whose, where there are several; the pair record has none. */
+  /**
+   * A disk of the node misbehaves. `mirror` says whose (default the first); the pair record has none. A disk that loses data or refuses it is a failure that
+   * a pair survives only alone: such a fault does nothing where the other node lacks the data or has a faulty disk, and ends once this node holds the only
+   * good copy.
+   */
   | { readonly do: 'disk'; readonly node: NodeName; readonly disk: DiskName; readonly mirror?: string; readonly fault: DiskFault }
   /** The disk works again: full disks have room, slow ones are fast; a block that cannot be read stays so until it is written. */
   | { readonly do: 'mend'; readonly node: NodeName; readonly disk: DiskName; readonly mirror?: string }

@@ -8,7 +8,7 @@ import { EffectGate } from './effects.ts';
 import { InvariantError } from './invariant-error.ts';
 import { allWatchers } from './invariants/all.ts';
 import { NodeClock } from './node-clock.ts';
-import { NodeDisks, initialMetadata } from './node-disks.ts';
+import { NodeDisks, initialMetadata, initialRecord } from './node-disks.ts';
 import type { CompleteOptions } from './complete-options.ts';
 import { promisesOf } from './complete-options.ts';
 import { pairView } from './pair-view.ts';
@@ -29,10 +29,12 @@ interface SimulatedNode {
   /** Processes so far. */
   incarnations: number;
   /** Why the last start failed; null where it did not. */
-  startError: string | null;
+  startError: Error | null;
   driftPpm: number;
   wallOffsetMs: number;
   noted: string;
+  /** It was starting when it was last noted. */
+  booting: boolean;
   readonly notedMirrors: Map<string, { readonly state: MirrorState; readonly text: string }>;
 }
 
@@ -100,6 +102,8 @@ export class World {
   /** Both nodes initialised, as after `init`, with elements that are equal. */
   async init(): Promise<void> {
     const epoch = { number: 1, owner: 'alpha' };
+    const record = await initialRecord();
+    for (const node of nodeNames) this.nodes[node].disks.record.replace(record);
     // The same for both: they hold the same generation, so that no full copy is needed.
     for (const { name, sizeBytes } of this.options.mirrors) {
       const metadata = await initialMetadata('data', sizeBytes, streamOf(this.options.seed, `init ${name}`), epoch);
@@ -145,8 +149,8 @@ export class World {
     this.noteState(node);
     process.start().catch((error: unknown) => {
       if (!process.alive) return;
-      own.startError = error instanceof Error ? error.message : String(error);
-      this.log.note({ node, event: 'node:failed', class: 1, text: `the start failed: ${own.startError}` });
+      own.startError = error instanceof Error ? error : new Error(String(error));
+      this.log.note({ node, event: 'node:failed', class: 1, text: `the start failed: ${own.startError.message}` });
       this.kill(node, 'process');
     });
   }
@@ -177,7 +181,7 @@ export class World {
     this.log.note({ node, event: 'disks:replaced', class: 0, text: 'the disks were replaced by blank ones' });
     const stream = `replaced ${node} ${String(own.incarnations)}`;
     for (const { name } of this.options.mirrors) await own.disks.replace(name, stream);
-    if (own.disks.record.ailments.length > 0) own.disks.record.replace();
+    if (own.disks.record.ailments.length > 0) own.disks.record.replace(await initialRecord());
     own.startError = null;
   }
 
@@ -247,8 +251,9 @@ export class World {
     });
   }
 
-  /** Asks every watcher whether its promise still holds. Throws {@link InvariantError}. */
+  /** After each event: notes a node that has decided what it is, and asks every watcher whether its promise still holds. Throws {@link InvariantError}. */
   check(): void {
+    for (const node of nodeNames) this.#noteBooted(node);
     for (const watcher of this.#watchers) {
       const broken = watcher.check?.(this.view) ?? null;
       if (broken !== null) this.broken(watcher.invariant, broken);
@@ -274,6 +279,7 @@ export class World {
     const own = this.nodes[node];
     const { process } = own;
     const state = nodeState(process);
+    own.booting = state === 'booting';
     const { mode = null, epoch = 0, owner = '', control = null } = process?.ready ? process.orchestrator.status() : {};
     const evidence = { state, mode, epoch, owner, control };
     const text = `${state}, mode ${String(mode)}, epoch ${String(epoch)} of ${owner || 'nobody'}, control ${String(control)}`;
@@ -283,6 +289,12 @@ export class World {
     }
     for (const [mirror, link] of process?.ready ? process.mirrors : []) this.#noteMirror(own, node, mirror, link.state());
     this.#spareLastCopy();
+  }
+
+  /** That it is passive a node decides without an event of its own. */
+  #noteBooted(node: NodeName): void {
+    const { booting, process } = this.nodes[node];
+    if (booting && process?.ready && !process.orchestrator.status().booting) this.noteState(node);
   }
 
   /** Makes a disk lose data or refuse it, where that is the only failure: the other node runs, holds the same data and has healthy disks. */
@@ -359,6 +371,7 @@ export class World {
       driftPpm: driftPpm[node] ?? 0,
       wallOffsetMs: 0,
       noted: '',
+      booting: false,
       notedMirrors: new Map(),
     };
   }

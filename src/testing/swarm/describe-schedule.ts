@@ -1,4 +1,5 @@
 import type { SimulationEntry } from '../simulation/entry.ts';
+import { lastEvents, timesInWords } from '../simulation/last-events.ts';
 import type { PairSimulationOptions } from '../simulation/options.ts';
 import { describeStep } from '../simulation/perform.ts';
 import type { SimulationSchedule } from '../simulation/schedule.ts';
@@ -13,6 +14,12 @@ export function describeSchedule({ options, steps }: SimulationSchedule): string
   const width = String(steps.length).length;
   const lines = steps.map((step, at) => `  ${String(at + 1).padStart(width)}. ${describeStep(step)}`);
   return [...describeOptions(options), `${String(steps.length)} steps, then faults stop:`, ...lines].join('\n');
+}
+
+/** The last that happened, a line for each thing: what repeats itself has one. */
+export function describeLast(log: readonly SimulationEntry[], most: number): readonly string[] {
+  const moment = (atMs: number): string => (atMs / msPerSecond).toFixed(3);
+  return lastEvents(log, most).map((folded) => describeEntry(folded.entry) + timesInWords(folded, moment));
 }
 
 /** What happened, a line: virtual time in seconds, where, what, and the rule. */

@@ -1,12 +1,11 @@
 import type { SimulationEntry } from '../simulation/entry.ts';
 import type { SimulationSchedule } from '../simulation/schedule.ts';
-import { describeEntry } from './describe-schedule.ts';
+import { describeLast } from './describe-schedule.ts';
 import { drawSchedule } from './draw-schedule.ts';
 import type { SwarmFailure } from './failure-report.ts';
 import { runSchedule } from './run-schedule.ts';
 import type { RunHooks, RunReport } from './run-schedule.ts';
 import { shrink } from './shrink.ts';
-import { withoutStacks } from './without-stacks.ts';
 
 /** One run for a worker. Plain data. */
 export interface SwarmJob {
@@ -32,8 +31,10 @@ export interface JobResult {
   readonly log: readonly SimulationEntry[] | null;
 }
 
-/** Events before the failure that a report shows. */
-const lastEvents = 40;
+/** Events before the failure that a report shows, each once however often it repeats itself. */
+const reportedEvents = 40;
+/** Of an error that nobody expected. */
+const stackFrames = 10;
 
 /** The schedule of a job. Throws `RangeError` where it has none. */
 export function scheduleOf({ seed, schedule }: Pick<SwarmJob, 'seed' | 'schedule'>): SimulationSchedule {
@@ -46,7 +47,7 @@ export function scheduleOf({ seed, schedule }: Pick<SwarmJob, 'seed' | 'schedule
 export async function carryOut(job: SwarmJob, hooks: RunHooks): Promise<JobResult> {
   const drawn = scheduleOf(job);
   const schedule: SimulationSchedule = job.keepLog ? { ...drawn, options: { ...drawn.options, detail: 'all' } } : drawn;
-  const report = await withoutStacks(() => runSchedule(schedule, hooks));
+  const report = await runSchedule(schedule, hooks);
   const { acknowledged, virtualMs, log, invariant } = report;
   const failure = invariant === null ? null : await failureOf(job, schedule, { ...report, invariant }, hooks);
   return { seed: job.seed, acknowledged, virtualMs, failure, log: job.keepLog ? log : null };
@@ -64,14 +65,20 @@ async function failureOf(
     seed,
     invariant,
     text: invariant === 'no-crash' ? await textWithStack(schedule, text, hooks) : text,
-    lastEvents: log.slice(-lastEvents).map(describeEntry),
+    lastEvents: describeLast(log, reportedEvents),
     schedule,
-    shrunk: shrinkRuns === 0 ? null : await withoutStacks(() => shrink(schedule, breaksTheSame, shrinkRuns)),
+    shrunk: shrinkRuns === 0 ? null : await shrink(schedule, breaksTheSame, shrinkRuns),
   };
 }
 
-/** What happened, once more, this time with the place in the code. */
+/** What happened, once more, this time with the place in the code: threads of the swarm make errors without. */
 async function textWithStack(schedule: SimulationSchedule, text: string, hooks: RunHooks): Promise<string> {
-  const again = await runSchedule(schedule, hooks);
-  return again.invariant === 'no-crash' ? again.text : text;
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = stackFrames;
+  try {
+    const again = await runSchedule(schedule, hooks);
+    return again.invariant === 'no-crash' ? again.text : text;
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }

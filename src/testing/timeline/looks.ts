@@ -84,3 +84,18 @@ export const markWords: Readonly<Record<MarkKind, string>> = {
 
 /** What the class of an event means (semantics 10). */
 export const classWords: readonly string[] = ['information', 'redundancy lost', 'service moved', 'service lost'];
+
+/** Tones of the ticks of the overview, one for each mark, with what they say. */
+export const overviewTicks: readonly (readonly ['quiet' | 'warn' | 'moved' | 'bad', string])[] = [
+  ['bad', 'fault, class 3'],
+  ['moved', 'class 2'],
+  ['warn', 'class 1'],
+  ['quiet', 'class 0'],
+];
+
+/** Tones of the bars of the overview, a row for each node. */
+export const overviewBars: readonly (readonly [LookTone, string])[] = [
+  ['service', 'serves'],
+  ['warn', 'stands still'],
+  ['bad', 'down'],
+];

@@ -53,10 +53,14 @@ button[aria-expanded='true'] { background: var(--raised); }
 .chart { overflow: auto; position: relative; background: var(--surface); min-width: 0; overscroll-behavior: contain; scrollbar-gutter: stable; }
 .head { position: sticky; top: 0; z-index: 4; display: grid; grid-template-columns: var(--labels) minmax(0, 1fr); background: var(--surface); border-bottom: 1px solid var(--line); }
 .corner { padding: 6px 12px 0 16px; color: var(--muted); font-size: 11px; display: flex; flex-direction: column; justify-content: space-between; padding-bottom: 4px; }
-.axis { position: relative; height: 64px; overflow: hidden; }
+.axis { position: relative; height: 82px; overflow: hidden; }
 .axis canvas, .plot canvas { position: absolute; inset: 0; display: block; }
 #overview { height: 32px; bottom: auto; cursor: grab; }
-#ruler { top: 34px; height: 30px; pointer-events: none; }
+#ruler { top: 52px; height: 30px; pointer-events: none; }
+.key { position: absolute; top: 33px; left: 0; right: 0; height: 18px; padding: 0 8px; display: flex; gap: 12px; align-items: center; font-size: 11px; color: var(--muted); white-space: nowrap; overflow: hidden; }
+.key span { display: flex; gap: 5px; align-items: center; }
+.key i { background: currentColor; } .key .tick { width: 2px; height: 9px; } .key .bar { width: 14px; height: 6px; }
+.key .quiet { color: var(--quiet); } .key .service { color: var(--service); } .key .warn { color: var(--warn); } .key .moved { color: var(--moved); } .key .bad { color: var(--bad); }
 .body { display: grid; grid-template-columns: var(--labels) minmax(0, 1fr); position: relative; }
 .labels { position: relative; background: var(--surface); border-right: 1px solid var(--line); padding-bottom: 16px; }
 .labels h2 { font-size: 12px; font-weight: 650; height: 28px; padding: 8px 12px 0 16px; border-top: 1px solid var(--line); white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
@@ -82,6 +86,7 @@ button[aria-expanded='true'] { background: var(--raised); }
 #cursor { background: var(--muted); opacity: 0.55; }
 #chosen { background: var(--focus); width: 2px; margin-left: -1px; opacity: 0.7; }
 .chip { position: absolute; bottom: 2px; transform: translateX(-50%); padding: 0 6px; border-radius: 4px; background: var(--ink); color: var(--surface); font-size: 11px; line-height: 17px; white-space: pre; pointer-events: none; }
+.tip { position: absolute; z-index: 3; max-width: min(440px, 100%); padding: 5px 9px; border-radius: 6px; background: var(--ink); color: var(--surface); font-size: 12px; line-height: 1.4; pointer-events: none; overflow-wrap: anywhere; }
 .status { grid-column: 1; display: flex; gap: 16px; align-items: center; height: 28px; padding: 0 16px; border-top: 1px solid var(--line); background: var(--surface); color: var(--muted); font-size: 12px; white-space: nowrap; overflow: hidden; }
 #hover { flex: 1 1 auto; overflow: hidden; text-overflow: ellipsis; color: var(--ink); }
 .keys { font-size: 11px; overflow: hidden; text-overflow: ellipsis; flex: 0 1 auto; }
@@ -94,6 +99,8 @@ kbd { font: inherit; border: 1px solid var(--line); border-bottom-width: 2px; bo
 .scopes { display: flex; gap: 4px; align-items: center; border: 0; margin: 0; padding: 0; min-width: 0; }
 .scopes label { display: flex; gap: 4px; align-items: center; padding: 1px 8px 1px 4px; cursor: pointer; }
 .scopes input { accent-color: var(--service); margin: 0; }
+.jumps { display: flex; gap: 6px; align-items: center; color: var(--muted); font-size: 12px; }
+.jumps button { background: var(--surface); border: 1px solid var(--border); border-radius: 6px; height: 26px; padding: 0 9px; cursor: pointer; color: var(--ink); }
 #count { margin-left: auto; color: var(--muted); font-size: 12px; }
 #entries { flex: 1 1 0; min-height: 72px; overflow: auto; position: relative; }
 #entries:focus-visible { outline-offset: -2px; }
@@ -135,7 +142,7 @@ kbd { font: inherit; border: 1px solid var(--line); border-bottom-width: 2px; bo
   .side { grid-row: 4; grid-column: 1; border-left: 0; border-top: 1px solid var(--line); }
   .side.opened { display: grid; grid-template: auto minmax(0, 1fr) / minmax(0, 1fr) minmax(0, 1fr); }
   .side.opened .details { grid-row: 1 / span 2; max-height: none; border-bottom: 0; border-right: 1px solid var(--line); }
-  .find { padding: 7px 12px; }
+  .find { padding: 7px 12px; grid-template-columns: minmax(0, 1fr) auto; } .find input[type='search'] { grid-column: 1 / -1; }
   .keys, .note { display: none; }
   header { padding: 7px 12px; } .corner { padding-left: 12px; } .labels h2, .lane { padding-left: 12px; padding-right: 6px; } .lane.view { padding-left: 20px; }
   .summary { gap: 4px 14px; } .titles { flex-basis: 160px; }

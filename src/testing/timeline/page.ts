@@ -4,7 +4,7 @@ import { rules } from '../../rules.ts';
 import type { TimelineEntry } from './entry.ts';
 import { escapeHtml, escapeJson } from './escape.ts';
 import type { LookName, MarkKind } from './looks.ts';
-import { classWords, looks, markWords } from './looks.ts';
+import { classWords, looks, markWords, overviewBars, overviewTicks } from './looks.ts';
 import { isTraffic, markOf } from './marks.ts';
 import type { TimelineModel } from './model.ts';
 import { pageScript } from './page-script.ts';
@@ -116,15 +116,15 @@ function appOf(model: TimelineModel, entries: readonly TimelineEntry[], { title,
 </header>
 <section class="chart" id="chart" aria-label="Timeline">
 <div class="head"><div class="corner"><span>overview</span><span>${axis}</span></div>
-<div class="axis" id="axis"><canvas id="overview" aria-hidden="true"></canvas><canvas id="ruler" aria-hidden="true"></canvas><div class="chip" id="chip" hidden></div></div></div>
+<div class="axis" id="axis"><canvas id="overview" aria-hidden="true"></canvas>${overviewKeyOf(model)}<canvas id="ruler" aria-hidden="true"></canvas><div class="chip" id="chip" hidden></div></div></div>
 <div class="body"><div class="labels" id="labels">${labelsOf(model)}</div>
-<div class="plot" id="plot" tabindex="0" role="group" aria-label="Lanes over time. Arrow keys pan, plus and minus zoom, Home shows all, Tab moves through decisions and faults."><canvas id="lanes" aria-hidden="true"></canvas><div class="line" id="chosen" hidden></div><div id="marks"></div><div class="line" id="cursor" hidden></div></div></div>
+<div class="plot" id="plot" tabindex="0" role="group" aria-label="Lanes over time. Arrow keys pan, plus and minus zoom, Home shows all, Tab moves through decisions and faults."><canvas id="lanes" aria-hidden="true"></canvas><div class="line" id="chosen" hidden></div><div id="marks"></div><div class="line" id="cursor" hidden></div><div class="tip" id="tip" aria-hidden="true" hidden></div></div></div>
 </section>
 <div class="status"><span id="hover"></span><span class="keys"><kbd>wheel</kbd> <kbd>+</kbd> <kbd>−</kbd> zoom · drag <kbd>←</kbd> <kbd>→</kbd> pan · <kbd>Tab</kbd> next mark · <kbd>Enter</kbd> open · <kbd>Home</kbd> all</span></div>
 <aside class="side" id="side" aria-label="Entries">
 <section class="details" id="details" aria-label="Details" tabindex="-1" hidden></section>
 <div class="find"><input type="search" id="filter" aria-label="Filter by text, event, rule or node" placeholder="Filter by text, event, rule or node" autocomplete="off" spellcheck="false">
-<fieldset class="scopes" aria-label="Which entries">${scopesOf()}<output id="count"></output></fieldset></div>
+<fieldset class="scopes" aria-label="Which entries">${scopesOf()}<output id="count"></output></fieldset>${jumpsOf(model, entries)}</div>
 <div id="entries" role="listbox" tabindex="0" aria-label="Entries"></div>
 </aside>
 <section class="legend" id="legend" aria-label="Legend" tabindex="-1" hidden>${legendOf()}</section>
@@ -143,6 +143,33 @@ function scopesOf(): string {
         `<label><input type="radio" name="scope" value="${value}"${value === 'events' ? ' checked' : ''}>${words}</label>`,
     )
     .join('');
+}
+
+/** Ways to where one wants to be first: the entry that broke something, and the fault that may have led to it. */
+function jumpsOf({ times }: TimelineModel, entries: readonly TimelineEntry[]): string {
+  const order = [...entries.keys()].sort((one, other) => (times[one] ?? 0) - (times[other] ?? 0) || one - other);
+  const firstOf = (fits: (entry: TimelineEntry) => boolean): number | undefined => order.find((index) => fits(entries[index]!));
+  const broken = firstOf((entry) => markOf(entry) === 'broken');
+  const jumps: readonly (readonly [string, number | undefined])[] = [
+    broken === undefined ? ['first of class 3', firstOf((entry) => entry.class === 3)] : ['broken invariant', broken],
+    ['first fault', firstOf((entry) => markOf(entry) === 'fault')],
+  ];
+  const buttons = jumps.flatMap(([words, index]) =>
+    index === undefined ? [] : [`<button type="button" data-entry="${String(index)}">${words}</button>`],
+  );
+  return buttons.length === 0 ? '' : `<div class="jumps" role="group" aria-label="Go to">go to ${buttons.join('')}</div>`;
+}
+
+/** What the colours of the overview mean, in a line. */
+function overviewKeyOf({ groups }: TimelineModel): string {
+  const nodes = groups.filter(({ lanes }) => lanes.some(({ label }) => label === 'state')).map(({ title }) => title);
+  const sign = (form: 'tick' | 'bar', tone: string, words: string): string => `<span><i class="${form} ${tone}"></i>${words}</span>`;
+  const ticks = overviewTicks.map(([tone, words]) => sign('tick', tone, words));
+  const bars =
+    nodes.length === 0
+      ? []
+      : [`<span>rows ${escapeHtml(nodes.join(', '))}:</span>`, ...overviewBars.map(([tone, words]) => sign('bar', tone, words))];
+  return `<p class="key">${[...ticks, ...bars].join('')}</p>`;
 }
 
 function summaryOf(entries: readonly TimelineEntry[]): string {

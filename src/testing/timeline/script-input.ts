@@ -19,7 +19,9 @@ function render() {
   drawLanes(boxes, bodyHeight);
   drawRuler();
   drawOverview();
-  layoutMarks(boxes);
+  const found = clusters();
+  drawMarkWords(boxes, found);
+  layoutMarks(boxes, found);
   const chosen = byId('chosen');
   chosen.hidden = state.chosen === null;
   if (state.chosen !== null) chosen.style.left = xOf(entries[state.chosen].at) + 'px';
@@ -167,6 +169,10 @@ for (const scope of document.querySelectorAll('[name=scope]')) {
     state.scope = scope.value;
     fillList();
   });
+}
+
+for (const jump of document.querySelectorAll('.jumps button')) {
+  jump.addEventListener('click', () => choose(Number(jump.dataset.entry), { from: jump, open: true }));
 }
 
 const keys = {

@@ -31,9 +31,61 @@ function clusters() {
   return found;
 }
 
-function layoutMarks(boxes) {
+/** The mark that a button shows: the worst of those that it stands for. */
+const shownOf = (cluster) => cluster.members.reduce((worst, index) => (rank(marks[index]) > rank(marks[worst]) ? index : worst), cluster.members[0]);
+
+const wordsGap = 13;
+/** A mark that stands for several has a badge beside it. */
+const badgePixels = 10;
+const fewestWordPixels = 56;
+/** What the marks say, beside them where there is room: to the right, the last one also to the left. */
+function drawMarkWords(boxes, found) {
+  const context = byId('lanes').getContext('2d');
+  const rows = new Map();
+  for (const cluster of found) rows.set(cluster.row, [...(rows.get(cluster.row) ?? []), cluster]);
+  for (const [row, inRow] of rows) {
+    let takenTo = 0;
+    inRow.forEach((cluster, place) => {
+      const next = inRow[place + 1];
+      const from = cluster.x + wordsGap + (cluster.members.length > 1 ? badgePixels : 0);
+      const right = (next ? next.x - wordsGap : state.width) - from;
+      const left = cluster.x - wordsGap - takenTo;
+      if (right >= fewestWordPixels) takenTo = from + drawWords(context, cluster, from, right, boxes.lanes[row]);
+      else if (!next && left >= fewestWordPixels) drawWords(context, cluster, cluster.x - wordsGap, -left, boxes.lanes[row]);
+      else takenTo = from;
+    });
+  }
+}
+
+/** Draws to the right of x, or to the left where the room is negative; gives how wide it became. */
+function drawWords(context, cluster, x, room, box) {
+  const more = cluster.members.length > 1 ? ' (+' + (cluster.members.length - 1) + ')' : '';
+  const text = entries[marks[shownOf(cluster)].entry].text;
+  const words = shortened(context, text, Math.abs(room) - context.measureText(more).width) + more;
+  const width = context.measureText(words).width;
+  const from = room < 0 ? x - width : x;
+  const middle = box.top + box.height / 2;
+  context.fillStyle = tones.surface;
+  context.fillRect(from - 2, middle - 7, width + 4, 14);
+  context.fillStyle = tones.muted;
+  context.fillText(words, from, middle + 0.5);
+  return width;
+}
+
+/** As much of a text as there is room for. */
+function shortened(context, text, room) {
+  if (context.measureText(text).width <= room) return text;
+  let [fits, long] = [0, text.length];
+  while (long - fits > 1) {
+    const middle = (fits + long) >> 1;
+    if (context.measureText(text.slice(0, middle) + '…').width <= room) fits = middle;
+    else long = middle;
+  }
+  return text.slice(0, fits).trimEnd() + '…';
+}
+
+function layoutMarks(boxes, found) {
   const hadFocus = marksLayer.contains(document.activeElement);
-  const found = clusters();
   const keep = new Set(found.map(({ members }) => members[0]));
   for (const [key, button] of buttons) {
     if (keep.has(key)) continue;
@@ -57,7 +109,7 @@ function layoutMarks(boxes) {
 
 function buttonOf(cluster) {
   const key = cluster.members[0];
-  const shown = cluster.members.reduce((worst, index) => (rank(marks[index]) > rank(marks[worst]) ? index : worst), key);
+  const shown = shownOf(cluster);
   const button = buttons.get(key) ?? document.createElement('button');
   const mark = marks[shown];
   const entry = entries[mark.entry];
@@ -107,9 +159,37 @@ marksLayer.addEventListener('focusin', (event) => {
   const button = event.target.closest('.mark');
   if (!button) return;
   focusedMark = button.members[0];
-  const entry = entries[marks[focusedMark].entry];
-  tell(exact(entry.at) + ' · ' + entry.node + ' · ' + entry.event + ': ' + entry.text);
+  tellMark(button);
 });
+marksLayer.addEventListener('focusout', hideTip);
+marksLayer.addEventListener('pointerover', (event) => {
+  const button = event.target.closest('.mark');
+  if (button) tellMark(button);
+});
+marksLayer.addEventListener('pointerout', (event) => {
+  if (!event.target.closest('.mark').contains(event.relatedTarget)) hideTip();
+});
+
+const tip = byId('tip');
+const tipDistance = 15;
+/** Says beside a mark, and in the status line, what it stands for. */
+function tellMark(button) {
+  const lines = button.members.slice(0, mostNamed).map((index) => {
+    const entry = entries[marks[index].entry];
+    return exact(entry.at) + ' · ' + entry.node + ' · ' + entry.event + ': ' + entry.text;
+  });
+  tell(lines[0]);
+  const more = button.members.length - lines.length;
+  tip.replaceChildren(...lines.map((line) => make('div', '', line)), ...(more > 0 ? [make('div', '', 'and ' + more + ' more')] : []));
+  tip.hidden = false;
+  const [x, y] = [parseFloat(button.style.left), parseFloat(button.style.top)];
+  tip.style.left = Math.max(0, Math.min(x - tipDistance, state.width - tip.offsetWidth)) + 'px';
+  const below = y + tipDistance;
+  tip.style.top = (below + tip.offsetHeight <= plot.clientHeight ? below : Math.max(0, y - tipDistance - tip.offsetHeight)) + 'px';
+}
+function hideTip() {
+  tip.hidden = true;
+}
 /** Tab goes on to marks that are not in view yet. */
 marksLayer.addEventListener('keydown', (event) => {
   if (event.key !== 'Tab') return;

@@ -13,6 +13,7 @@ import { freePorts } from '../../../src/node/demo/free-ports.ts';
 import { repositoryRoot } from '../../support/repository.ts';
 import { runProgram } from './program.ts';
 import type { ProgramResult } from './program.ts';
+import { ownEnvironment } from '../../support/environment.ts';
 
 /** The two nodes; `alpha` is the home primary. */
 export type NodeName = 'alpha' | 'beta';
@@ -233,6 +234,7 @@ export class NodeProcess {
     this.node = node;
     const words = args.length === 0 ? ['run'] : args;
     this.#child = spawn(process.execPath, [command, ...words, '--config', configFile, '--node', node], {
+      env: ownEnvironment(),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.ended = new Promise((resolve) => this.#child.once('close', (exitCode) => resolve(exitCode)));

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 
+import { ownEnvironment } from '../../support/environment.ts';
+
 /** How a program ended and what it said. */
 export interface ProgramResult {
   readonly exitCode: number | null;
@@ -10,7 +12,7 @@ export interface ProgramResult {
 /** Runs a program to its end. */
 export function runProgram(file: string, args: readonly string[], options: { readonly cwd?: string } = {}): Promise<ProgramResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(file, args, { ...options, env: ownEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));

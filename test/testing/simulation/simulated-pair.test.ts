@@ -145,9 +145,13 @@ describe('SimulatedPair: requests', () => {
     expect(await rejection(pair.read({ mirror: 'm7', offset: 0, length: 512 }))).to.be.instanceOf(RangeError);
   });
 
-  it('HM_CLOSED where the node dies before it answers', async () => {
+  it('HM_NODE_DIED where the node dies before it answers', async () => {
     await pair.crash('alpha', { afterEffects: 1 });
-    expect(await codeOf(pair.write({ offset: 0, bytes: bytes(1) }))).to.equal('HM_CLOSED');
+    const error = await rejection(pair.write({ offset: 512, bytes: bytes(1) }));
+    expect([error.code, error.message]).to.deep.equal([
+      'HM_NODE_DIED',
+      'alpha died before it answered the write of 512 bytes at 512 to m0',
+    ]);
     expect(pair.node('alpha')).to.equal(null);
   });
 
@@ -172,7 +176,6 @@ describe('SimulatedPair: faults', () => {
     await pair.crash('alpha');
     expect(pair.node('alpha')).to.equal(null);
     await pair.until({ serving: 'beta' });
-    await pair.boot('alpha');
     await pair.boot('alpha');
     await pair.until({ whole: true });
     expect(pair.serving).to.equal('beta');
@@ -389,12 +392,12 @@ describe('SimulatedPair: orders', () => {
     await pair.settle();
   });
 
-  it('HM_NO_NODE where nobody is asked, or the one asked dies', async () => {
+  it('HM_NO_NODE where nobody is asked, HM_NODE_DIED where the one asked dies', async () => {
     await pair.crash('beta');
     expect(await codeOf(pair.order('manual', { node: 'beta' }))).to.equal('HM_NO_NODE');
     await pair.order('manual');
     await pair.crash('alpha', { afterEffects: 1 });
-    expect(await codeOf(pair.order('auto'))).to.equal('HM_NO_NODE');
+    expect(await codeOf(pair.order('auto'))).to.equal('HM_NODE_DIED');
   });
 });
 

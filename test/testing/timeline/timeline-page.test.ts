@@ -10,7 +10,7 @@ import { timelinePage } from '../../../src/testing/timeline/page.ts';
 import { pageScript } from '../../../src/testing/timeline/page-script.ts';
 import { pageStyle } from '../../../src/testing/timeline/page-style.ts';
 import { readTimeline } from '../../../src/testing/timeline/read-timeline.ts';
-import { takeoverStory } from './sample-entries.ts';
+import { Story, takeoverStory } from './sample-entries.ts';
 
 const attack = '</script><img src=x onerror=alert(1)>\u2028<!--';
 const hostile: TimelineEntry = {
@@ -74,6 +74,48 @@ describe('timelinePage', () => {
     expect(bad.match(/<\/script>/gu)).to.have.length(2);
     expect(dataOf(bad).entries[0]).to.deep.include({ text: attack, node: attack, rule: attack, evidence: { [attack]: attack } });
     expect(timelinePage([{ ...hostile, rule: 'toString' }], { title: 'x' })).not.to.include('native code');
+  });
+
+  describe('offers to go', () => {
+    /** Words and entry of each way there. */
+    const jumpsIn = (html: string): readonly (readonly [string, string])[] =>
+      [...html.matchAll(/<button type="button" data-entry="(\d+)">([^<]*)<\/button>/gu)].map(([, index = '', words = '']) => [
+        words,
+        dataOf(html).entries[Number(index)]?.text ?? '',
+      ]);
+    const told = (...tellings: readonly (readonly [number, string, 0 | 3])[]): string => {
+      const story = new Story();
+      for (const [atMs, event, eventClass] of tellings)
+        story.tell(atMs, 'world', event, `${event} at ${String(atMs)}`, { class: eventClass });
+      return timelinePage(story.entries(), { title: 'x' });
+    };
+
+    it('to the first broken invariant and the first fault, by time', () => {
+      const page = told(
+        [9, 'fault:begun', 0],
+        [1, 'writes:parked', 3],
+        [7, 'invariant:broken', 3],
+        [5, 'fault:begun', 0],
+        [8, 'invariant:broken', 3],
+      );
+      expect(jumpsIn(page)).to.deep.equal([
+        ['broken invariant', 'invariant:broken at 7'],
+        ['first fault', 'fault:begun at 5'],
+      ]);
+    });
+
+    it('to the first entry of class 3 where nothing was broken, and nowhere in a quiet log', () => {
+      expect(jumpsIn(told([1, 'boot:decided', 0], [3, 'writes:parked', 3], [4, 'writes:parked', 3]))).to.deep.equal([
+        ['first of class 3', 'writes:parked at 3'],
+      ]);
+      expect(jumpsIn(told([1, 'boot:decided', 0]))).to.deep.equal([]);
+    });
+  });
+
+  it('says in a line what the overview shows, with the names of the nodes', () => {
+    const key = /<p class="key">(.*?)<\/p>/u.exec(page)?.[1]?.replace(/<[^>]*>/gu, '|') ?? '';
+    for (const words of ['fault, class 3', 'class 2', 'class 1', 'rows alpha, beta:', 'serves', 'stands still', 'down'])
+      expect(key).to.include(`|${words}|`);
   });
 
   it('draws no two states with one shape in one colour where they share a lane', () => {

@@ -4,19 +4,37 @@ import type { MirrorState } from '../../../mirror/state.ts';
 import { nodeNames, otherNode } from '../steps.ts';
 import type { MirrorSide, NodeView, PairView } from '../watcher.ts';
 
-/** Who waits for what, a line each: first the nodes, then their mirrors. */
+/** Who waits for what, a line each: first the nodes, then their mirrors, and last what an operator must know of a split brain. */
 export function diagnose(view: PairView): readonly string[] {
   return [
-    ...nodeNames.map((name) => describeNode(view.nodes[name])),
+    ...nodeNames.map((name) => describeNode(view.nodes[name], view.nowMs)),
     ...nodeNames.flatMap((name) => describeMirrors(view.nodes[name], view)),
+    ...describeSplit(view),
   ];
 }
 
-function describeNode(node: NodeView): string {
+/** Two owners that did not hear each other: which rules say so, which one warned of it, and what ends it. */
+function describeSplit({ nodes }: PairView): readonly string[] {
+  const both = nodeNames.map((name) => nodes[name]);
+  const split = both.some(
+    ({ failover, mirrors }) => failover?.record.conflict || [...mirrors.values()].some(({ state }) => state?.connection === 'split-brain'),
+  );
+  if (!split) return [];
+  const unfenced = both.some(({ failover }) => failover?.warnings.some(({ rule }) => rule === 'takeover.unfenced'));
+  const why = unfenced
+    ? ", which `whenAlone: 'continue'` without arbiter and fence allows where every link is cut (takeover.unfenced): configure `freeze`, an arbiter or a fence where that must not happen"
+    : '';
+  return [
+    `split brain (boot.conflict, lineage.split): both nodes went on alone${why}. It does not end by itself: an operator names the survivor ` +
+      '(`orchestrator.resolve`), and runs `init --force --blank` on the other node',
+  ];
+}
+
+function describeNode(node: NodeView, nowMs: number): string {
   if (!node.running) return `${node.name} is down`;
   const still = node.paused ? ' (its process stands still)' : '';
   if (!node.failover) return `${node.name}${still} starts: its pair record is not loaded yet`;
-  return `${node.name}${still} ${describeFailover(node.failover)}${describePeer(node)}`;
+  return `${node.name}${still} ${describeFailover(node.failover)}${describePeer(node, nowMs)}`;
 }
 
 function describeFailover(failover: FailoverSnapshot): string {
@@ -41,11 +59,12 @@ function stanceOf({ booting, serving }: FailoverSnapshot): string {
   return serving ? 'serves' : 'is passive';
 }
 
-function describePeer({ name, failover }: NodeView): string {
+function describePeer({ name, failover }: NodeView, nowMs: number): string {
   const peer = failover?.peer;
   if (!peer) return `, has no report of ${otherNode(name)}`;
   const stance = peer.booting ? 'boots' : peer.serving ? 'serves' : 'is passive';
-  return `, was last told that ${peer.node} ${stance} in ${peer.record ? formatEpoch(peer.record.epoch) : 'no epoch'}`;
+  const age = failover.peerProbedMs === null ? '' : ` ${(nowMs - failover.peerProbedMs).toFixed(0)} ms ago`;
+  return `, was last told${age} that ${peer.node} ${stance} in ${peer.record ? formatEpoch(peer.record.epoch) : 'no epoch'}`;
 }
 
 function describeMirrors(node: NodeView, view: PairView): readonly string[] {
