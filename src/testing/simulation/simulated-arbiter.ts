@@ -10,7 +10,7 @@ import { nodeNames } from './steps.ts';
 const percent = 100;
 
 /** What the way of one node to the arbiter is like. */
-interface ArbiterWay {
+export interface ArbiterWay {
   readonly reachable: boolean;
   /** Of a hundred questions, and of a hundred answers to those that arrived, those that are lost. */
   readonly lossPercent: number;
@@ -42,6 +42,11 @@ export class SimulatedArbiter {
   /** The epoch granted last, as the arbiter itself knows it. */
   current(): Promise<Epoch> {
     return this.#arbiter.current(new AbortController().signal);
+  }
+
+  /** What the way of this node is like now. */
+  way(node: NodeName): ArbiterWay {
+    return this.#ways[node];
   }
 
   /** From now on the way of this node is like this; without one, those of both. */
