@@ -12,8 +12,8 @@ export const controlMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/lease.ts',
-        find: `    if (Math.abs(wallOffsetMs - this.#wallOffsetMs) > clockJumpMs) {`,
-        replace: `    if (nowMs < this.#notBeforeMs) {`,
+        find: `    if (Math.abs(wallOffsetMs - this.#wallOffsetMs) <= this.#jumpMs) return;`,
+        replace: `    if (nowMs >= this.#notBeforeMs) return;`,
       },
     ],
     withinSeeds: targetedSeeds,

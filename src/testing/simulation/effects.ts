@@ -65,14 +65,11 @@ export class EffectGate {
   }
 
   /** The same for an effect that answers by a promise. */
-  ask<Answer>(question: () => Promise<Answer>): Promise<Answer> {
+  async ask<Answer>(question: () => Promise<Answer>): Promise<Answer> {
     const answer = this.effect(() => unheard(question()), never);
-    return new Promise((resolve, reject) => {
-      answer.then(
-        (value) => this.hear(() => resolve(value)),
-        (error: unknown) => this.hear(() => reject(error as Error)),
-      );
-    });
+    await Promise.allSettled([answer]);
+    await new Promise<void>((resolve) => this.hear(resolve));
+    return answer;
   }
 
   /** The process is told, where it lives. */

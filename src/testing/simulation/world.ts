@@ -11,6 +11,7 @@ import { NodeClock } from './node-clock.ts';
 import { NodeDisks, initialMetadata, initialRecord } from './node-disks.ts';
 import type { CompleteOptions } from './complete-options.ts';
 import { promisesOf } from './complete-options.ts';
+import { nodeState } from './node-state.ts';
 import { pairView } from './pair-view.ts';
 import { SimulatedArbiter } from './simulated-arbiter.ts';
 import { SimulatedNetwork } from './simulated-network.ts';
@@ -375,16 +376,6 @@ export class World {
       notedMirrors: new Map(),
     };
   }
-}
-
-function nodeState(process: SimulatedProcess | undefined): 'down' | 'paused' | 'stopping' | 'booting' | 'serving' | 'passive' {
-  if (!process) return 'down';
-  if (process.clock.paused) return 'paused';
-  if (process.stopping) return 'stopping';
-  if (!process.ready) return 'booting';
-  const { booting, serving } = process.orchestrator.status();
-  if (booting) return 'booting';
-  return serving ? 'serving' : 'passive';
 }
 
 /** Whether two states are the same for sure: this is asked after most events. */

@@ -303,6 +303,7 @@ describe('The pure decisions, from both sides at once', () => {
       const lease = new Lease(
         clockAt(() => atMs),
         leaseMs,
+        times.deadlineMs,
       );
       if (sentMs + thereMs + backMs <= atMs) lease.renew(sentMs);
       const watch = new LifeWatch(0);
