@@ -22,6 +22,8 @@ export interface AloneEvidence {
   readonly reconnectFromMs: number;
   readonly nowMs: number;
   readonly whenAlone: WhenAlone;
+  /** There is a fence. */
+  readonly fence: boolean;
   /** Whether a node that cannot know what its peer did meanwhile serves all the same. */
   readonly bootAlone: 'wait' | 'serve';
   /** An operator lets this node go on. */
@@ -38,6 +40,8 @@ export type AloneAction =
   | 'outdate'
   /** Go on alone if the arbiter grants the raised epoch. */
   | 'ask-arbiter'
+  /** Go on alone once the fence has succeeded. */
+  | 'fence'
   | 'wait';
 
 /** The answer of {@link mayGoAlone}. */
@@ -62,7 +66,7 @@ function decide(evidence: AloneEvidence): Verdict {
   if (evidence.reachable) return onAnswer(evidence);
   switch (evidence.whenAlone) {
     case 'continue':
-      return evidence.stoodStill && evidence.bootAlone === 'wait' && !evidence.operator ? afterPause : onSilence(evidence.silence);
+      return evidence.stoodStill && evidence.bootAlone === 'wait' && !evidence.operator ? afterPause : onSilence(evidence);
     case 'freeze':
       if (evidence.operator) return { action: 'go', rule: 'alone', because: 'an operator lets this node go on' };
       return { action: 'wait', rule: 'alone', because: 'the policy whenAlone is to freeze until the peer is back or an operator resumes' };
@@ -95,13 +99,16 @@ function onAnswer({ reconnectFromMs, nowMs, silence }: AloneEvidence): Verdict {
   return { action: 'outdate', rule: 'outdate', because: 'a monitor link answers, so the peer must record that it is old' };
 }
 
-function onSilence(silence: SilenceEvidence): Verdict {
-  if (silence.silent)
-    return { action: 'go', rule: 'alone', because: `every link was silent for a full deadline of ${String(silence.deadlineMs)} ms` };
-  return {
-    action: 'wait',
-    rule: 'serve.fresh',
-    because: 'the links have not been silent for a full deadline yet',
-    retryAtMs: silence.earliestMs,
-  };
+function onSilence({ silence, fence, operator, overrides }: AloneEvidence): Verdict {
+  if (!silence.silent)
+    return {
+      action: 'wait',
+      rule: 'serve.fresh',
+      because: 'the links have not been silent for a full deadline yet',
+      retryAtMs: silence.earliestMs,
+    };
+  const because = `every link was silent for a full deadline of ${String(silence.deadlineMs)} ms`;
+  // The peer may be about to fence this node and take over: what this node completed alone until then would be lost.
+  if (fence && !(operator && overrides.includes('takeover.fence'))) return { action: 'fence', rule: 'takeover.fence', because };
+  return { action: 'go', rule: 'alone', because };
 }

@@ -22,9 +22,10 @@ const space = {
   nowMs: [100, 5_000],
   stoodStill: [false, true],
   whenAlone: ['continue', 'freeze', 'arbiter'] as const,
+  fence: [false, true],
   bootAlone: ['wait', 'serve'] as const,
   operator: [false, true],
-  overrides: [[], ['takeover.arbiter']] as const,
+  overrides: [[], ['takeover.arbiter'], ['takeover.fence']] as const,
 };
 
 describe('mayGoAlone', () => {
@@ -35,8 +36,11 @@ describe('mayGoAlone', () => {
       const settled = peerBehind;
       const mayKnow = !evidence.stoodStill || evidence.bootAlone === 'serve' || operator;
       const bySilence = whenAlone === 'continue' && evidence.silence.silent && mayKnow;
-      const byOperator = operator && (whenAlone === 'freeze' || (whenAlone === 'arbiter' && overrides.length > 0));
-      expect(action === 'go', JSON.stringify(evidence)).to.equal(settled || (!reachable && (bySilence || byOperator)));
+      const fenceNeeded = evidence.fence && !(operator && overrides.some((rule) => rule === 'takeover.fence'));
+      const withoutArbiter = overrides.some((rule) => rule === 'takeover.arbiter');
+      const byOperator = operator && (whenAlone === 'freeze' || (whenAlone === 'arbiter' && withoutArbiter));
+      expect(action === 'go', JSON.stringify(evidence)).to.equal(settled || (!reachable && ((bySilence && !fenceNeeded) || byOperator)));
+      expect(action === 'fence', JSON.stringify(evidence)).to.equal(!settled && !reachable && bySilence && fenceNeeded);
       const reconnecting = evidence.nowMs < evidence.silence.deadlineMs * reconnectPart;
       expect(action === 'outdate', JSON.stringify(evidence)).to.equal(!settled && reachable && !reconnecting);
       expect(action === 'ask-arbiter', JSON.stringify(evidence)).to.equal(!settled && !reachable && whenAlone === 'arbiter' && !byOperator);
@@ -52,6 +56,7 @@ describe('mayGoAlone', () => {
       reachable: true,
       silence: silence(false),
       stoodStill: false,
+      fence: false,
       whenAlone: 'continue',
       bootAlone: 'wait',
     } as const;
@@ -70,6 +75,7 @@ describe('mayGoAlone', () => {
       reconnectFromMs: 0,
       nowMs: 100,
       stoodStill: false,
+      fence: false,
       bootAlone: 'wait',
       operator: false,
       overrides: [],
@@ -88,6 +94,7 @@ describe('mayGoAlone', () => {
       reconnectFromMs: 0,
       nowMs: 5_000,
       stoodStill: true,
+      fence: false,
       whenAlone: 'continue',
       bootAlone: 'wait',
       operator: false,

@@ -6,20 +6,20 @@ import type { SimulationStep } from '../../src/testing/simulation/steps.ts';
  * Schedules that do again and again what the swarm draws now and then: a mutant that needs just that is hunted with one of them, and only the chance of the pair
  * follows from the seed.
  */
-const busy = { pauseMs: 10, depth: 12 };
+export const busy = { pauseMs: 10, depth: 12 };
 const fast = { intervalMs: 250, deadlineMs: 1_000, leaseMs: 750, initialGraceMs: 2_000 };
 const aloneMs = 4_000;
 const mebibyte = 1_048_576;
 
-function schedule(options: PairSimulationOptions, steps: readonly SimulationStep[]): SimulationSchedule {
+export function schedule(options: PairSimulationOptions, steps: readonly SimulationStep[]): SimulationSchedule {
   return { version: 1, options: { times: fast, ...options }, steps };
 }
 
-function repeated(times: number, steps: readonly SimulationStep[]): readonly SimulationStep[] {
+export function repeated(times: number, steps: readonly SimulationStep[]): readonly SimulationStep[] {
   return Array.from({ length: times }, () => steps).flat();
 }
 
-const run = (forMs: number): SimulationStep => ({ do: 'run', forMs });
+export const run = (forMs: number): SimulationStep => ({ do: 'run', forMs });
 
 /** Nothing passes any more, and every connection has ended. */
 const cutOff: readonly SimulationStep[] = [

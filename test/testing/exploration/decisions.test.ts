@@ -229,6 +229,7 @@ describe('The pure decisions, from both sides at once', () => {
       reconnectFromMs: 0,
       nowMs: 5_000,
       stoodStill: false,
+      fence: false,
       whenAlone,
       bootAlone: 'wait',
       operator: false,
@@ -302,6 +303,7 @@ describe('The pure decisions, from both sides at once', () => {
       const lease = new Lease(
         clockAt(() => atMs),
         leaseMs,
+        times.deadlineMs,
       );
       if (sentMs + thereMs + backMs <= atMs) lease.renew(sentMs);
       const watch = new LifeWatch(0);
