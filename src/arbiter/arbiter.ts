@@ -18,6 +18,10 @@ export interface ArbiterCapabilities {
  *   Repeating a grant that was already given is a success (idempotent by `to`).
  * - What was granted stays granted through a crash of either node and, for a real arbiter, of the arbiter itself.
  * - An answer that is not known to be either (a time-out) rejects; the caller asks `current` before it does anything else.
+ * - Nothing takes effect late: once a call was aborted through its signal, or has rejected, what it asked for has taken effect or never will; the same holds for
+ *   what a process that died had asked for, once its node has started again. A hand-back that arrived after all could take back an epoch that the node has
+ *   committed since, and the other node could be given the same number. Where requests may linger on the way, they need to carry what the arbiter can refuse
+ *   them by, such as a session or a revision.
  */
 export interface Arbiter {
   readonly capabilities: ArbiterCapabilities;

@@ -1,8 +1,9 @@
 import { randomHex } from '../clock/random.ts';
 import type { Epoch } from '../epoch.ts';
 import { compareEpochs, formatEpoch, highestEpoch } from '../epoch.ts';
-import type { AloneDecision } from './alone.ts';
+import type { AloneAction, AloneDecision } from './alone.ts';
 import { mayGoAlone } from './alone.ts';
+import { attemptFailed, forgetAttempts } from './attempts.ts';
 import { isOutdated, toJson } from './messages.ts';
 import { retryMs } from './pair-node.ts';
 import type { PairNode } from './pair-node.ts';
@@ -40,17 +41,35 @@ export async function goAloneWhereAllowed(node: PairNode): Promise<void> {
   if (parked.length === 0) return;
   const asked = await Promise.all(decisions.map((one) => permitOf(node, one)));
   const permits = asked.filter((permit) => permit !== null).filter((permit) => !refusedJustNow(node, permit));
-  // Who needs no grant must not wait for one.
-  await goTogether(
-    node,
-    permits.filter(({ decision }) => decision.action !== 'ask-arbiter'),
-    false,
-  );
-  await goTogether(
-    node,
-    permits.filter(({ decision }) => decision.action === 'ask-arbiter'),
-    true,
-  );
+  // Who needs neither a fence nor a grant must not wait for them.
+  const by = (...actions: readonly AloneAction[]): readonly Permit[] => permits.filter(({ decision }) => actions.includes(decision.action));
+  await goTogether(node, by('go', 'outdate'), false);
+  const fence = by('fence');
+  if (fence.length > 0 && (await fencePeer(node))) await goTogether(node, fence, false);
+  await goTogether(node, by('ask-arbiter'), true);
+}
+
+/** Runs the fence, which a sign of life of the peer ends. Whether it succeeded; where it does not again and again it is run less and less often. */
+async function fencePeer(node: PairNode): Promise<boolean> {
+  const { nextMs } = node.attempts;
+  if (node.operatorWord === null && nextMs > node.clock.nowMs()) {
+    node.wakeAt(nextMs);
+    return false;
+  }
+  const abort = new AbortController();
+  node.fencing = abort;
+  try {
+    const signal = AbortSignal.any([abort.signal, node.ended.signal]);
+    await node.service.fence(node.knownEpoch().number, `${node.peerName} is silent, and ${node.name} is to go on alone`, signal);
+    forgetAttempts(node);
+    return true;
+  } catch (error) {
+    node.failed(`fencing ${node.peerName}`, error);
+    attemptFailed(node);
+    return false;
+  } finally {
+    node.fencing = null;
+  }
 }
 
 /** What the decision comes to, once the peer has been asked where it must be. */
@@ -89,10 +108,12 @@ function judgeAlone(node: PairNode, view: MirrorView): AloneDecision {
     peer: node.monitor.peerState(),
     reachable,
     silence: node.monitor.freshSilence(lostAtMs),
+    handshaking: view.handshaking,
     reconnectFromMs: Math.max(lostAtMs, node.unreachableAtMs),
     nowMs,
     stoodStill: (node.lastAnswer?.probeSentMs ?? -Infinity) < node.stoodStillAtMs,
     whenAlone: node.policy.whenAlone,
+    fence: node.hasFence,
     bootAlone: node.policy.bootAlone,
     operator: node.operatorWord !== null,
     overrides: node.operatorWord?.overrides ?? [],
@@ -202,6 +223,6 @@ function refusedJustNow(node: PairNode, { mirror }: Permit): boolean {
 function stillValid(node: PairNode, { mirror, view, decision }: Permit): boolean {
   const now = mirror.state();
   if (!node.serving || now.serving !== 'parked' || now.connectionId !== view.connectionId || now.lostAtMs !== view.lostAtMs) return false;
-  // A grant or the peer's confirmation is not taken back by later words of the peer; a silence is.
+  // A grant, a fence or the peer's confirmation is not taken back by later words of the peer; a silence is.
   return decision.action !== 'go' || judgeAlone(node, now).action === 'go';
 }

@@ -4,7 +4,7 @@ import type { PeerState, SilenceEvidence } from './ports.ts';
 /** What decides when no link answers. */
 export type WhenAlone = 'continue' | 'freeze' | 'arbiter';
 
-/** The part of the deadline that a lost data link is given to come back while the peer answers on another link. */
+/** The part of the deadline that a lost data link is given to come back while the peer answers on another link; the whole while a handshake goes on. */
 export const reconnectPart = 0.25;
 
 /** What the rule `alone` looks at for one mirror of a serving node that lost its data link. Plain data. */
@@ -18,10 +18,14 @@ export interface AloneEvidence {
   readonly silence: SilenceEvidence;
   /** This node stood still so long that the peer may have taken over, and no token that it sent since was answered. */
   readonly stoodStill: boolean;
+  /** The data link has a connection again, on which both nodes agree who copies what. */
+  readonly handshaking: boolean;
   /** The later of the loss of the data link and the first answer since on a monitor link; and now, by the own clock. */
   readonly reconnectFromMs: number;
   readonly nowMs: number;
   readonly whenAlone: WhenAlone;
+  /** There is a fence. */
+  readonly fence: boolean;
   /** Whether a node that cannot know what its peer did meanwhile serves all the same. */
   readonly bootAlone: 'wait' | 'serve';
   /** An operator lets this node go on. */
@@ -38,6 +42,8 @@ export type AloneAction =
   | 'outdate'
   /** Go on alone if the arbiter grants the raised epoch. */
   | 'ask-arbiter'
+  /** Go on alone once the fence has succeeded. */
+  | 'fence'
   | 'wait';
 
 /** The answer of {@link mayGoAlone}. */
@@ -62,7 +68,7 @@ function decide(evidence: AloneEvidence): Verdict {
   if (evidence.reachable) return onAnswer(evidence);
   switch (evidence.whenAlone) {
     case 'continue':
-      return evidence.stoodStill && evidence.bootAlone === 'wait' && !evidence.operator ? afterPause : onSilence(evidence.silence);
+      return evidence.stoodStill && evidence.bootAlone === 'wait' && !evidence.operator ? afterPause : onSilence(evidence);
     case 'freeze':
       if (evidence.operator) return { action: 'go', rule: 'alone', because: 'an operator lets this node go on' };
       return { action: 'wait', rule: 'alone', because: 'the policy whenAlone is to freeze until the peer is back or an operator resumes' };
@@ -82,8 +88,9 @@ const afterPause: Verdict = {
 };
 
 /** A connection that broke is often back at once, and roles change by a new one: not every loss is worth an epoch. */
-function onAnswer({ reconnectFromMs, nowMs, silence }: AloneEvidence): Verdict {
-  const earliestMs = reconnectFromMs + silence.deadlineMs * reconnectPart;
+function onAnswer({ reconnectFromMs, nowMs, silence, handshaking }: AloneEvidence): Verdict {
+  // An order to be outdated ends the handshake at the peer: where links are slow, the next one would meet with the next order, for ever.
+  const earliestMs = reconnectFromMs + silence.deadlineMs * (handshaking ? 1 : reconnectPart);
   if (nowMs < earliestMs) {
     return {
       action: 'wait',
@@ -95,13 +102,16 @@ function onAnswer({ reconnectFromMs, nowMs, silence }: AloneEvidence): Verdict {
   return { action: 'outdate', rule: 'outdate', because: 'a monitor link answers, so the peer must record that it is old' };
 }
 
-function onSilence(silence: SilenceEvidence): Verdict {
-  if (silence.silent)
-    return { action: 'go', rule: 'alone', because: `every link was silent for a full deadline of ${String(silence.deadlineMs)} ms` };
-  return {
-    action: 'wait',
-    rule: 'serve.fresh',
-    because: 'the links have not been silent for a full deadline yet',
-    retryAtMs: silence.earliestMs,
-  };
+function onSilence({ silence, fence, operator, overrides }: AloneEvidence): Verdict {
+  if (!silence.silent)
+    return {
+      action: 'wait',
+      rule: 'serve.fresh',
+      because: 'the links have not been silent for a full deadline yet',
+      retryAtMs: silence.earliestMs,
+    };
+  const because = `every link was silent for a full deadline of ${String(silence.deadlineMs)} ms`;
+  // The peer may be about to fence this node and take over: what this node completed alone until then would be lost.
+  if (fence && !(operator && overrides.includes('takeover.fence'))) return { action: 'fence', rule: 'takeover.fence', because };
+  return { action: 'go', rule: 'alone', because };
 }

@@ -42,7 +42,10 @@ async function answerOutdate(node: PairNode, request: OutdateRequest): Promise<J
   const order: OutdateOrder = { epoch, currentId, connectionId, nonce };
   const mirror = node.mirrors.find((one) => one.name === name);
   if (!mirror) throw refusal('outdate', `there is no mirror ${name}`);
-  if (compareEpochs(order.epoch, node.record.epoch) === 'higher') await node.adoptEpoch(order.epoch, null, 'lineage.epoch');
+  if (compareEpochs(order.epoch, node.record.epoch) === 'higher') {
+    await node.adoptEpoch(order.epoch, null, 'lineage.epoch');
+    node.wake();
+  }
   return node.keeper.exclusively(async (record) => {
     if (record.intent) throw refusal('outdate', `this node is taking over with ${formatEpoch(record.intent)}`);
     if (compareEpochs(order.epoch, record.epoch) !== 'equal') {

@@ -7,9 +7,10 @@ import type { PeerReport } from './peer-report.ts';
 import type { MirrorPort, PeerAnswer } from './ports.ts';
 import { refusal } from './refusal.ts';
 
-/** The peer lives: a takeover that is not committed yet ends (rule `takeover.commit`). */
+/** The peer lives: a takeover that is not committed yet ends (rule `takeover.commit`), and so does a fence that has not succeeded yet. */
 export function signOfLife(node: PairNode): void {
   node.takeover?.abort.abort(refusal('takeover.dead', 'the peer answered before the commit; a hand-over is possible now'));
+  node.fencing?.abort(refusal('takeover.dead', 'the peer answered before it was fenced'));
 }
 
 /** An answer to a token. What must not wait for a decision happens here: leases, doubts, and the end of a service that lost its epoch. */

@@ -1,4 +1,5 @@
-import { goAloneWhereAllowed } from './alone-run.ts';
+import { goAloneWhereAllowed, parkedMirrors } from './alone-run.ts';
+import { attemptFailed, forgetAttempts } from './attempts.ts';
 import type { BootDecision, BootEvidence } from './boot.ts';
 import { decideBoot } from './boot.ts';
 import type { Epoch } from '../epoch.ts';
@@ -7,7 +8,6 @@ import { HotMirrorError } from '../errors.ts';
 import type { Rule } from '../rules.ts';
 import { noteTakerServes, sendOffer, take } from './handover-run.ts';
 import { mayBeUp } from './journal.ts';
-import { retryMs } from './pair-node.ts';
 import type { PairNode } from './pair-node.ts';
 import type { PairRecord } from './pair-record.ts';
 import { withEpoch } from './pair-record.ts';
@@ -17,9 +17,6 @@ import { refusal } from './refusal.ts';
 import { loseService, promoteTheRest, serve, stopLeftovers } from './serve.ts';
 import type { Block } from './takeover.ts';
 import { automaticWish, clearIntent, handBack, judgeTakeover, takeOver, unseal } from './takeover-run.ts';
-
-/** A fence or a person is not asked more often than this when the answer was no again and again. */
-const longestRetryMs = 30_000;
 
 const regenerating = 'a resync towards this node runs';
 
@@ -50,6 +47,11 @@ async function followEpoch(node: PairNode): Promise<boolean> {
   const highest = highestEpoch(shown);
   if (highest.number > epoch.number) {
     await yieldTo(node, highest);
+    return true;
+  }
+  // An order of the peer may have brought its epoch into the record of a node that serves.
+  if (node.serving && epoch.owner !== node.name) {
+    await yieldTo(node, epoch);
     return true;
   }
   const other = shown.find((one) => compareEpochs(one, epoch) === 'conflict');
@@ -133,6 +135,7 @@ async function keepServing(node: PairNode): Promise<void> {
     if (view.connection === 'connected') node.aloneDecisions.delete(view.name);
   }
   node.bringArbiterUp();
+  if (parkedMirrors(node).length === 0) forgetAttempts(node);
   await goAloneWhereAllowed(node);
 }
 
@@ -274,7 +277,7 @@ async function considerTakeover(node: PairNode): Promise<void> {
   const mine = record.epoch.owner === node.name && !record.released;
   if (node.monitor.peerState() !== 'down' || record.epoch.number === 0 || record.conflict || mine || node.move) {
     if (!record.released) node.blockers = [];
-    node.attempts = { failed: 0, nextMs: 0 };
+    forgetAttempts(node);
     return;
   }
   const { allowed, blockedBy } = judgeTakeover(node, automaticWish);
@@ -291,9 +294,7 @@ async function attempt(node: PairNode): Promise<void> {
     if (failure.code !== 'HM_REFUSED') node.failed('the takeover', failure);
     const listed = failure.details?.['blockedBy'] as readonly Block[] | undefined;
     noteBlocked(node, listed ?? [{ rule: (failure.rule as Rule | undefined) ?? 'takeover.commit', because: failure.message }]);
-    const { failed } = node.attempts;
-    node.attempts = { failed: failed + 1, nextMs: node.clock.nowMs() + Math.min(longestRetryMs, retryMs * 2 ** failed) };
-    node.wakeAt(node.attempts.nextMs);
+    attemptFailed(node);
   }
 }
 

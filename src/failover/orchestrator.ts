@@ -188,7 +188,9 @@ export class FailoverOrchestrator implements AsyncDisposable {
   async #close(leave: boolean): Promise<void> {
     const node = this.#node;
     node.leaving = true;
-    node.takeover?.abort.abort(new HotMirrorError('HM_CLOSED', 'the node is being stopped'));
+    const stopped = new HotMirrorError('HM_CLOSED', 'the node is being stopped');
+    node.takeover?.abort.abort(stopped);
+    node.fencing?.abort(stopped);
     await this.#starting?.catch(() => undefined);
     const { epoch } = node.record;
     const served = node.serving;

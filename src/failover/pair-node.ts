@@ -72,6 +72,8 @@ export class PairNode {
   leaving = false;
   peerSeen: PeerSeen | null = null;
   takeover: TakeoverRun | null = null;
+  /** Ends the fence that runs before this node goes on alone. */
+  fencing: AbortController | null = null;
   /** A wish of an operator that moves the service, one at a time. */
   move: string | null = null;
   boot: BootDecision | null = null;
@@ -97,7 +99,7 @@ export class PairNode {
   offer: { readonly attempts: number; readonly force: boolean; readonly sent: boolean } = { attempts: 0, force: false, sent: true };
   /** A hand-over that this node accepted and does not serve yet. */
   taking: { readonly epoch: Epoch; readonly force: boolean } | null = null;
-  /** Automatic takeovers that were blocked or aborted in a row, and when the next may be tried. */
+  /** Automatic takeovers, or fences before going alone, that came to nothing in a row, and when the next may be tried. */
   attempts: { readonly failed: number; readonly nextMs: number } = { failed: 0, nextMs: 0 };
   /** The monitor is paused by this node (rule `takeover.auto`). */
   pausedMonitor = false;

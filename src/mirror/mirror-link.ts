@@ -125,7 +125,7 @@ export class MirrorLink implements BlockDevice {
     }
     await recoverElement(device, store);
     this.#known.epoch = highestEpoch([store.metadata.epoch, epoch]);
-    const lease = new Lease(clock, this.#limits.leaseMs);
+    const lease = new Lease(clock, this.#limits.leaseMs, this.#limits.deadlineMs);
     const serving = this.#makeServing(store, lease);
     this.#opened = { store, lease, serving, replication: this.#makeReplication(store, lease, serving) };
     await this.#opened.replication.start();

@@ -52,6 +52,8 @@ export async function promote(context: OrderContext, { epoch, alone, force = fal
   const wasStopped = replication.stopped;
   try {
     assertOwnEpoch(context, epoch);
+    // A handshake or a copy that may yet make the element fit is not ended in vain.
+    assertFit(context, force);
     await readyToServe(context, force);
     await store.update(() => ({ epoch, servedEpoch: epoch.number, inUse: true, crashed: false, state: 'consistent' }));
     // A connection, or a higher epoch, may have come meanwhile.
@@ -70,8 +72,13 @@ export async function promote(context: OrderContext, { epoch, alone, force = fal
 }
 
 /** Nobody else writes to the element any more, neither a source nor one that a handshake is about to make it; then its state is judged. */
-async function readyToServe({ name, replication }: OrderContext, force: boolean): Promise<void> {
+async function readyToServe(context: OrderContext, force: boolean): Promise<void> {
+  const { replication } = context;
   if (replication.role !== 'source') await replication.stop();
+  assertFit(context, force);
+}
+
+function assertFit({ name, replication }: OrderContext, force: boolean): void {
   const allowed: readonly ElementState[] = force ? ['uptodate', 'consistent', 'outdated'] : ['uptodate'];
   if (allowed.includes(replication.element)) return;
   throw new HotMirrorError('HM_REFUSED', `the element of ${name} is ${replication.element}`, { rule: 'boot.uptodate' });

@@ -42,9 +42,12 @@ export class PlatformRecorder implements PlatformActions {
   readonly runs: RecordedStep[] = [];
   readonly #script = new Map<PlatformStep, ScriptedOutcome[]>();
   readonly #inEffect = new Set<PlatformStep>();
+  readonly #tookEffect: (step: PlatformStep) => void;
 
-  constructor(options: { readonly fence?: boolean; readonly probes?: boolean } = {}) {
-    const { fence = false, probes = true } = options;
+  /** `tookEffect` is told of each step that takes effect. */
+  constructor(options: { readonly fence?: boolean; readonly probes?: boolean; readonly tookEffect?: (step: PlatformStep) => void } = {}) {
+    const { fence = false, probes = true, tookEffect = () => undefined } = options;
+    this.#tookEffect = tookEffect;
     this.capabilities = { fence };
     const steps = platformSteps.filter((step) => fence || step !== 'fence');
     this.actions = Object.fromEntries(steps.map((step) => [step, this.#action(step, probes)]));
@@ -95,5 +98,6 @@ export class PlatformRecorder implements PlatformActions {
     const opposite = opposites[step];
     if (opposite !== undefined) this.#inEffect.delete(opposite);
     this.#inEffect.add(step);
+    this.#tookEffect(step);
   }
 }

@@ -6,6 +6,7 @@ import type { SimulationStep } from '../../src/testing/simulation/steps.ts';
  * Schedules that do again and again what the swarm draws now and then: a mutant that needs just that is hunted with one of them, and only the chance of the pair
  * follows from the seed.
  */
+
 /** An application that asks without end. */
 export const busy = { pauseMs: 10, depth: 12 };
 const fast = { intervalMs: 250, deadlineMs: 1_000, leaseMs: 750, initialGraceMs: 2_000 };

@@ -57,7 +57,7 @@ export async function stateText(surroundings: Surroundings): Promise<string> {
     instant,
     timers.map(({ label, dueMs }) => [label, age(dueMs)]),
     [...held].map(([delivery, behind]) => [place(delivery), place(behind)]),
-    await world.arbiter.current(new AbortController().signal),
+    await world.arbiter.current(),
     contents(surroundings),
     application,
   ];

@@ -22,6 +22,7 @@ export interface CompleteOptions {
   readonly mirrors: readonly MirrorSize[];
   readonly monitorLinks: readonly string[];
   readonly arbiter: boolean;
+  readonly fence: boolean;
   readonly policy: FailoverPolicy;
   readonly times: SimulationTimes;
   readonly workload: WorkloadOptions | null;
@@ -45,6 +46,7 @@ export function completeOptions(options: PairSimulationOptions): CompleteOptions
     mirrors: (options.mirrors ?? [{ name: 'm0' }]).map(({ name, sizeBytes = defaultMirrorBytes }) => ({ name, sizeBytes })),
     monitorLinks: options.monitorLinks ?? ['mon1', 'mon2'],
     arbiter: options.arbiter ?? false,
+    fence: options.fence ?? false,
     policy: options.policy ?? {},
     times: {
       intervalMs: deadlineMs * intervalShare,
@@ -55,7 +57,7 @@ export function completeOptions(options: PairSimulationOptions): CompleteOptions
     },
     workload: options.workload ?? null,
     links: options.links ?? { delayMs: 1 },
-    latencies: { elementMs: 0, metadataMs: 0, ...options.latencies },
+    latencies: { elementMs: 0, metadataMs: 0, arbiterMs: 0, ...options.latencies },
     synchronousElements: options.synchronousElements ?? false,
     powerCuts: options.powerCuts ?? false,
     partitions: options.partitions ?? true,
@@ -69,9 +71,9 @@ export function completeOptions(options: PairSimulationOptions): CompleteOptions
 }
 
 /** What configuration and policy promise. */
-export function promisesOf({ arbiter, policy, partitions, powerCuts }: CompleteOptions): Promises {
+export function promisesOf({ arbiter, fence, policy, partitions, powerCuts }: CompleteOptions): Promises {
   const whenAlone = policy.whenAlone ?? (arbiter ? 'arbiter' : 'continue');
-  return { oneOwner: whenAlone !== 'continue' || !partitions, powerCuts };
+  return { oneOwner: whenAlone !== 'continue' || !partitions || fence, powerCuts };
 }
 
 /** What each value is to the others, by the functions of the classes that are made from them: what is wrong is named by its path. */

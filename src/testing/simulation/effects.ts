@@ -1,5 +1,6 @@
 import type { Arbiter } from '../../arbiter/arbiter.ts';
 import type { BlockDevice, Done } from '../../device/block-device.ts';
+import { HotMirrorError } from '../../errors.ts';
 import type { PlatformAction, PlatformActions, PlatformStep } from '../../platform/platform-actions.ts';
 import type { Connection, ListenHandlers, Receiver, Transport } from '../../transport/transport.ts';
 
@@ -16,7 +17,7 @@ export interface GateTap {
 
 /**
  * Stands between a process and the outside. Every effect passes here, so that a process can die at any of them; of a dead one nothing goes out and
- * nothing comes in.
+ * nothing comes in, and one that stands still hears nothing until it goes on.
  */
 export class EffectGate {
   dead = false;
@@ -25,6 +26,12 @@ export class EffectGate {
   tap: GateTap | null = null;
   #die: () => void = () => undefined;
   #left = Infinity;
+  readonly #whenRunning: (told: () => void) => void;
+
+  /** `whenRunning` has the process hear something, at once or as soon as it no longer stands still. Default: at once. */
+  constructor(whenRunning: (told: () => void) => void = (told) => told()) {
+    this.#whenRunning = whenRunning;
+  }
 
   /**
    * The process dies at the n-th effect from now: that one still happens, and its answer is never heard. `die` ends the process; it is called in the
@@ -59,8 +66,17 @@ export class EffectGate {
 
   /** The same for an effect that answers by a promise. */
   async ask<Answer>(question: () => Promise<Answer>): Promise<Answer> {
-    const answer = await this.effect(() => unheard(question()), never);
-    return this.dead ? never : answer;
+    const answer = this.effect(() => unheard(question()), never);
+    await Promise.allSettled([answer]);
+    await new Promise<void>((resolve) => this.hear(resolve));
+    return answer;
+  }
+
+  /** The process is told, where it lives. */
+  hear(told: () => void): void {
+    this.#whenRunning(() => {
+      if (!this.dead) told();
+    });
   }
 
   device(device: BlockDevice): BlockDevice {
@@ -89,20 +105,17 @@ export class EffectGate {
     return {
       capabilities,
       description,
-      dial: (signal) => this.effect(() => unheard(transport.dial(signal).then((connection) => this.#connection(connection))), never),
+      dial: (signal) => this.#dial(transport, signal),
       listen: (handlers) => transport.listen(this.#handlers(handlers)),
     };
   }
 
-  /** The arbiter as one process reaches it; `blind` while that node does not. */
-  arbiter(arbiter: Arbiter, blind: () => boolean): Arbiter {
-    const reach = <Answer>(question: () => Promise<Answer>): Promise<Answer> =>
-      this.ask(() => (blind() ? Promise.reject(new Error('the arbiter does not answer')) : question()));
+  arbiter(arbiter: Arbiter): Arbiter {
     return {
       capabilities: arbiter.capabilities,
-      current: (signal) => reach(() => arbiter.current(signal)),
-      grant: (from, to, signal) => reach(() => arbiter.grant(from, to, signal)),
-      handBack: (granted, earlier, signal) => reach(() => arbiter.handBack(granted, earlier, signal)),
+      current: (signal) => this.ask(() => arbiter.current(signal)),
+      grant: (from, to, signal) => this.ask(() => arbiter.grant(from, to, signal)),
+      handBack: (granted, earlier, signal) => this.ask(() => arbiter.handBack(granted, earlier, signal)),
       close: () => Promise.resolve(),
     };
   }
@@ -119,9 +132,17 @@ export class EffectGate {
 
   #handlers(handlers: ListenHandlers): ListenHandlers {
     return {
-      accepted: (connection) => handlers.accepted(this.#connection(connection)),
-      rejected: (error) => handlers.rejected?.(error),
+      accepted: (connection) => this.hear(() => handlers.accepted(this.#connection(connection))),
+      rejected: (error) => this.hear(() => handlers.rejected?.(error)),
     };
+  }
+
+  /** Who gave the dial up while it stood still hears of that, and of no connection. */
+  async #dial(transport: Transport, signal?: AbortSignal): Promise<Connection> {
+    const connection = await this.ask(() => transport.dial(signal));
+    if (!signal?.aborted) return this.#connection(connection);
+    connection.destroy();
+    throw new HotMirrorError('HM_ABORTED', `dialling ${transport.description} was given up`, { cause: signal.reason });
   }
 
   #connection(connection: Connection): Connection {
@@ -159,8 +180,21 @@ class GatedConnection implements Connection {
   }
 
   receive(receiver: Receiver): void {
-    const { tap } = this.#gate;
-    this.#connection.receive(tap ? this.#tapped(receiver, tap) : receiver);
+    // Frames wait in the network for a process that stands still, but the end of a connection comes without one.
+    this.#connection.receive({
+      frame: (bytes) => {
+        this.#gate.tap?.frame('received', this, [bytes]);
+        receiver.frame(bytes);
+      },
+      batchEnd: () => receiver.batchEnd?.(),
+      drain: () => receiver.drain?.(),
+      closed: (error) => {
+        this.#gate.hear(() => {
+          this.#gate.tap?.ended(this, false);
+          receiver.closed(error);
+        });
+      },
+    });
   }
 
   send(parts: readonly Uint8Array[]): boolean {
@@ -179,27 +213,12 @@ class GatedConnection implements Connection {
   }
 
   close(): Promise<void> {
-    return this.#gate.effect(() => this.#connection.close(), never);
+    return this.#gate.ask(() => this.#connection.close());
   }
 
   destroy(...[error]: Parameters<Connection['destroy']>): void {
     if (this.#gate.dead) return;
     this.#gate.tap?.ended(this, true);
     this.#connection.destroy(error);
-  }
-
-  #tapped(receiver: Receiver, tap: GateTap): Receiver {
-    return {
-      frame: (bytes) => {
-        tap.frame('received', this, [bytes]);
-        receiver.frame(bytes);
-      },
-      batchEnd: () => receiver.batchEnd?.(),
-      drain: () => receiver.drain?.(),
-      closed: (error) => {
-        tap.ended(this, false);
-        receiver.closed(error);
-      },
-    };
   }
 }

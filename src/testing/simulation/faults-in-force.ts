@@ -40,9 +40,13 @@ function whatOf(links: readonly string[], all: number): string {
   return links.length === all ? 'every link' : links.join(', ');
 }
 
-function arbiterFaults({ arbiter, blind }: World): readonly string[] {
-  if (!arbiter.reachable) return ['the arbiter cannot be reached'];
-  return [...blind].map((node) => `${node} does not reach the arbiter`);
+function arbiterFaults({ arbiter }: World): readonly string[] {
+  const ways = nodeNames.map((node) => ({ node, ...arbiter.way(node) }));
+  if (ways.every(({ reachable }) => !reachable)) return ['the arbiter cannot be reached'];
+  return ways.flatMap(({ node, reachable, lossPercent }) => {
+    if (!reachable) return [`${node} does not reach the arbiter`];
+    return lossPercent === 0 ? [] : [`${String(lossPercent)} % of what ${node} asks the arbiter, and of its answers, is lost`];
+  });
 }
 
 function nodeFaults({ nodes, options }: World, node: NodeName): readonly string[] {

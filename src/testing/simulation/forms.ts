@@ -47,7 +47,7 @@ export const stepForm: z.ZodType = z.discriminatedUnion('do', [
   z.strictObject({ do: z.literal('crash'), node, how: z.enum(['process', 'power']), afterEffects: count.optional() }),
   z.strictObject({ do: z.literal('boot'), node }),
   z.strictObject({ do: z.literal('stop'), node }),
-  z.strictObject({ do: z.literal('pause'), node, forMs: duration.optional() }),
+  z.strictObject({ do: z.literal('pause'), node, forMs: duration.optional(), suspend: z.boolean().optional() }),
   z.strictObject({ do: z.literal('resume'), node }),
   z.strictObject({ do: z.literal('cut'), link, from: node.optional() }),
   z.strictObject({ do: z.literal('heal'), link }),
@@ -62,7 +62,7 @@ export const stepForm: z.ZodType = z.discriminatedUnion('do', [
     jumpWallMs: z.number().min(-dayMs).max(dayMs).optional(),
     driftPpm: z.number().gt(-million).max(million).optional(),
   }),
-  z.strictObject({ do: z.literal('arbiter'), reachable: z.boolean(), node: node.optional() }),
+  z.strictObject({ do: z.literal('arbiter'), reachable: z.boolean(), node: node.optional(), lossPercent: ofHundred.optional() }),
   z.strictObject({
     do: z.literal('operator'),
     node,
@@ -85,6 +85,7 @@ export const optionsForm: z.ZodType = z.strictObject({
     .optional(),
   monitorLinks: z.array(z.string()).min(1).optional(),
   arbiter: z.boolean().optional(),
+  fence: z.boolean().optional(),
   policy: z
     .strictObject({
       control: z.enum(['auto', 'manual']).optional(),
@@ -119,7 +120,7 @@ export const optionsForm: z.ZodType = z.strictObject({
     .nullable()
     .optional(),
   links: conditions.optional(),
-  latencies: z.strictObject({ elementMs: duration.optional(), metadataMs: duration.optional() }).optional(),
+  latencies: z.strictObject({ elementMs: duration.optional(), metadataMs: duration.optional(), arbiterMs: duration.optional() }).optional(),
   synchronousElements: z.boolean().optional(),
   powerCuts: z.boolean().optional(),
   partitions: z.boolean().optional(),

@@ -47,10 +47,13 @@ export interface WorkloadOptions {
   readonly fuaPercent?: number;
 }
 
-/** Longest time of one request of a disk, in ms; the time is drawn evenly from 0. 0: it completes before its call returns. */
+/** Longest times, in ms; each is drawn evenly from 0. */
 export interface SimulatedLatencies {
+  /** Of one request of the disk of an element, and of those that hold metadata and pair record. 0: it completes before its call returns. Default 0. */
   readonly elementMs?: number;
   readonly metadataMs?: number;
+  /** Of a question on its way to the arbiter, and of its answer on its way back. Default 0: both come at once. */
+  readonly arbiterMs?: number;
 }
 
 /** What a simulated pair is made of. All of it plain data, so that a run can be told by its options alone. */
@@ -63,6 +66,8 @@ export interface PairSimulationOptions {
   readonly monitorLinks?: readonly string[];
   /** Default false. */
   readonly arbiter?: boolean;
+  /** The platform can fence: it powers the other machine off. Default false. */
+  readonly fence?: boolean;
   /** As for a real pair, but `stepDeadlineMs` defaults to 10,000 and `requestDeadlineMs` to 2,000, in virtual time. `whenAlone: 'arbiter'` needs `arbiter: true`. */
   readonly policy?: FailoverPolicy;
   readonly times?: Partial<SimulationTimes>;
@@ -70,7 +75,7 @@ export interface PairSimulationOptions {
   readonly workload?: WorkloadOptions | null;
   /** What every link is like at the beginning. Default 1 ms one way. */
   readonly links?: LinkConditions;
-  /** Default 0: requests complete at once. */
+  /** Default 0. */
   readonly latencies?: SimulatedLatencies;
   /** The disks of elements say that they complete every request at once, as files and raw devices do, and keep to it: latency and stalls spare them. Default false. */
   readonly synchronousElements?: boolean;

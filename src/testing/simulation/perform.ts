@@ -51,7 +51,7 @@ export async function perform(world: World, step: Exclude<SimulationStep, { read
       setClock(world, step);
       break;
     case 'arbiter':
-      setArbiter(world, step);
+      world.arbiter.set({ reachable: step.reachable, lossPercent: step.lossPercent ?? 0 }, step.node);
       break;
     case 'operator':
       operate(world, step.node, step.order)?.catch(() => undefined);
@@ -73,10 +73,10 @@ function crash(world: World, { node, how, afterEffects }: StepOf<'crash'>): void
   else process.gate.dieAfter(afterEffects, () => world.kill(node, how));
 }
 
-function pause(world: World, { node, forMs }: StepOf<'pause'>): void {
+function pause(world: World, { node, forMs, suspend = false }: StepOf<'pause'>): void {
   const { process } = world.nodes[node];
   if (!process || process.clock.paused) return;
-  world.pause(node);
+  world.pause(node, suspend);
   if (forMs === undefined) return;
   world.clock.timer(forMs, () => {
     if (world.nodes[node].process === process) world.resume(node);
@@ -90,12 +90,6 @@ function setClock(world: World, { node, jumpWallMs = 0, driftPpm }: StepOf<'cloc
   if (driftPpm === undefined) return;
   own.driftPpm = driftPpm;
   own.process?.clock.drift(driftPpm);
-}
-
-function setArbiter(world: World, { node, reachable }: StepOf<'arbiter'>): void {
-  if (node === undefined) world.arbiter.reachable = reachable;
-  else if (reachable) world.blind.delete(node);
-  else world.blind.add(node);
 }
 
 function strikeDisk(world: World, { node, disk, mirror, fault }: StepOf<'disk'>): void {

@@ -55,12 +55,11 @@ function lastArrivalMs({ clock }: World): number {
   return Math.max(clock.nowMs(), ...arrivals.map(({ dueMs }) => dueMs));
 }
 
-function endFaults({ nodes, network, blind, arbiter, options, log }: World): void {
+function endFaults({ nodes, network, arbiter, options, log }: World): void {
   log.note({ node: 'world', event: 'faults:ended', class: 0, text: 'faults stop' });
   network.setConditions('all', options.links);
   network.heal('all');
-  blind.clear();
-  arbiter.reachable = true;
+  arbiter.mend();
   for (const node of nodeNames) {
     nodes[node].process?.gate.spare();
     for (const disk of nodes[node].disks.all) disk.mend();

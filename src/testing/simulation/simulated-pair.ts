@@ -161,8 +161,8 @@ export class SimulatedPair implements Disposable {
     await this.#wait(() => !process?.alive, `${node} was not down`, limitMs);
   }
 
-  /** The process stands still while the world goes on; until `resume` where `forMs` is absent. */
-  pause(node: NodeName, options: { readonly forMs?: number } = {}): Promise<void> {
+  /** The process stands still while the world goes on, or with `suspend` its machine; until `resume` where `forMs` is absent. */
+  pause(node: NodeName, options: { readonly forMs?: number; readonly suspend?: boolean } = {}): Promise<void> {
     return this.perform({ do: 'pause', node, ...options });
   }
 

@@ -33,8 +33,11 @@ export type SimulationStep =
   | { readonly do: 'boot'; readonly node: NodeName }
   /** The node begins to stop in order (rule node.leave); it is down once that is done. */
   | { readonly do: 'stop'; readonly node: NodeName }
-  /** The process stands still, as after SIGSTOP, while the world goes on; for good where `forMs` is absent. */
-  | { readonly do: 'pause'; readonly node: NodeName; readonly forMs?: number }
+  /**
+   * The process stands still, as after SIGSTOP, while the world goes on; for good where `forMs` is absent. With `suspend` its machine does, as one that was
+   * suspended: its monotonic clock stands still too, and its wall clock goes on.
+   */
+  | { readonly do: 'pause'; readonly node: NodeName; readonly forMs?: number; readonly suspend?: boolean }
   | { readonly do: 'resume'; readonly node: NodeName }
   /**
    * The link loses its way; with `from`, only what that node sends. Where `whenAlone: 'continue'` has neither arbiter nor fence, `all` ends in a split brain
@@ -61,9 +64,15 @@ export type SimulationStep =
   | { readonly do: 'replace'; readonly node: NodeName }
   /** The node's wall clock jumps, or its monotonic clock runs at another rate from now on (parts per million). */
   | { readonly do: 'clock'; readonly node: NodeName; readonly jumpWallMs?: number; readonly driftPpm?: number }
-  /** The arbiter is reachable, for both nodes or for one. */
-  | { readonly do: 'arbiter'; readonly reachable: boolean; readonly node?: NodeName }
+  /**
+   * The arbiter is reachable, for both nodes or for one. Of a hundred questions, and of a hundred answers to those that arrived, `lossPercent` are lost from
+   * now on, none where it is absent: whoever asks does not know which of the two it was.
+   */
+  | { readonly do: 'arbiter'; readonly reachable: boolean; readonly node?: NodeName; readonly lossPercent?: number }
   /** An operator asks; a refusal is an answer like any other. */
   | { readonly do: 'operator'; readonly node: NodeName; readonly order: OperatorOrder }
-  /** What the next run of a platform step on this node comes to. */
+  /**
+   * What the next run of a platform step on this node comes to. A `fence` that takes effect powers the other machine off; one that succeeds without effect
+   * is a lie that no pair survives.
+   */
   | { readonly do: 'platform'; readonly node: NodeName; readonly step: PlatformStep; readonly outcome: ScriptedOutcome };

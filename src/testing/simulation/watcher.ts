@@ -12,7 +12,10 @@ export type InvariantName =
 
 /** What configuration and policy promise, as far as it decides which invariants bind. */
 export interface Promises {
-  /** Never two owners whose writes are both acknowledged: true for `freeze` and `arbiter`, and for `continue` while not all links are cut at once. */
+  /**
+   * Never two owners whose writes are both acknowledged: true for `freeze` and `arbiter`, and for `continue` with a fence, or while not all links are cut at
+   * once. With a fence either node powers the other off before it serves without a word of it.
+   */
   readonly oneOwner: boolean;
   /** A process crash loses nothing; true also means that the application may lose power and relies on FUA and flush alone. */
   readonly powerCuts: boolean;

@@ -1,5 +1,5 @@
-import { MemoryArbiter } from '../../arbiter/memory.ts';
 import type { MirrorState } from '../../mirror/state.ts';
+import type { PlatformStep } from '../../platform/platform-actions.ts';
 import { PlatformRecorder } from '../platform-recorder.ts';
 import { VirtualClock } from '../virtual-clock.ts';
 import { Application, Workload, completeWorkload } from './application.ts';
@@ -11,7 +11,9 @@ import { NodeClock } from './node-clock.ts';
 import { NodeDisks, initialMetadata, initialRecord } from './node-disks.ts';
 import type { CompleteOptions } from './complete-options.ts';
 import { promisesOf } from './complete-options.ts';
+import { nodeState } from './node-state.ts';
 import { pairView } from './pair-view.ts';
+import { SimulatedArbiter } from './simulated-arbiter.ts';
 import { SimulatedNetwork, deliveryLabelOf } from './simulated-network.ts';
 import { SimulatedProcess } from './simulated-process.ts';
 import { SimulationLog } from './simulation-log.ts';
@@ -43,9 +45,7 @@ export class World {
   readonly clock: VirtualClock;
   readonly log: SimulationLog;
   readonly network: SimulatedNetwork;
-  readonly arbiter: MemoryArbiter = new MemoryArbiter();
-  /** Nodes that do not reach the arbiter. */
-  readonly blind: Set<NodeName> = new Set();
+  readonly arbiter: SimulatedArbiter;
   readonly application: Application;
   readonly workload: Workload | null;
   readonly nodes: Readonly<Record<NodeName, SimulatedNode>>;
@@ -80,6 +80,7 @@ export class World {
       conditions: options.links,
       changed: (link, open) => this.#noteLink(link, open),
     });
+    this.arbiter = new SimulatedArbiter(this.clock, options.latencies.arbiterMs);
     this.nodes = { alpha: this.#node('alpha'), beta: this.#node('beta') };
     const hooks = {
       issued: (request: ApplicationRequest) => {
@@ -119,7 +120,13 @@ export class World {
     const clock = new NodeClock(this.clock, node, own.driftPpm);
     clock.jumpWall(own.wallOffsetMs);
     own.incarnations += 1;
-    const gate = new EffectGate();
+    const gate = new EffectGate((told) => clock.hear(told));
+    const { incarnations } = own;
+    const asker = {
+      node,
+      random: this.#streams(seed, `arbiter ${node} ${String(incarnations)}`),
+      counts: () => own.incarnations === incarnations,
+    };
     const process = new SimulatedProcess({
       node,
       clock,
@@ -127,7 +134,7 @@ export class World {
       random: this.#streams(seed, `process ${node} ${String(own.incarnations)}`),
       times,
       policy,
-      arbiter: this.options.arbiter ? gate.arbiter(this.arbiter, () => this.blind.has(node)) : null,
+      arbiter: this.options.arbiter ? gate.arbiter(this.arbiter.from(asker)) : null,
       platform: own.platform,
       disks: own.disks,
       network: this.network,
@@ -201,10 +208,10 @@ export class World {
     );
   }
 
-  pause(node: NodeName): void {
+  pause(node: NodeName, suspended: boolean): void {
     const { process } = this.nodes[node];
     if (!process || process.clock.paused) return;
-    process.clock.pause();
+    process.clock.pause(suspended);
     this.network.standStill(node, true);
     this.noteState(node);
   }
@@ -325,8 +332,13 @@ export class World {
     this.log.note({ node, event, class: 0, mirror, evidence, text: `${event} ${String(id)} at ${String(offsetBytes)}` });
   }
 
+  /** A fence powers the machine of the other node off. Where machines lose no power, the application was told so, and only its process dies. */
+  #tookEffect(node: NodeName, step: PlatformStep): void {
+    if (step === 'fence') this.kill(otherNode(node), this.options.powerCuts ? 'power' : 'process');
+  }
+
   #node(node: NodeName): SimulatedNode {
-    const { seed, mirrors, latencies, synchronousElements, driftPpm } = this.options;
+    const { seed, mirrors, latencies, synchronousElements, driftPpm, fence } = this.options;
     const disks = new NodeDisks({
       node,
       seed,
@@ -339,7 +351,7 @@ export class World {
     });
     return {
       disks,
-      platform: new PlatformRecorder(),
+      platform: new PlatformRecorder({ fence, tookEffect: (step) => this.#tookEffect(node, step) }),
       process: undefined,
       incarnations: 0,
       startError: null,
@@ -350,16 +362,6 @@ export class World {
       notedMirrors: new Map(),
     };
   }
-}
-
-function nodeState(process: SimulatedProcess | undefined): 'down' | 'paused' | 'stopping' | 'booting' | 'serving' | 'passive' {
-  if (!process) return 'down';
-  if (process.clock.paused) return 'paused';
-  if (process.stopping) return 'stopping';
-  if (!process.ready) return 'booting';
-  const { booting, serving } = process.orchestrator.status();
-  if (booting) return 'booting';
-  return serving ? 'serving' : 'passive';
 }
 
 /** Whether two states are the same for sure: this is asked after most events. */

@@ -42,6 +42,8 @@ const longestDelayMs = 40;
 const requestsPerDeadline: readonly number[] = [2, 3, 6, 10, 30];
 /** Of the time between an interval and the lease: what delay and jitter may each take, so that a round trip fits (rule timing.lease). */
 const delayShare = 0.2;
+/** Of a deadline: how long a question may take to a slow arbiter, so that a node that asks a few times is done within one. */
+const slowArbiterShare = 0.15;
 
 /** Draws the pair. */
 export function drawConfiguration(random: SeededRandom): SwarmConfiguration {
@@ -53,18 +55,27 @@ export function drawConfiguration(random: SeededRandom): SwarmConfiguration {
   const powerCuts = chance(random, 40);
   // More regions than the activity log holds, so that it makes room while what it forgets is in caches alone.
   const crowded = powerCuts && chance(random, 15);
+  const arbiter = policy === 'arbiter' || (policy === 'freeze' && chance(random, 10));
+  const fence = chance(random, policy === 'continue' ? 50 : 15);
+  // A fence promises one owner although no link is left.
+  const partitions = policy !== 'continue' || (fence && chance(random, 75));
   const options: PairSimulationOptions = {
     seed: random.next32(),
     mirrors: crowded ? mirrors.map((mirror) => ({ ...mirror, sizeBytes: crowdedMirrorBytes })) : mirrors,
     monitorLinks,
-    arbiter: policy === 'arbiter' || (policy === 'freeze' && chance(random, 10)),
+    arbiter,
+    ...(fence ? { fence } : {}),
     policy: { whenAlone: policy },
-    ...(policy === 'continue' ? { partitions: false } : {}),
+    ...(partitions ? {} : { partitions }),
     ...(times === defaultTimes ? {} : { times }),
     workload: drawWorkload(random, times, powerCuts),
-    links: drawConditions(random, times, policy !== 'continue'),
+    links: drawConditions(random, times, partitions),
     ...(chance(random, 40) ? { synchronousElements: true } : {}),
-    latencies: { elementMs: oneOf(random, [0, 0, 2, 15]), metadataMs: oneOf(random, [0, 0, 2, 15, 120]) },
+    latencies: {
+      elementMs: oneOf(random, [0, 0, 2, 15]),
+      metadataMs: oneOf(random, [0, 0, 2, 15, 120]),
+      ...(arbiter ? { arbiterMs: oneOf(random, [0, 0, 3, Math.floor(times.deadlineMs * slowArbiterShare)]) } : {}),
+    },
     powerCuts,
     driftPpm: drawDrift(random),
     threadLagMs: oneOf(random, [0, 3, 3, 10, 50]),
@@ -73,7 +84,7 @@ export function drawConfiguration(random: SeededRandom): SwarmConfiguration {
   return {
     options,
     links,
-    steadyLink: policy === 'continue' ? oneOf(random, links) : null,
+    steadyLink: partitions ? null : oneOf(random, links),
     sickNode: oneOf(random, nodeNames),
     deadlineMs: times.deadlineMs,
   };

@@ -38,7 +38,10 @@ const half = 0.5;
 const momentMs = 20;
 /** Orders that keep to the rules. */
 const orders: readonly OperatorOrder[] = ['fallback', 'recover', 'switchover', 'switchover', 'adopt', 'manual', 'auto'];
+const serviceSteps = platformSteps.filter((step) => step !== 'fence');
 const outcomes = ['fail', 'fail-in-effect', 'succeed-without-effect', 'hang'] as const;
+/** A fence that succeeds without effect is an operator's lie. */
+const fenceOutcomes = ['fail', 'fail-in-effect', 'hang'] as const;
 
 /**
  * Every fault that the swarm draws, and what it is drawn for: this is the one table of what a pair must survive.
@@ -46,6 +49,7 @@ const outcomes = ['fail', 'fail-in-effect', 'succeed-without-effect', 'hang'] as
  * Named limits, which the draw keeps to:
  * - Machines lose power only where the application was told so (`powerCuts`), because it must then rely on FUA and flush.
  * - With `whenAlone: 'continue'`, no arbiter and no fence, one link carries at all times: without any, two owners are what that policy asks for.
+ * - No fence succeeds without effect: that is an operator's lie, and what it proves is all that keeps two nodes from serving under `continue`.
  * - Disks fail on one node of a schedule, and never where they hold the only good copy of anything: two failed disks are one more than a pair has.
  * - Neither `bootAlone: 'serve'` nor the orders `force-fallback` and `resume`: each puts an operator's word, that the peer serves no more and holds nothing
  *   newer, above the rules that keep writes.
@@ -70,6 +74,7 @@ export const faultKinds: readonly FaultKind[] = [
       do: 'pause',
       node: node(random),
       ...(chance(random, 70) ? { forMs: 1 + random.below(deadlineMs * 3) } : {}),
+      ...(chance(random, 25) ? { suspend: true } : {}),
     }),
     repair: (random) => ({ do: 'resume', node: node(random) }),
   },
@@ -112,7 +117,11 @@ export const faultKinds: readonly FaultKind[] = [
     percent: 50,
     weight: 5,
     mustSurvive: ({ options }) => options.arbiter === true,
-    draw: (random) => ({ do: 'arbiter', reachable: false, ...(chance(random, 50) ? { node: node(random) } : {}) }),
+    draw: (random) => ({
+      do: 'arbiter',
+      ...(chance(random, 50) ? { reachable: false } : { reachable: true, lossPercent: oneOf(random, [10, 30, 60]) }),
+      ...(chance(random, 50) ? { node: node(random) } : {}),
+    }),
     repair: (random) => ({ do: 'arbiter', reachable: true, ...(chance(random, 50) ? { node: node(random) } : {}) }),
   },
   { name: 'operator', percent: 50, weight: 6, draw: (random) => ({ do: 'operator', node: node(random), order: oneOf(random, orders) }) },
@@ -120,7 +129,14 @@ export const faultKinds: readonly FaultKind[] = [
     name: 'platform',
     percent: 25,
     weight: 5,
-    draw: (random) => ({ do: 'platform', node: node(random), step: oneOf(random, platformSteps), outcome: oneOf(random, outcomes) }),
+    draw: (random) => ({ do: 'platform', node: node(random), step: oneOf(random, serviceSteps), outcome: oneOf(random, outcomes) }),
+  },
+  {
+    name: 'fence',
+    percent: 50,
+    weight: 5,
+    mustSurvive: ({ options }) => options.fence === true,
+    draw: (random) => ({ do: 'platform', node: node(random), step: 'fence', outcome: oneOf(random, fenceOutcomes) }),
   },
   diskKind('stall', (random) => ({ kind: 'stall', forMs: 1 + random.below(oneOf(random, [100, 2_000, 10_000])) })),
   diskKind('slow', (random) => ({ kind: 'slow', addMs: 1 + random.below(oneOf(random, [20, 300])) })),

@@ -226,9 +226,11 @@ describe('The pure decisions, from both sides at once', () => {
       peer: silent[0] ? 'down' : 'suspect',
       reachable: false,
       silence: { silent: silent[0], countedFromMs: 0, lastHeardMs: 0, deadlineMs: 1_000, earliestMs: 1_000 },
+      handshaking: false,
       reconnectFromMs: 0,
       nowMs: 5_000,
       stoodStill: false,
+      fence: false,
       whenAlone,
       bootAlone: 'wait',
       operator: false,
@@ -302,6 +304,7 @@ describe('The pure decisions, from both sides at once', () => {
       const lease = new Lease(
         clockAt(() => atMs),
         leaseMs,
+        times.deadlineMs,
       );
       if (sentMs + thereMs + backMs <= atMs) lease.renew(sentMs);
       const watch = new LifeWatch(0);

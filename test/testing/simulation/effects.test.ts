@@ -94,7 +94,7 @@ describe('EffectGate', () => {
 
   it('has the arbiter grant what the dead asked for, and never answers them', async () => {
     const arbiter = new MemoryArbiter();
-    const gated = gate.arbiter(arbiter, () => false);
+    const gated = gate.arbiter(arbiter);
     const { signal } = new AbortController();
     let answered = false;
     dieAfter(1);
@@ -104,15 +104,78 @@ describe('EffectGate', () => {
     expect((await arbiter.current(signal)).owner).to.equal('alpha');
   });
 
-  it('keeps the arbiter from a node that does not reach it', async () => {
-    let blind = true;
-    const gated = gate.arbiter(new MemoryArbiter(), () => blind);
-    const { signal } = new AbortController();
-    let refused = false;
-    await gated.current(signal).catch(() => (refused = true));
-    expect(refused).to.equal(true);
-    blind = false;
-    await gated.current(signal);
+  describe('of a process that stands still', () => {
+    let held: (() => void)[];
+    const goOn = (): void => {
+      for (const told of held.splice(0)) told();
+    };
+
+    beforeEach(() => {
+      held = [];
+      clock = new VirtualClock();
+      gate = new EffectGate((told) => held.push(told));
+    });
+
+    const connected = async (): Promise<{ readonly dialled: Promise<Connection>; readonly accepted: Connection[] }> => {
+      const link = new MemoryNetwork({ clock, random: new SeededRandom(1) }).link('data', { nodes: ['alpha', 'beta'] });
+      const accepted: Connection[] = [];
+      await link.transport('beta').listen({ accepted: (connection) => accepted.push(connection) });
+      return { dialled: gate.transport(link.transport('alpha')).dial(), accepted };
+    };
+
+    it('a dial has no outcome, a connection no end, and a close no answer, until it goes on', async () => {
+      const heard: string[] = [];
+      const { dialled, accepted } = await connected();
+      void dialled.then(() => heard.push('dialled'));
+      await clock.runFor(10);
+      expect(heard).to.deep.equal([]);
+      goOn();
+      await clock.runFor(0);
+      expect(heard).to.deep.equal(['dialled']);
+      const connection = await dialled;
+      connection.receive({ frame: () => undefined, closed: () => heard.push('ended') });
+      void connection.close().then(() => heard.push('closed'));
+      accepted[0]?.receive({ frame: () => undefined, closed: () => undefined });
+      await clock.runFor(10);
+      expect(heard).to.deep.equal(['dialled']);
+      goOn();
+      await clock.runFor(0);
+      expect(heard).to.have.members(['dialled', 'ended', 'closed']);
+    });
+
+    it('a dial that it gives up before it hears of its success is given up', async () => {
+      const link = new MemoryNetwork({ clock, random: new SeededRandom(1) }).link('data', { nodes: ['alpha', 'beta'] });
+      const accepted: Connection[] = [];
+      await link.transport('beta').listen({ accepted: (connection) => accepted.push(connection) });
+      const abort = new AbortController();
+      let code = '';
+      gate
+        .transport(link.transport('alpha'))
+        .dial(abort.signal)
+        .catch((error: unknown) => (code = (error as { readonly code: string }).code));
+      await clock.runFor(10);
+      let ended = false;
+      accepted[0]?.receive({ frame: () => undefined, closed: () => (ended = true) });
+      abort.abort();
+      goOn();
+      await clock.runFor(10);
+      expect([code, ended]).to.deep.equal(['HM_ABORTED', true]);
+    });
+
+    it('an answer of the arbiter waits, and is not heard where it dies meanwhile', async () => {
+      const heard: number[] = [];
+      const { signal } = new AbortController();
+      const arbiter = gate.arbiter(new MemoryArbiter());
+      for (const round of [1, 2]) {
+        void arbiter.current(signal).then(() => heard.push(round));
+        await clock.runFor(10);
+        expect(heard.includes(round)).to.equal(false);
+        gate.dead = round === 2;
+        goOn();
+        await clock.runFor(0);
+      }
+      expect(heard).to.deep.equal([1]);
+    });
   });
 
   it('runs the platform step during which the process dies, and never answers', async () => {

@@ -93,6 +93,43 @@ describe('NodeClock', () => {
     expect(fired).to.deep.equal(['drained']);
   });
 
+  it('of a suspended machine: monotonic time stands still, wall time goes on, and timers come that much later', async () => {
+    for (const driftPpm of [0, 400, -400]) {
+      fired = [];
+      const clock = new NodeClock(world, 'alpha', driftPpm);
+      const startMs = clock.nowMs();
+      for (const delayMs of [500, 1_500, 10_000])
+        clock.timer(delayMs, () => fired.push(`${String(delayMs)} at ${clock.nowMs().toFixed(0)}`));
+      await world.runFor(1_000);
+      const [monotonicMs, wallMs] = [clock.nowMs(), clock.wallMs()];
+      clock.pause(true);
+      await world.runFor(60_000);
+      expect(clock.nowMs()).to.equal(monotonicMs);
+      expect(clock.wallMs() - wallMs).to.equal(60_000);
+      clock.resume();
+      expect(clock.nowMs()).to.equal(monotonicMs);
+      await world.runFor(499);
+      expect(fired).to.have.length(1);
+      await world.runFor(20_000);
+      expect(fired).to.deep.equal([500, 1_500, 10_000].map((ms) => `${String(ms)} at ${(startMs + ms).toFixed(0)}`));
+    }
+  });
+
+  it('has the process hear at once, or in turn with its timers after it stood still', async () => {
+    const clock = new NodeClock(world, 'alpha');
+    clock.hear(() => fired.push('at once'));
+    clock.pause();
+    clock.timer(10, () => fired.push('timer'));
+    await world.runFor(20);
+    clock.hear(() => fired.push('later'));
+    await world.runFor(20);
+    expect(fired).to.deep.equal(['at once']);
+    clock.resume();
+    expect(fired, 'not inside of resume').to.deep.equal(['at once']);
+    await world.runFor(0);
+    expect(fired).to.deep.equal(['at once', 'timer', 'later']);
+  });
+
   it('fires nothing of the dead', async () => {
     const clock = new NodeClock(world, 'alpha');
     clock.timer(10, () => fired.push('ghost'));

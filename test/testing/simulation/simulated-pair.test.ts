@@ -292,6 +292,61 @@ describe('SimulatedPair: faults', () => {
     await pair.until({ serving: 'beta' });
   });
 
+  it('the arbiter: slow, and losing what it is asked and answers, it decides all the same', async () => {
+    pair = await simulatePair({ ...quick, arbiter: true, latencies: { arbiterMs: 100 } });
+    await pair.perform({ do: 'arbiter', reachable: true, lossPercent: 50 });
+    await pair.crash('alpha');
+    await pair.until({ serving: 'beta' });
+  });
+
+  it('a fence powers the other machine off before a takeover, and before a serving node goes on alone', async () => {
+    pair = await simulatePair({ ...quick, fence: true });
+    await pair.cut('all');
+    await pair.until({ serving: 'beta' });
+    expect(pair.node('alpha')).to.equal(null);
+    await pair.heal();
+    await pair.boot('alpha');
+    await pair.until({ whole: true });
+    for (let run = 0; run < 6; run += 1) await pair.perform({ do: 'platform', node: 'alpha', step: 'fence', outcome: 'fail' });
+    await pair.cut('all');
+    await pair.until(({ log }) => log.some(({ event, evidence }) => event === 'alone:decided' && evidence?.['action'] === 'fence'));
+    await pair.runFor(100);
+    expect([pair.node('alpha'), pair.serving]).to.deep.equal([null, 'beta']);
+    await pair.settle();
+  });
+
+  it('a fence that fails lets nobody serve; one that took effect and failed stays tried until it succeeds', async () => {
+    pair = await simulatePair({ ...quick, fence: true });
+    for (let run = 0; run < 3; run += 1) await pair.perform({ do: 'platform', node: 'beta', step: 'fence', outcome: 'fail' });
+    await pair.perform({ do: 'platform', node: 'beta', step: 'fence', outcome: 'fail-in-effect' });
+    await pair.crash('alpha');
+    await pair.runFor(2 * deadlineMs);
+    expect(pair.serving).to.equal(null);
+    await pair.until({ serving: 'beta' });
+  });
+
+  it('pause: a write that was answered in the same moment was not answered by a process that stood still', async () => {
+    pair = await simulatePair({ ...quick, policy: { whenAlone: 'continue' } });
+    await pair.crash('beta');
+    await pair.until((one) => one.node('alpha')?.mirrors.get('m0')?.state().serving === 'alone');
+    await pair.write({ offset: 0, bytes: bytes(7) });
+    await pair.pause('alpha');
+  });
+
+  it('pause: with suspend the monotonic clock of the machine stands still, so that its lease would seem to hold', async () => {
+    pair = await simulatePair({
+      ...quick,
+      policy: { whenAlone: 'freeze' },
+      workload: { readsPercent: 90, writesPercent: 10, pauseMs: 20 },
+    });
+    await pair.cut('all');
+    await pair.pause('alpha', { forMs: 0.9 * deadlineMs, suspend: true });
+    await pair.runFor(3 * deadlineMs);
+    expect(pair.log.filter(({ event, node }) => event === 'monitor:overslept' && node === 'alpha')).to.have.length(1);
+    expect(pair.serving).to.equal('beta');
+    await pair.settle();
+  });
+
   it('clocks: the wall jumps, the rate changes, and the pair goes on', async () => {
     await pair.perform({ do: 'clock', node: 'alpha', jumpWallMs: 3_600_000 });
     await pair.perform({ do: 'clock', node: 'beta', driftPpm: -500 });

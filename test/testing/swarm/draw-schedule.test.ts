@@ -48,6 +48,8 @@ describe('a drawn schedule', function () {
       ...['disk', 'mend', 'replace', 'clock', 'arbiter', 'operator', 'platform'],
     ] as SimulationStep['do'][];
     for (const kind of kinds) expect(steps.some(({ do: what }) => what === kind)).to.equal(true, kind);
+    expect(steps.some((step) => step.do === 'pause' && step.suspend)).to.equal(true);
+    expect(steps.some((step) => step.do === 'arbiter' && step.lossPercent !== undefined)).to.equal(true);
     const disks = new Set(steps.flatMap((step) => (step.do === 'disk' ? [`${step.disk} ${step.fault.kind}`] : [])));
     expect(disks.size).to.equal(3 * 6);
     expect(new Set(schedules.map(({ options }) => options.policy?.whenAlone))).to.deep.equal(new Set(['freeze', 'arbiter', 'continue']));
@@ -83,9 +85,11 @@ describe('a drawn schedule', function () {
       expect(schedules.some(({ steps }) => steps.some((step) => step.do === 'crash' && step.how === 'power'))).to.equal(true);
     });
 
-    it('with `continue` one link carries at all times', () => {
-      for (const schedule of schedules.filter(({ options }) => options.policy?.whenAlone === 'continue')) {
-        expect(schedule.options.partitions).to.equal(false);
+    it('with `continue` one link carries at all times, unless a fence promises one owner', () => {
+      const carried = schedules.filter(({ options }) => options.policy?.whenAlone === 'continue' && options.partitions === false);
+      for (const { options } of schedules.filter((schedule) => !carried.includes(schedule)))
+        if (options.policy?.whenAlone === 'continue') expect(options.fence).to.equal(true);
+      for (const schedule of carried) {
         expect(schedule.options.links?.lostPerMillion ?? 0).to.equal(0);
         const touched = new Set(
           schedule.steps
@@ -94,6 +98,12 @@ describe('a drawn schedule', function () {
         );
         expect(touched.size).to.be.lessThan(linkCount(schedule), JSON.stringify(schedule));
       }
+    });
+
+    it('no fence lies', () => {
+      const fences = schedules.flatMap(({ steps }) => steps.filter((step) => step.do === 'platform' && step.step === 'fence'));
+      expect(fences.length).to.be.greaterThan(20);
+      for (const step of fences) expect(step).to.not.include({ outcome: 'succeed-without-effect' });
     });
 
     it('no order overrides the rules', () => {

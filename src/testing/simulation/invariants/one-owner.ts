@@ -1,6 +1,6 @@
 import { formatEpoch, noEpoch } from '../../../epoch.ts';
 import type { Epoch } from '../../../epoch.ts';
-import { nodeNames, otherNode } from '../steps.ts';
+import { otherNode } from '../steps.ts';
 import type { NodeName } from '../steps.ts';
 import type { ApplicationRequest, PairView, Watcher, WatcherFactory } from '../watcher.ts';
 import { PermittedLoss } from './permitted-loss.ts';
@@ -13,8 +13,8 @@ class OneOwner implements Watcher {
   #highest: Readonly<Record<NodeName, Epoch>> = { alpha: noEpoch, beta: noEpoch };
   /** The highest epoch that replied, by node and mirror: the epoch of a mirror is raised when it needs to be, but never goes back. */
   readonly #reached = new Map<string, number>();
-  /** Answers since the last check, by node. */
-  readonly #answered = new Map<NodeName, string>();
+  /** Nodes that stand still. */
+  readonly #still = new Set<NodeName>();
   #broken: string | null = null;
 
   constructor(context: Parameters<WatcherFactory>[0]) {
@@ -32,7 +32,7 @@ class OneOwner implements Watcher {
   ended(request: ApplicationRequest): void {
     const { id, kind, mirror, node, epoch, errorCode } = request;
     const what = `${kind} ${String(id)} of ${mirror}`;
-    this.#answered.set(node, what);
+    if (this.#still.has(node)) this.#broken ??= `${what} was answered by ${node} while it stood still`;
     this.#loss.ended(request);
     if (errorCode !== null || !epoch) return;
     const wrong = this.#replied(node, mirror, epoch);
@@ -41,25 +41,19 @@ class OneOwner implements Watcher {
 
   entry(entry: Parameters<NonNullable<Watcher['entry']>>[0]): void {
     this.#loss.entry(entry);
+    const { event, node, evidence } = entry;
+    if (event !== 'node:state' || node === 'world') return;
+    if (evidence?.['state'] === 'paused') this.#still.add(node);
+    else this.#still.delete(node);
   }
 
   died(node: NodeName, how: 'process' | 'power', view: PairView): void {
-    this.#answered.delete(node);
     this.#loss.died(node, how, view);
   }
 
   check(view: PairView): string | null {
     this.#loss.check(view);
-    if (this.#answered.size > 0) this.#checkPaused(view);
     return this.#broken;
-  }
-
-  #checkPaused(view: PairView): void {
-    for (const node of nodeNames) {
-      const what = this.#answered.get(node);
-      if (what !== undefined && view.nodes[node].paused) this.#broken ??= `${what} was answered by ${node} while it stood still`;
-    }
-    this.#answered.clear();
   }
 
   #replied(node: NodeName, mirror: string, epoch: Epoch): string | null {

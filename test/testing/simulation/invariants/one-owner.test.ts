@@ -56,8 +56,18 @@ describe('invariant one-owner', () => {
     const story = new Story(oneOwner);
     const read = story.read('alpha', 0);
     expect(story.check()).to.equal(null);
-    story.alpha.paused = true;
+    story.tell('alpha', 'node:state', { evidence: { state: 'paused' } });
     story.fail(read, 'HM_CLOSED');
     expect(story.check()).to.match(/read 1 of m0 was answered by alpha while it stood still/u);
+  });
+
+  it('holds an answer against nobody who stood still before or after it, be it at the same moment', () => {
+    const story = new Story(oneOwner);
+    story.tell('alpha', 'node:state', { evidence: { state: 'paused' } });
+    story.tell('alpha', 'node:state', { evidence: { state: 'serving' } });
+    story.fail(story.read('alpha', 0), 'HM_CLOSED');
+    story.tell('alpha', 'node:state', { evidence: { state: 'paused' } });
+    story.alpha.paused = true;
+    expect(story.check()).to.equal(null);
   });
 });
