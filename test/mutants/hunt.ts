@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
+import type { ExplorationOptions } from '../../src/testing/exploration/options.ts';
 import type { SimulationSchedule } from '../../src/testing/simulation/schedule.ts';
 import type { BrokenPromise } from '../../src/testing/swarm/runner.ts';
 import { compileMutant } from './compile-mutant.ts';
@@ -15,13 +16,18 @@ export interface HuntOrder {
   readonly lastSeed: number;
   /** Run with each seed in place of what the swarm draws from it. */
   readonly schedule?: SimulationSchedule;
+  /** Explored in place of running seeds, for as many schedules at most. */
+  readonly explore?: ExplorationOptions;
 }
+
+/** What broke: a promise, or what an exploration finds: two owners, or two states taken for the same that went on differently. */
+export type Caught = BrokenPromise | 'two-owners' | 'mistaken';
 
 /** What came of it. */
 export interface HuntReport {
-  /** The first seed that broke a promise; 0 where a pair without faults did, null where none did. */
+  /** The first seed that broke a promise, or the schedules that were explored until one did; 0 where a pair without faults did, null where none did. */
   readonly seed: number | null;
-  readonly invariant: BrokenPromise | null;
+  readonly invariant: Caught | null;
   readonly text: string;
   readonly elapsedMs: number;
 }
@@ -32,8 +38,9 @@ const longestSeedMs = 120_000;
 
 /** Hunts a mutant with the seeds that it promises to be caught within. */
 export function hunt(mutant: Mutant): Promise<HuntReport> {
-  const { schedule, withinSeeds } = mutant;
-  return runHunt({ modules: compileMutant(mutant), firstSeed: 1, lastSeed: withinSeeds, ...(schedule ? { schedule } : {}) });
+  const { schedule, explore, withinSeeds } = mutant;
+  const how = { ...(schedule ? { schedule } : {}), ...(explore ? { explore } : {}) };
+  return runHunt({ modules: compileMutant(mutant), firstSeed: 1, lastSeed: withinSeeds, ...how });
 }
 
 /** Runs one order in a process of its own, which takes no part in the coverage. Rejects where that ends without a report, or a seed does not end. */

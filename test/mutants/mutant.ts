@@ -1,3 +1,4 @@
+import type { ExplorationOptions } from '../../src/testing/exploration/options.ts';
 import type { SimulationSchedule } from '../../src/testing/simulation/schedule.ts';
 
 /** One change of a source file. */
@@ -16,10 +17,12 @@ export interface Mutant {
   readonly breaks: string;
   /** More than one where a second line of defence would hide the first. */
   readonly edits: readonly Edit[];
-  /** The simulator catches it with one of the seeds from 1 to this. */
+  /** The simulator catches it with one of the seeds from 1 to this; an exploration, within so many schedules. */
   readonly withinSeeds: number;
   /** What is run with each seed; absent: what the swarm draws from it. */
   readonly schedule?: SimulationSchedule;
+  /** What is explored in place of running seeds. */
+  readonly explore?: ExplorationOptions;
 }
 
 /** A compiled module that takes the place of another. */

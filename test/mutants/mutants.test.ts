@@ -2,13 +2,15 @@ import { expect } from 'chai';
 import PQueue from 'p-queue';
 
 import { controlMutants } from './control-mutants.ts';
+import { explorationMutants } from './exploration-mutants.ts';
 import { failoverMutants } from './failover-mutants.ts';
 import { hunt, runHunt } from './hunt.ts';
 import type { HuntReport } from './hunt.ts';
 import { mirrorMutants } from './mirror-mutants.ts';
 import type { Mutant } from './mutant.ts';
+import { workloadMutants } from './workload-mutants.ts';
 
-const mutants = [...mirrorMutants, ...failoverMutants, ...controlMutants];
+const mutants = [...mirrorMutants, ...failoverMutants, ...workloadMutants, ...explorationMutants, ...controlMutants];
 const unbrokenSeeds = 50;
 const madeSeeds = 3;
 const msPerSecond = 1_000;

@@ -9,6 +9,7 @@ import type { SimulationStep } from '../../src/testing/simulation/steps.ts';
 export const busy = { pauseMs: 10, depth: 12 };
 const fast = { intervalMs: 250, deadlineMs: 1_000, leaseMs: 750, initialGraceMs: 2_000 };
 const aloneMs = 4_000;
+const mebibyte = 1_048_576;
 
 export function schedule(options: PairSimulationOptions, steps: readonly SimulationStep[]): SimulationSchedule {
   return { version: 1, options: { times: fast, ...options }, steps };
@@ -138,3 +139,73 @@ export const healedPartition: SimulationSchedule = schedule(
   { policy: { whenAlone: 'freeze' }, workload: { ...busy, writesPercent: 5, readsPercent: 95 } },
   [run(1_000), { do: 'cut', link: 'all' }, run(aloneMs), { do: 'heal', link: 'all' }, run(aloneMs)],
 );
+
+/** Requests overlap in part at both nodes, nothing passes any more, and the standby takes over. */
+export const overlapsInPartition: SimulationSchedule = schedule(
+  {
+    policy: { whenAlone: 'freeze' },
+    workload: { ...busy, overlapsPercent: 80, writesPercent: 30, readsPercent: 65, blocks: 2 },
+    links: { delayMs: 20 },
+  },
+  [run(1_000), { do: 'cut', link: 'all' }, run(aloneMs)],
+);
+
+/** The data link breaks again and again while requests overlap across the borders of extents, on slow disks. */
+export const copyUnderOverlaps: SimulationSchedule = schedule(
+  {
+    workload: { ...busy, overlapsPercent: 100, writesPercent: 80, readsPercent: 20, blocks: 16, blockBytes: 12_288 },
+    latencies: { elementMs: 15, metadataMs: 0 },
+  },
+  repeated(20, [{ do: 'break', link: 'data' }, run(200)]),
+);
+
+const long: PairSimulationOptions = {
+  mirrors: [{ name: 'm0', sizeBytes: 3 * mebibyte }],
+  workload: { depth: 12, pauseMs: 40, longPercent: 15, zeroesPercent: 25, writesPercent: 80, readsPercent: 15 },
+  latencies: { elementMs: 40, metadataMs: 0 },
+};
+
+/** Writes of two messages on slow disks, some of them of zeroes; the source goes on alone, then it dies in the middle of one. */
+export const longWrites: SimulationSchedule = schedule(long, [
+  run(500),
+  { do: 'cut', link: 'data' },
+  run(1_500),
+  { do: 'heal', link: 'data' },
+  run(1_000),
+  { do: 'crash', node: 'alpha', how: 'process' },
+  run(500),
+]);
+
+/** Writes of two messages that no flush covers, while the target loses power. */
+export const longWritesAndPowerCuts: SimulationSchedule = schedule(
+  { ...long, powerCuts: true, policy: { whenAlone: 'freeze' }, workload: { ...long.workload, fuaPercent: 0 } },
+  [run(300), { do: 'crash', node: 'beta', how: 'power' }, run(50), { do: 'boot', node: 'beta' }, run(500)],
+);
+
+/** Writes of two messages, some of them in two regions of a log that is full, while their source dies again and again. */
+export const longWritesInTwoRegions: SimulationSchedule = schedule(
+  { ...long, mirrors: [{ name: 'm0', sizeBytes: 9 * mebibyte }], activeRegions: 2 },
+  repeated(2, [
+    run(500),
+    { do: 'crash', node: 'alpha', how: 'process' },
+    { do: 'boot', node: 'alpha' },
+    run(500),
+    { do: 'crash', node: 'beta', how: 'process' },
+    { do: 'boot', node: 'beta' },
+    run(500),
+  ]),
+);
+
+/** No link is cut: first the standby stands still, then the primary, which has gone on alone meanwhile. */
+export const pausesAlone: SimulationSchedule = {
+  version: 1,
+  options: {
+    mirrors: [{ name: 'm0', sizeBytes: 65_536 }],
+    monitorLinks: ['mon1'],
+    policy: { whenAlone: 'continue' },
+    partitions: false,
+    workload: {},
+    threadLagMs: 0,
+  },
+  steps: [{ do: 'pause', node: 'beta', forMs: 13_044 }, run(11_143), { do: 'pause', node: 'alpha', forMs: 9_785 }, run(20_000)],
+};

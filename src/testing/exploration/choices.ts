@@ -8,7 +8,11 @@ export type Choice =
   /** The process dies: at once, or after so many effects of the next event. */
   | { readonly do: 'crash'; readonly node: NodeName; readonly afterEffects: number; readonly rebootAfterMs: number }
   | { readonly do: 'partition'; readonly way: PartitionWay; readonly healAfterMs: number | null }
-  | { readonly do: 'write'; readonly node: NodeName };
+  /** With a crash the process dies after so many effects of what the write leads to at once. */
+  | { readonly do: 'write'; readonly node: NodeName; readonly crash?: CrashChoice };
+
+/** A crash, as a choice. */
+export type CrashChoice = Extract<Choice, { readonly do: 'crash' }>;
 
 /** A choice and the point of the schedule at which it is made. */
 export interface Deviation {
@@ -27,9 +31,10 @@ const costs: Readonly<Record<Choice['do'], keyof ExplorationBounds>> = {
 };
 
 /** What is left after a choice. */
-export function spend(budget: ExplorationBounds, { do: what }: Choice): ExplorationBounds {
-  const name = costs[what];
-  return { ...budget, [name]: budget[name] - 1 };
+export function spend(budget: ExplorationBounds, choice: Choice): ExplorationBounds {
+  const name = costs[choice.do];
+  const left = { ...budget, [name]: budget[name] - 1 };
+  return choice.do === 'write' && choice.crash ? spend(left, choice.crash) : left;
 }
 
 /** Whether one budget allows all that another allows. */
@@ -50,7 +55,12 @@ export function describeChoice(choice: Choice): string {
       const what = choice.way === 'both' ? 'every link is cut' : `what ${choice.way} sends is lost on its way`;
       return `${what}, ${choice.healAfterMs === null ? 'for good' : `for ${String(choice.healAfterMs)} ms`}`;
     }
-    case 'write':
-      return `the application writes at ${choice.node}`;
+    case 'write': {
+      const { node, crash } = choice;
+      const dies = crash
+        ? `, which crashes after ${String(crash.afterEffects)} effects of that and starts again after ${String(crash.rebootAfterMs)} ms`
+        : '';
+      return `the application writes at ${node}${dies}`;
+    }
   }
 }

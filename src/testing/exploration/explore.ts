@@ -1,12 +1,13 @@
 import { InvariantError } from '../simulation/invariant-error.ts';
 import type { NodeName } from '../simulation/steps.ts';
 import { nodeNames } from '../simulation/steps.ts';
-import type { Choice, Schedule } from './choices.ts';
+import type { CrashChoice, Schedule } from './choices.ts';
 import { spend } from './choices.ts';
 import { completeExploration } from './options.ts';
-import type { CompleteExploration, ExplorationFinding, ExplorationOptions, ExplorationReport } from './options.ts';
+import type { CompleteExploration, ExplorationBounds, ExplorationFinding, ExplorationOptions, ExplorationReport } from './options.ts';
 import { SmallWorld } from './small-world.ts';
 import { VisitedStates } from './visited-states.ts';
+import type { StatePath } from './visited-states.ts';
 
 /**
  * Executes every schedule of a small world within the bounds, each from the start: the shipped classes, one mirror of two extents. A schedule is what happens by
@@ -65,6 +66,7 @@ class Exploration {
       left: this.#left,
       acknowledgedBy: this.#acknowledgedBy,
       raised: this.#raised,
+      compared: this.#visited.compared,
       mistaken: this.#visited.mistaken,
       findings: this.#findings,
     };
@@ -96,10 +98,12 @@ class Exploration {
     let budget = this.#options.bounds;
     const states = this.#visited.path();
     let at = 0;
-    for (const deviation of schedule) {
+    for (const [place, deviation] of schedule.entries()) {
       for (; at < deviation.at; at += 1) await this.#default(small);
+      const before = effectsOf(small);
       await small.perform(deviation.choice);
       budget = spend(budget, deviation.choice);
+      if (place === schedule.length - 1) this.#offerCrashesWithin(schedule, small, before, budget);
       at += 1;
     }
     const quiet = new Quiet(small, this.#options.quietMs);
@@ -110,6 +114,7 @@ class Exploration {
         const fresh = states.enter(await small.key(offers), { budget, quietMs: quiet.leftMs }, schedule);
         if (this.#options.recognise && !fresh) {
           this.#cutOffs += 1;
+          await this.#goOn(small, states, quiet);
           break;
         }
       }
@@ -118,13 +123,32 @@ class Exploration {
         break;
       }
       const alternatives = offers ? [...small.choices(budget)] : [];
-      const before = nodeNames.map((node) => small.effects(node));
+      const before = effectsOf(small);
       if (!(await this.#default(small))) break;
       if (offers && this.#options.crashWithin && budget.crashes > 0) alternatives.push(...crashesWithin(small, before));
       for (const choice of alternatives) this.#next.push([...schedule, { at, choice }]);
     }
     if (at === this.#options.maxEvents) this.#unfinished += 1;
     this.#longest = Math.max(this.#longest, at);
+  }
+
+  /** The schedule again, with a crash within the write that is its last choice. */
+  #offerCrashesWithin(schedule: Schedule, small: SmallWorld, before: readonly number[], budget: ExplorationBounds): void {
+    const last = schedule.at(-1)!;
+    const { choice } = last;
+    if (!this.#options.crashWithin || budget.crashes === 0 || choice.do !== 'write' || choice.crash) return;
+    for (const crash of crashesWithin(small, before))
+      if (crash.node === choice.node) this.#next.push([...schedule.slice(0, -1), { ...last, choice: { ...choice, crash } }]);
+  }
+
+  /** Of some schedules that came to a known state: by default on, as long as it is known where the other one went. */
+  async #goOn(small: SmallWorld, states: StatePath, quiet: Quiet): Promise<void> {
+    const { followEvery } = this.#options;
+    if (followEvery === 0 || this.#cutOffs % followEvery !== 0) return;
+    while (!quiet.over && (await this.#default(small))) {
+      const offers = quiet.look() || this.#options.points === 'all';
+      if ((offers || small.ticked) && !states.follow(await small.key(offers))) return;
+    }
   }
 
   async #default(small: SmallWorld): Promise<boolean> {
@@ -182,8 +206,12 @@ class Quiet {
   }
 }
 
+function effectsOf(small: SmallWorld): readonly number[] {
+  return nodeNames.map((node) => small.effects(node));
+}
+
 /** A crash after each effect of the event that was just executed; after the last one it is a crash before the next event. */
-function crashesWithin(small: SmallWorld, before: readonly number[]): readonly Choice[] {
+function crashesWithin(small: SmallWorld, before: readonly number[]): readonly CrashChoice[] {
   return nodeNames.flatMap((node, at) => {
     const count = small.effects(node) - (before[at] ?? 0);
     return Array.from({ length: Math.max(0, count - 1) }, (_, effect) => small.crashes(node, effect + 1)).flat();

@@ -43,6 +43,8 @@ export interface ExplorationOptions {
   readonly maxEvents?: number;
   /** Schedules at most; the report says whether more were left. Default no bound. */
   readonly maxSchedules?: number;
+  /** Of so many schedules that end in a known state one goes on by default, to see whether it leads where the other led; 0: none. Default 4. */
+  readonly followEvery?: number;
   /** Ends with the first finding. Default true. */
   readonly stopAtFirst?: boolean;
   /** False: no state is recognised, each schedule runs until `maxEvents`. To check the recognition itself, in very small bounds. Default true. */
@@ -80,6 +82,8 @@ export interface ExplorationReport {
   readonly acknowledgedBy: Readonly<Record<NodeName, number>>;
   /** Schedules in which the owner was another one at the end, or the epoch was raised. */
   readonly raised: number;
+  /** How often two states that were taken for the same were compared in where they led. */
+  readonly compared: number;
   /** States taken for the same that went on differently: each would be a hole in a class's `snapshot()`. */
   readonly mistaken: readonly string[];
   readonly findings: readonly ExplorationFinding[];
@@ -110,6 +114,7 @@ const optionsForm = z.strictObject({
   crashWithin: z.boolean().optional(),
   maxEvents: most.optional(),
   maxSchedules: most.optional(),
+  followEvery: count.optional(),
   stopAtFirst: z.boolean().optional(),
   recognise: z.boolean().optional(),
 });
@@ -127,6 +132,7 @@ export function completeExploration(options: ExplorationOptions): CompleteExplor
     crashWithin: true,
     maxEvents: 3_000,
     maxSchedules: Infinity,
+    followEvery: 4,
     stopAtFirst: true,
     recognise: true,
     ...options,

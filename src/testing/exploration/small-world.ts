@@ -1,13 +1,15 @@
 import type { Epoch } from '../../epoch.ts';
 import { completeOptions } from '../simulation/complete-options.ts';
 import type { CompleteOptions } from '../simulation/complete-options.ts';
+import type { SimulatedProcess } from '../simulation/simulated-process.ts';
+import { isDelivery } from '../simulation/simulated-network.ts';
 import { streamOf } from '../simulation/streams.ts';
 import type { NodeName } from '../simulation/steps.ts';
 import { nodeNames } from '../simulation/steps.ts';
 import { World } from '../simulation/world.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import type { WaitingTimer } from '../virtual-clock.ts';
-import type { Choice } from './choices.ts';
+import type { Choice, CrashChoice } from './choices.ts';
 import { describeChoice } from './choices.ts';
 import { smallTimes } from './options.ts';
 import type { CompleteExploration, ExplorationBounds } from './options.ts';
@@ -117,7 +119,7 @@ export class SmallWorld {
   }
 
   /** The crashes of a node after so many effects. */
-  crashes(node: NodeName, afterEffects: number): readonly Choice[] {
+  crashes(node: NodeName, afterEffects: number): readonly CrashChoice[] {
     return this.#options.rebootAfterMs.map((rebootAfterMs) => ({ do: 'crash', node, afterEffects, rebootAfterMs }));
   }
 
@@ -140,7 +142,7 @@ export class SmallWorld {
         this.#partition(choice);
         break;
       case 'write':
-        this.#write(choice.node);
+        await this.#writeAndCrash(choice);
     }
     await this.world.clock.settle();
     this.world.check();
@@ -222,22 +224,30 @@ export class SmallWorld {
     return process?.ready === true && process.mirrors.get(mirror)?.state().serving !== 'no';
   }
 
-  async #crash({ node, afterEffects, rebootAfterMs }: Extract<Choice, { do: 'crash' }>): Promise<void> {
-    const { world } = this;
-    const die = (): void => {
-      world.kill(node, 'process');
-      this.traffic.died(node);
-      this.#later(rebootAfterMs, `start of ${node}`, () => this.#boot(node));
-    };
+  async #crash(crash: CrashChoice): Promise<void> {
     const timer = this.next();
-    const { process } = world.nodes[node];
-    if (afterEffects === 0 || !timer || !process) {
-      die();
+    const process = this.world.nodes[crash.node].process;
+    if (crash.afterEffects === 0 || !timer || !process) {
+      this.#die(crash);
       return;
     }
-    process.gate.dieAfter(afterEffects, die);
-    await world.clock.fire(timer);
+    process.gate.dieAfter(crash.afterEffects, () => this.#die(crash));
+    await this.fire(timer);
     process.gate.spare();
+  }
+
+  async #writeAndCrash({ node, crash }: Extract<Choice, { do: 'write' }>): Promise<void> {
+    const gate = this.world.nodes[node].process?.gate;
+    if (crash) gate?.dieAfter(crash.afterEffects, () => this.#die(crash));
+    this.#write(node);
+    await this.world.clock.settle();
+    gate?.spare();
+  }
+
+  #die({ node, rebootAfterMs }: CrashChoice): void {
+    this.world.kill(node, 'process');
+    this.traffic.died(node);
+    this.#later(rebootAfterMs, `start of ${node}`, () => this.#boot(node));
   }
 
   #partition({ way, healAfterMs }: Extract<Choice, { do: 'partition' }>): void {
@@ -269,11 +279,15 @@ export class SmallWorld {
     this.#note(null);
   }
 
+  /** Asks for a write of each extent at once: the second may pass what the first waits for. */
   #write(node: NodeName): void {
     const { process } = this.world.nodes[node];
-    if (!process) return;
+    for (let extent = 0; extent < extents && process?.alive; extent += 1) this.#writeOne(process, extent * extentBytes);
+  }
+
+  #writeOne(process: SimulatedProcess, offsetBytes: number): void {
+    const { node } = process;
     const write = this.#written.length + 1;
-    const offsetBytes = ((write - 1) % extents) * extentBytes;
     this.#written.push(offsetBytes);
     this.#waiting.add(write);
     const bytes = new Uint8Array(blockBytes).fill(write);
@@ -322,10 +336,6 @@ export class SmallWorld {
     for (const { node, event, text: words } of entries.slice(this.#seen)) this.#trace.push(`${stamp}  ${node} ${event}: ${words}`);
     this.#seen = entries.length;
   }
-}
-
-function isDelivery({ label }: WaitingTimer): boolean {
-  return label.startsWith('link ');
 }
 
 function worldOptions({ whenAlone }: CompleteExploration): CompleteOptions {

@@ -16,13 +16,16 @@ interface Told {
   readonly askedMs: number | null;
 }
 
+/** How a connection is over for one end. */
+type End = 'closed' | 'destroyed' | 'died';
+
 interface Way {
   /** Frames on their way, oldest first. */
   readonly onTheWay: (readonly Told[])[];
   /** What arrived, but for idle questions and answers: with what is on its way it decides the state of both ends. */
   history: string;
   heardMs: number;
-  ended: 'no' | 'closed' | 'destroyed';
+  ended: 'no' | End;
 }
 
 interface Conversation {
@@ -62,13 +65,13 @@ export class Traffic {
         if (way === 'sent') this.#sent(node, connection, parts);
         else this.#received(node, connection);
       },
-      ended: ({ id }, destroyed) => this.#ended(node, id, destroyed),
+      ended: ({ id }, destroyed) => this.#ended(node, id, destroyed ? 'destroyed' : 'closed'),
     };
   }
 
-  /** The process of this node died. */
+  /** The process of this node died. Of what it sent, half is still on its way, as the steady chance of a small world has it. */
   died(node: NodeName): void {
-    for (const id of [...this.#conversations.keys()]) this.#ended(node, id, true);
+    for (const id of [...this.#conversations.keys()]) this.#ended(node, id, 'died');
   }
 
   /** What arrived since the last call, in words. */
@@ -111,13 +114,13 @@ export class Traffic {
         .digest('base64');
   }
 
-  #ended(node: NodeName, id: string, destroyed: boolean): void {
+  #ended(node: NodeName, id: string, how: End): void {
     const conversation = this.#conversations.get(id);
     if (!conversation) return;
     const own = conversation.ways[node];
     const other = conversation.ways[otherNode(node)];
-    if (own.ended === 'no') own.ended = destroyed ? 'destroyed' : 'closed';
-    if (destroyed) own.onTheWay.length = 0;
+    if (own.ended === 'no') own.ended = how;
+    if (how === 'destroyed') own.onTheWay.length = 0;
     other.onTheWay.length = 0;
     if (other.ended !== 'no') this.#conversations.delete(id);
   }

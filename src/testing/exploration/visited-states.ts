@@ -20,8 +20,8 @@ interface Visited {
 export interface StatePath {
   /** Arrives at a state; whether there is anything new to explore from it. */
   enter(key: string, remaining: Remaining, schedule: Schedule): boolean;
-  /** The state that the default led to from the last one. */
-  compare(key: string): void;
+  /** Arrives at a state by default, only to compare; whether it is where the other schedule led, and the comparison can go on from there. */
+  follow(key: string): boolean;
 }
 
 const mostMistaken = 20;
@@ -30,6 +30,7 @@ const mostMistaken = 20;
 export class VisitedStates {
   /** Pairs of schedules whose states looked the same and went on differently. */
   readonly mistaken: string[] = [];
+  compared = 0;
   readonly #states = new Map<string, Visited>();
 
   get size(): number {
@@ -40,16 +41,18 @@ export class VisitedStates {
   path(): StatePath {
     let last: Visited | null = null;
     let by: Schedule = [];
-    const compare = (key: string): void => {
-      if (!last) return;
+    const leadsTo = (key: string): boolean => {
+      if (!last) return true;
+      if (last.next !== null) this.compared += 1;
       last.next ??= key;
-      if (last.next !== key && this.mistaken.length < mostMistaken)
-        this.mistaken.push(`${JSON.stringify(last.first)} and ${JSON.stringify(by)}`);
+      if (last.next === key) return true;
+      if (this.mistaken.length < mostMistaken) this.mistaken.push(`${JSON.stringify(last.first)} and ${JSON.stringify(by)}`);
+      return false;
     };
     return {
       enter: (key, remaining, schedule) => {
         by = schedule;
-        compare(key);
+        leadsTo(key);
         const known = this.#states.get(key);
         const state = known ?? { explored: [], next: null, first: schedule };
         if (!known) this.#states.set(key, state);
@@ -58,7 +61,11 @@ export class VisitedStates {
         state.explored = [...state.explored.filter((explored) => !coversAll(remaining, explored)), remaining];
         return true;
       },
-      compare,
+      follow: (key) => {
+        if (last?.next === null || !leadsTo(key)) return false;
+        last = this.#states.get(key) ?? null;
+        return last !== null;
+      },
     };
   }
 }

@@ -1,6 +1,8 @@
 import type { HotMirrorError } from '../../errors.ts';
+import { maxBodyBytes } from '../../mirror/wire.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import type { VirtualClock } from '../virtual-clock.ts';
+import { sectorBytes } from './invariants/sectors.ts';
 import type { MirrorSize } from './node-disks.ts';
 import type { WorkloadOptions } from './options.ts';
 import type { SimulatedProcess } from './simulated-process.ts';
@@ -10,6 +12,16 @@ import type { ApplicationRequest } from './watcher.ts';
 
 const percent = 100;
 const headBytes = 4;
+/** Of requests that overlap in part. */
+const longestInBlocks = 2;
+/** What a long write has beyond one message. */
+const longestTailSectors = 16;
+const longestLongBytes = maxBodyBytes + longestTailSectors * sectorBytes;
+
+interface Range {
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+}
 
 /** What one request is to be. */
 export interface Request {
@@ -19,6 +31,8 @@ export interface Request {
   /** What is written, or filled. */
   readonly bytes: Uint8Array;
   readonly fua: boolean;
+  /** The write is asked for as one of zeroes, which `bytes` then are. */
+  readonly zeroes?: boolean;
 }
 
 /** What the application tells of its requests. */
@@ -50,7 +64,11 @@ export class Application {
   }
 
   /** Asks one node; `done` hears of the end unless its process dies. */
-  ask(process: SimulatedProcess, { kind, mirror, offsetBytes, bytes, fua }: Request, done: (error: HotMirrorError | null) => void): void {
+  ask(
+    process: SimulatedProcess,
+    { kind, mirror, offsetBytes, bytes, fua, zeroes = false }: Request,
+    done: (error: HotMirrorError | null) => void,
+  ): void {
     const link = process.mirrors.get(mirror)!;
     this.#requests += 1;
     this.#at += 1;
@@ -86,6 +104,7 @@ export class Application {
       done(error);
     };
     if (kind === 'read') link.read(offsetBytes, bytes, ended);
+    else if (zeroes) link.writeZeroes(offsetBytes, bytes.byteLength, { fua }, ended);
     else if (kind === 'write') link.write(offsetBytes, bytes, { fua }, ended);
     else link.flush(ended);
   }
@@ -104,6 +123,9 @@ export function completeWorkload(options: WorkloadOptions, powerCuts: boolean): 
     pauseMs: options.pauseMs ?? 30,
     writesPercent: options.writesPercent ?? 50,
     readsPercent: options.readsPercent ?? 40,
+    overlapsPercent: options.overlapsPercent ?? 0,
+    longPercent: options.longPercent ?? 0,
+    zeroesPercent: options.zeroesPercent ?? 0,
     fuaPercent: options.fuaPercent ?? (powerCuts ? percent : percent / 5),
   };
 }
@@ -146,26 +168,69 @@ export class Workload {
     this.start();
   }
 
-  #ask(node: NodeName, { name, sizeBytes }: MirrorSize): void {
+  #ask(node: NodeName, mirror: MirrorSize): void {
     const process = this.#hooks.running(node);
     if (!process?.ready || process.clock.paused || this.#application.outstanding(process) >= this.#options.depth) return;
-    if (process.mirrors.get(name)?.state().serving === 'no') return;
-    const { blocks, blockBytes, writesPercent, readsPercent, fuaPercent } = this.#options;
-    const strideBytes = Math.max(blockBytes, Math.floor(sizeBytes / blocks / blockBytes) * blockBytes);
-    const offsetBytes = this.#random.below(Math.min(blocks, Math.floor(sizeBytes / blockBytes))) * strideBytes;
-    const dice = this.#random.below(percent);
-    if (dice < writesPercent) {
-      const fua = this.#random.below(percent) < fuaPercent;
-      this.#request(process, { kind: 'write', mirror: name, offsetBytes, bytes: this.#content(blockBytes), fua });
-    } else if (dice < writesPercent + readsPercent) {
-      this.#request(process, { kind: 'read', mirror: name, offsetBytes, bytes: new Uint8Array(blockBytes), fua: false });
-    } else {
-      this.#request(process, { kind: 'flush', mirror: name, offsetBytes: 0, bytes: new Uint8Array(0), fua: false });
+    if (process.mirrors.get(mirror.name)?.state().serving === 'no') return;
+    const block = this.#block(mirror);
+    if (!this.#chance(this.#options.overlapsPercent)) {
+      this.#request(process, mirror, this.#kind(), block);
+      return;
     }
+    const first = this.#reaching(block, mirror);
+    this.#request(process, mirror, 'write', first);
+    // It may have died of that.
+    if (process.alive) this.#request(process, mirror, this.#kind(), this.#reaching(first, mirror));
   }
 
-  #request(process: SimulatedProcess, request: Request): void {
+  #block({ sizeBytes }: MirrorSize): Range {
+    const { blocks, blockBytes } = this.#options;
+    const strideBytes = Math.max(blockBytes, Math.floor(sizeBytes / blocks / blockBytes) * blockBytes);
+    const offsetBytes = this.#random.below(Math.min(blocks, Math.floor(sizeBytes / blockBytes))) * strideBytes;
+    return { offsetBytes, lengthBytes: blockBytes };
+  }
+
+  /** Any range of up to two blocks that has a sector in common with this one. */
+  #reaching(range: Range, { sizeBytes }: MirrorSize): Range {
+    const longestBytes = Math.min(longestInBlocks * this.#options.blockBytes, sizeBytes);
+    const lengthBytes = sectorBytes * (1 + this.#random.below(longestBytes / sectorBytes));
+    const earliestBytes = Math.max(0, range.offsetBytes - lengthBytes + sectorBytes);
+    const latestBytes = Math.min(range.offsetBytes + range.lengthBytes - sectorBytes, sizeBytes - lengthBytes);
+    const places = (latestBytes - earliestBytes) / sectorBytes + 1;
+    return { offsetBytes: earliestBytes + sectorBytes * this.#random.below(places), lengthBytes };
+  }
+
+  #kind(): Request['kind'] {
+    const { writesPercent, readsPercent } = this.#options;
+    const dice = this.#random.below(percent);
+    if (dice < writesPercent) return 'write';
+    return dice < writesPercent + readsPercent ? 'read' : 'flush';
+  }
+
+  #request(process: SimulatedProcess, mirror: MirrorSize, kind: Request['kind'], range: Range): void {
+    const request = kind === 'write' ? this.#write(mirror, range) : kind === 'read' ? read(mirror, range) : flush(mirror);
     this.#application.ask(process, request, () => undefined);
+  }
+
+  #write(mirror: MirrorSize, range: Range): Request {
+    const { fuaPercent, longPercent, zeroesPercent } = this.#options;
+    const fua = this.#random.below(percent) < fuaPercent;
+    const long = mirror.sizeBytes > longestLongBytes && this.#chance(longPercent);
+    const { offsetBytes, lengthBytes } = long ? this.#long(mirror) : range;
+    const zeroes = this.#chance(zeroesPercent);
+    const bytes = zeroes ? new Uint8Array(lengthBytes) : this.#content(lengthBytes);
+    return { kind: 'write', mirror: mirror.name, offsetBytes, bytes, fua, zeroes };
+  }
+
+  /** A range that takes two messages of the data link. */
+  #long({ sizeBytes }: MirrorSize): Range {
+    const lengthBytes = maxBodyBytes + sectorBytes * (1 + this.#random.below(longestTailSectors));
+    return { offsetBytes: sectorBytes * this.#random.below((sizeBytes - lengthBytes) / sectorBytes + 1), lengthBytes };
+  }
+
+  /** Draws nothing where it cannot be, so that what else is drawn stays the same. */
+  #chance(ofHundred: number): boolean {
+    return ofHundred > 0 && this.#random.below(percent) < ofHundred;
   }
 
   /** Bytes that no other write has, in every sector. */
@@ -173,7 +238,15 @@ export class Workload {
     this.#writes += 1;
     const bytes = new Uint8Array(lengthBytes);
     const view = new DataView(bytes.buffer);
-    for (let at = 0; at + headBytes <= lengthBytes; at += 512) view.setUint32(at, this.#writes, true);
+    for (let at = 0; at + headBytes <= lengthBytes; at += sectorBytes) view.setUint32(at, this.#writes, true);
     return bytes;
   }
+}
+
+function read({ name }: MirrorSize, { offsetBytes, lengthBytes }: Range): Request {
+  return { kind: 'read', mirror: name, offsetBytes, bytes: new Uint8Array(lengthBytes), fua: false };
+}
+
+function flush({ name }: MirrorSize): Request {
+  return { kind: 'flush', mirror: name, offsetBytes: 0, bytes: new Uint8Array(0), fua: false };
 }

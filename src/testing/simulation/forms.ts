@@ -111,6 +111,9 @@ export const optionsForm: z.ZodType = z.strictObject({
       pauseMs: count.optional(),
       writesPercent: ofHundred.optional(),
       readsPercent: ofHundred.optional(),
+      overlapsPercent: ofHundred.optional(),
+      longPercent: ofHundred.optional(),
+      zeroesPercent: ofHundred.optional(),
       fuaPercent: ofHundred.optional(),
     })
     .nullable()

@@ -34,6 +34,15 @@ export interface WorkloadOptions {
   /** Of a hundred requests. The rest are flushes. Default 50 writes, 40 reads. */
   readonly writesPercent?: number;
   readonly readsPercent?: number;
+  /**
+   * Of a hundred turns, those that ask twice at once, a write and then another request that overlaps it in part: both begin at any sector and have any length up
+   * to two blocks. Default 0.
+   */
+  readonly overlapsPercent?: number;
+  /** Of a hundred writes, those longer than one message of the data link can be, where the mirror has room for such. Default 0. */
+  readonly longPercent?: number;
+  /** Of a hundred writes, those that write zeroes. Default 0. */
+  readonly zeroesPercent?: number;
   /** Of a hundred writes, those with FUA. Default 100 where the pair may lose power, else 20. */
   readonly fuaPercent?: number;
 }

@@ -1,3 +1,4 @@
+import { isDelivery } from './simulated-network.ts';
 import type { NodeName } from './steps.ts';
 import { nodeNames, otherNode } from './steps.ts';
 import type { World } from './world.ts';
@@ -20,8 +21,9 @@ export async function settle(world: World, explain: () => readonly string[]): Pr
   const repair = new Repair(world);
   const idleMs = idleDeadlines * options.times.deadlineMs;
   const limitMs = clock.nowMs() + leastToConvergeMs + deadlinesToConverge * options.times.deadlineMs;
-  // A silence that began before may still cost a connection a deadline and an interval, which is half a deadline at most, after the faults.
-  const excusedUntilMs = clock.nowMs() + idleMs;
+  // What was slow on its way before may still end a connection by its arrival, and a silence that began before by a deadline and an interval, which is half a
+  // deadline at most.
+  const excusedUntilMs = lastArrivalMs(world) + idleMs;
   for (let stays = false; !stays;) {
     if (workload) workload.on = true;
     await becomeWhole(world, repair, limitMs, explain);
@@ -45,6 +47,12 @@ async function becomeWhole(world: World, repair: Repair, limitMs: number, explai
     await repair.round();
     await clock.runFor(roundMs);
   }
+}
+
+/** When everything will have arrived that is on its way now. */
+function lastArrivalMs({ clock }: World): number {
+  const arrivals = clock.waiting().filter(isDelivery);
+  return Math.max(clock.nowMs(), ...arrivals.map(({ dueMs }) => dueMs));
 }
 
 function endFaults({ nodes, network, arbiter, options, log }: World): void {
@@ -124,9 +132,10 @@ class Repair {
       this.#noticedMs.delete(node);
       await this.#world.replaceDisks(node);
     } else if (waitedMs > deadlinesForTakeover * options.times.deadlineMs) {
-      // Whichever home it has: the node that is up is to serve.
+      // Whichever home it has: the node that is up is to serve. The operator has switched the other one off, so not even what an arbiter granted it counts;
+      // nothing that it completed alone is lost, for this waited until it held no more than the other.
       const { home } = peer.orchestrator.status();
-      const order = { force: true, reason: 'an operator takes over from a node whose disks failed' };
+      const order = { force: true, overrides: ['takeover.arbiter'], reason: 'an operator takes over from a node whose disks failed' };
       const taken = home === 'standby' ? peer.orchestrator.fallback(order) : peer.orchestrator.recover(order);
       taken.catch(() => undefined);
     }

@@ -15,6 +15,18 @@ export function dataLinkOf(mirror: string): string {
   return `${dataLinks}:${mirror}`;
 }
 
+const deliveryLabel = 'link ';
+
+/** The label of the timers of a link, by its name. */
+export function deliveryLabelOf(link: string): string {
+  return deliveryLabel + link;
+}
+
+/** Whether a timer is one of a link: something on its way arrives. */
+export function isDelivery({ label }: { readonly label: string }): boolean {
+  return label.startsWith(deliveryLabel);
+}
+
 /** Every link of a pair by its name: the data links, then the monitor links. */
 export function linkNames({
   mirrors,

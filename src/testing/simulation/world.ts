@@ -14,7 +14,7 @@ import { promisesOf } from './complete-options.ts';
 import { nodeState } from './node-state.ts';
 import { pairView } from './pair-view.ts';
 import { SimulatedArbiter } from './simulated-arbiter.ts';
-import { SimulatedNetwork } from './simulated-network.ts';
+import { SimulatedNetwork, deliveryLabelOf } from './simulated-network.ts';
 import { SimulatedProcess } from './simulated-process.ts';
 import { SimulationLog } from './simulation-log.ts';
 import { nodeNames, otherNode } from './steps.ts';
@@ -73,7 +73,7 @@ export class World {
         nowMs: () => this.clock.nowMs(),
         wallMs: () => this.clock.wallMs(),
         drain: () => this.clock.drain(),
-        timer: (delayMs, fire) => this.clock.timer(delayMs, fire, `link ${link}`),
+        timer: (delayMs, fire) => this.clock.timer(delayMs, fire, deliveryLabelOf(link)),
       }),
       random: streams(seed, 'network'),
       mirrors: mirrors.map(({ name }) => name),

@@ -112,6 +112,9 @@ function drawWorkload(random: SeededRandom, { deadlineMs }: SimulationTimes, pow
     writesPercent,
     readsPercent: 90 - writesPercent,
     ...(powerCuts && chance(random, 50) ? { fuaPercent: oneOf(random, [0, 30]) } : {}),
+    ...(chance(random, 25) ? { overlapsPercent: oneOf(random, [10, 40, 80]) } : {}),
+    ...(chance(random, 20) ? { longPercent: 1 } : {}),
+    ...(chance(random, 15) ? { zeroesPercent: oneOf(random, [5, 30]) } : {}),
   };
 }
 

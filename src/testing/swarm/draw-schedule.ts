@@ -24,8 +24,11 @@ export function drawSchedule(seed: number): SimulationSchedule {
   const configuration = drawConfiguration(random);
   const kinds = drawKinds(random, configuration);
   const steps: SimulationStep[] = [{ do: 'run', forMs: runMs(random, configuration) }];
-  for (let left = within(random, fewestFaults, mostFaults); left > 0; left -= 1) {
-    steps.push(drawStep(random, configuration, kinds), { do: 'run', forMs: runMs(random, configuration) });
+  for (let left = within(random, fewestFaults, mostFaults); left > 0;) {
+    // Between two faults of a series there is a run each.
+    const series = drawSteps(random, configuration, kinds).slice(0, 2 * left - 1);
+    steps.push(...series, { do: 'run', forMs: runMs(random, configuration) });
+    left -= Math.ceil(series.length / 2);
   }
   return { version: 1, options: configuration.options, steps };
 }
@@ -37,9 +40,10 @@ function drawKinds(random: SeededRandom, configuration: SwarmConfiguration): rea
   return on.length === 0 ? [oneOf(random, allowed)] : on;
 }
 
-function drawStep(random: SeededRandom, configuration: SwarmConfiguration, kinds: readonly FaultKind[]): SimulationStep {
+function drawSteps(random: SeededRandom, configuration: SwarmConfiguration, kinds: readonly FaultKind[]): readonly SimulationStep[] {
   const kind = weighted(random, kinds);
-  return kind.repair && chance(random, repairPercent) ? kind.repair(random, configuration) : kind.draw(random, configuration);
+  const steps = kind.repair && chance(random, repairPercent) ? kind.repair(random, configuration) : kind.draw(random, configuration);
+  return [steps].flat();
 }
 
 function weighted(random: SeededRandom, kinds: readonly FaultKind[]): FaultKind {

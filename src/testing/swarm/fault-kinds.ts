@@ -17,7 +17,8 @@ export interface FaultKind {
   readonly weight: number;
   /** Whether a pair of this configuration must survive it; absent: every one must. */
   readonly mustSurvive?: (configuration: SwarmConfiguration) => boolean;
-  readonly draw: (random: SeededRandom, configuration: SwarmConfiguration) => SimulationStep;
+  /** One step, or a series with a run between every two. */
+  readonly draw: (random: SeededRandom, configuration: SwarmConfiguration) => SimulationStep | readonly SimulationStep[];
   /** What ends it, perhaps much later. Absent: it ends by itself. */
   readonly repair?: (random: SeededRandom, configuration: SwarmConfiguration) => SimulationStep;
 }
@@ -26,6 +27,13 @@ const hourMs = 3_600_000;
 const sectorBytes = 512;
 /** Sectors that cannot be read, at most, in one fault. */
 const longestUnreadable = 256;
+const fewestPauses = 2;
+const mostPauses = 4;
+/** Lengths of pauses in turn, in deadlines, and how far around one they are drawn. */
+const pauseScales: readonly number[] = [0.5, 1, 1, 2];
+const pauseSpread = 0.7;
+const half = 0.5;
+const momentMs = 20;
 /** Orders that keep to the rules. */
 const orders: readonly OperatorOrder[] = ['fallback', 'recover', 'switchover', 'switchover', 'adopt', 'manual', 'auto'];
 const serviceSteps = platformSteps.filter((step) => step !== 'fence');
@@ -68,6 +76,7 @@ export const faultKinds: readonly FaultKind[] = [
     }),
     repair: (random) => ({ do: 'resume', node: node(random) }),
   },
+  { name: 'pauses in turn', percent: 12, weight: 6, draw: pausesInTurn },
   { name: 'cut', percent: 60, weight: 8, draw: (random, drawn) => ({ do: 'cut', link: failingLink(random, drawn) }), repair: heal },
   {
     name: 'one-way cut',
@@ -141,6 +150,22 @@ function node(random: SeededRandom): NodeName {
 
 function boot(random: SeededRandom): SimulationStep {
   return { do: 'boot', node: node(random) };
+}
+
+/**
+ * Pauses of either node, each about as long as a rule waits for something, and begun a moment or a while after the one before, or about when that ends: so that
+ * what one node knows of the other is as old as it can be when it decides.
+ */
+function pausesInTurn(random: SeededRandom, { deadlineMs }: SwarmConfiguration): readonly SimulationStep[] {
+  const steps: SimulationStep[] = [];
+  for (let left = within(random, fewestPauses, mostPauses); left > 0; left -= 1) {
+    const forMs = Math.ceil(oneOf(random, pauseScales) * deadlineMs * (1 + (random.fraction() - half) * pauseSpread));
+    const aroundItsEndMs = Math.ceil(Math.max(0, forMs + (random.fraction() - half) * deadlineMs));
+    const untilNextMs = oneOf(random, [1 + random.below(momentMs), 1 + random.below(deadlineMs), aroundItsEndMs, aroundItsEndMs]);
+    steps.push({ do: 'pause', node: node(random), forMs });
+    if (left > 1) steps.push({ do: 'run', forMs: untilNextMs });
+  }
+  return steps;
 }
 
 /** Any link, or every data link at once, but never the steady one. */

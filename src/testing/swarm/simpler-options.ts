@@ -2,7 +2,10 @@ import type { PairSimulationOptions, WorkloadOptions } from '../simulation/optio
 
 const smallMirrorBytes = 65_536;
 const defaulted = ['fence', 'latencies', 'links', 'driftPpm', 'activeRegions', 'times', 'powerCuts'] as const;
-const workloadNames = ['blocks', 'blockBytes', 'depth', 'pauseMs', 'writesPercent', 'readsPercent', 'fuaPercent'] as const;
+const workloadNames = [
+  ...(['overlapsPercent', 'longPercent', 'zeroesPercent'] as const),
+  ...(['blocks', 'blockBytes', 'depth', 'pauseMs', 'writesPercent', 'readsPercent', 'fuaPercent'] as const),
+];
 
 /** Every way to make options plainer by one thing, in the order in which it helps a reader most. */
 export function simplerOptions(options: PairSimulationOptions): readonly PairSimulationOptions[] {

@@ -10,9 +10,9 @@ const bounds = (change: Partial<ExplorationBounds>): ExplorationBounds => {
 
 /** The bounds are printed with what they came to, so that nobody takes them for more than they are. */
 function told(what: string, report: ExplorationReport): void {
-  const { schedules, states, events, cutOffs, settled, longest, left } = report;
+  const { schedules, states, events, cutOffs, settled, longest, left, compared } = report;
   const counts = `${String(schedules)} schedules, ${String(events)} events, ${String(states)} states`;
-  const ends = `${String(cutOffs)} cut off, ${String(settled)} settled, longest ${String(longest)}, ${String(left)} left`;
+  const ends = `${String(cutOffs)} cut off, ${String(settled)} settled, longest ${String(longest)}, ${String(compared)} compared, ${String(left)} left`;
   console.log(`      ${what}: ${counts}; ${ends}`);
 }
 
@@ -21,6 +21,7 @@ function expectNothingFound(report: ExplorationReport): void {
     report.findings.map(({ text, trace }) => `${text}\n${trace.join('\n')}`),
     'findings',
   ).to.deep.equal([]);
+  expect(report.compared, 'comparisons of where states led').to.be.above(500);
   expect(report.mistaken, 'states taken for the same that went on differently').to.deep.equal([]);
   expect(report.unfinished, 'schedules without end').to.equal(0);
 }

@@ -162,4 +162,25 @@ describe('invariant no-lost-write', () => {
       expect(story.check()).to.equal(null);
     });
   });
+
+  it('judges each sector of its own where writes overlap in part and a crash leaves some of one', () => {
+    const story = new Story(noLostWrite);
+    story.end(story.writeAcross('alpha', 0, 3, 1));
+    story.writeAcross('alpha', 2, 3, 2);
+    story.crash('alpha', 'process');
+    story.foundAcross('beta', 0, [1, 1, 2, 0, 2]);
+    expect(story.check()).to.equal(null);
+    story.foundAcross('beta', 0, [1, 1, 1, 0, 2]);
+    expect(story.check()).to.match(/byte 1024 holds write 1, but write 2 was acknowledged or read before/u);
+  });
+
+  it('takes a write of zeroes for a write', () => {
+    const story = new Story(noLostWrite);
+    story.end(story.writeAcross('alpha', 0, 2, 1));
+    story.end(story.writeAcross('alpha', 1, 2, 0));
+    story.foundAcross('beta', 0, [1, 0, 0]);
+    expect(story.check()).to.equal(null);
+    story.found('beta', 1, 1);
+    expect(story.check()).to.match(/byte 512 holds write 1, but write 2 was acknowledged/u);
+  });
 });

@@ -78,4 +78,17 @@ describe('invariant reads-linear', () => {
     story.found('alpha', 0, 1);
     expect(story.check()).to.match(/an order that no single register shows/u);
   });
+
+  it('judges each sector of its own where requests overlap in part', () => {
+    const story = new Story(readsLinear);
+    const [first, second] = [story.writeAcross('alpha', 0, 3, 1), story.writeAcross('alpha', 1, 3, 2)];
+    story.foundAcross('alpha', 0, [0, 2, 1, 0]);
+    story.end(first);
+    story.foundAcross('alpha', 0, [1, 2, 1, 0]);
+    story.end(second);
+    expect(story.check()).to.equal(null, 'two at once may end in either order in each sector');
+    story.foundAcross('alpha', 0, [1, 2, 2, 2]);
+    story.foundAcross('alpha', 2, [1]);
+    expect(story.check()).to.match(/byte 1024: write 1 and write 2 were found in an order that no single register shows/u);
+  });
 });

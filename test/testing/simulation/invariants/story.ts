@@ -143,6 +143,20 @@ export class Story {
     return this.#issue(node, 'write', block, content(value), fua);
   }
 
+  /** A write of this number to so many blocks in a row is issued. */
+  writeAcross(node: NodeName, block: number, blocks: number, value: number): ApplicationRequest {
+    const bytes = new Uint8Array(blocks * sectorBytes);
+    for (let at = 0; at < blocks; at += 1) bytes.set(content(value), at * sectorBytes);
+    return this.#issue(node, 'write', block, bytes, false);
+  }
+
+  /** A read of several blocks in a row, from its issue to its end. */
+  foundAcross(node: NodeName, block: number, values: readonly number[]): void {
+    const request = this.#issue(node, 'read', block, new Uint8Array(values.length * sectorBytes), false);
+    for (const [at, value] of values.entries()) request.bytes.set(content(value), at * sectorBytes);
+    this.end(request);
+  }
+
   read(node: NodeName, block: number): ApplicationRequest {
     return this.#issue(node, 'read', block, new Uint8Array(sectorBytes), false);
   }

@@ -88,4 +88,19 @@ describe('invariant target-possible', () => {
     story.put('beta', 5, 6_000);
     expect(story.check()).to.match(/byte 3584 lacks write 1/u);
   });
+
+  it('judges each sector of its own where writes overlap in part', () => {
+    const story = new Story(targetPossible);
+    const first = story.writeAcross('alpha', 0, 3, 1);
+    story.put('beta', 0, 1);
+    expect(story.check()).to.equal(null, 'a write under way may be there in part');
+    story.put('beta', 1, 1);
+    story.put('beta', 2, 1);
+    story.end(first);
+    story.writeAcross('alpha', 2, 3, 2);
+    story.put('beta', 3, 2);
+    expect(story.check()).to.equal(null);
+    story.put('beta', 1, 0);
+    expect(story.check()).to.match(/byte 512 lacks write 1/u);
+  });
 });
