@@ -108,6 +108,7 @@ function judgeAlone(node: PairNode, view: MirrorView): AloneDecision {
     peer: node.monitor.peerState(),
     reachable,
     silence: node.monitor.freshSilence(lostAtMs),
+    handshaking: view.handshaking,
     reconnectFromMs: Math.max(lostAtMs, node.unreachableAtMs),
     nowMs,
     stoodStill: (node.lastAnswer?.probeSentMs ?? -Infinity) < node.stoodStillAtMs,

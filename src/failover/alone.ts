@@ -4,7 +4,7 @@ import type { PeerState, SilenceEvidence } from './ports.ts';
 /** What decides when no link answers. */
 export type WhenAlone = 'continue' | 'freeze' | 'arbiter';
 
-/** The part of the deadline that a lost data link is given to come back while the peer answers on another link. */
+/** The part of the deadline that a lost data link is given to come back while the peer answers on another link; the whole while a handshake goes on. */
 export const reconnectPart = 0.25;
 
 /** What the rule `alone` looks at for one mirror of a serving node that lost its data link. Plain data. */
@@ -18,6 +18,8 @@ export interface AloneEvidence {
   readonly silence: SilenceEvidence;
   /** This node stood still so long that the peer may have taken over, and no token that it sent since was answered. */
   readonly stoodStill: boolean;
+  /** The data link has a connection again, on which both nodes agree who copies what. */
+  readonly handshaking: boolean;
   /** The later of the loss of the data link and the first answer since on a monitor link; and now, by the own clock. */
   readonly reconnectFromMs: number;
   readonly nowMs: number;
@@ -86,8 +88,9 @@ const afterPause: Verdict = {
 };
 
 /** A connection that broke is often back at once, and roles change by a new one: not every loss is worth an epoch. */
-function onAnswer({ reconnectFromMs, nowMs, silence }: AloneEvidence): Verdict {
-  const earliestMs = reconnectFromMs + silence.deadlineMs * reconnectPart;
+function onAnswer({ reconnectFromMs, nowMs, silence, handshaking }: AloneEvidence): Verdict {
+  // An order to be outdated ends the handshake at the peer: where links are slow, the next one would meet with the next order, for ever.
+  const earliestMs = reconnectFromMs + silence.deadlineMs * (handshaking ? 1 : reconnectPart);
   if (nowMs < earliestMs) {
     return {
       action: 'wait',

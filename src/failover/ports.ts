@@ -38,6 +38,8 @@ export interface MirrorView {
   readonly currentId: string;
   /** The data link connection now, or the last one. */
   readonly connectionId: string | null;
+  /** There is a connection, and both sides are agreeing on it who copies what. */
+  readonly handshaking: boolean;
   /** When the data link was lost, by this node's clock; null while it is connected or was never. */
   readonly lostAtMs: number | null;
   /** The peer durably recorded that its element is outdated or inconsistent, relative to this one, so it cannot take over by itself. */

@@ -25,6 +25,7 @@ export function describeMirror(
     epoch: metadata.epoch,
     currentId: metadata.current ?? '',
     connectionId: replication.connectionId,
+    handshaking: replication.linked && !replication.connected,
     lostAtMs: replication.lostAtMs,
     peerBehind: replication.peerBehind,
     dirtyBytes: Math.min(dirty.count * metadata.extentBytes, sizeBytes),

@@ -184,6 +184,7 @@ export class Replication {
     this.#handshake = new Handshake({ data, peer, clock, deadlineMs: limits.handshakeDeadlineMs, host: this.#handshakeHost() });
     this.#options.serving.freeze(true);
     host.emit('link:connected', 0, `the data link is connected to ${peer}`, { evidence: { connectionId: data.id } });
+    host.changed();
     data.start();
     this.#handshake.begin().catch((error: unknown) => {
       data.refuse(HotMirrorError.from(error, 'HM_INTERNAL', 'the handshake could not begin'));

@@ -27,6 +27,8 @@ export interface MirrorState {
   readonly currentId: string;
   /** The data link's connection now, or the last one; null before the first. */
   readonly connectionId: string | null;
+  /** There is a connection, and both sides are agreeing on it who copies what. */
+  readonly handshaking: boolean;
   /** When the data link was lost, by this node's clock; null while it is connected, or was not since the start. */
   readonly lostAtMs: number | null;
   /** The peer durably recorded that its element is behind this one, so it cannot take over by itself. */

@@ -18,8 +18,9 @@ const space = {
   peer: ['unknown', 'up', 'suspect', 'down', 'left'] as const,
   reachable: [false, true],
   silence: [silence(false), silence(true)],
+  handshaking: [false, true],
   reconnectFromMs: [0],
-  nowMs: [100, 5_000],
+  nowMs: [100, 500, 5_000],
   stoodStill: [false, true],
   whenAlone: ['continue', 'freeze', 'arbiter'] as const,
   fence: [false, true],
@@ -41,7 +42,7 @@ describe('mayGoAlone', () => {
       const byOperator = operator && (whenAlone === 'freeze' || (whenAlone === 'arbiter' && withoutArbiter));
       expect(action === 'go', JSON.stringify(evidence)).to.equal(settled || (!reachable && ((bySilence && !fenceNeeded) || byOperator)));
       expect(action === 'fence', JSON.stringify(evidence)).to.equal(!settled && !reachable && bySilence && fenceNeeded);
-      const reconnecting = evidence.nowMs < evidence.silence.deadlineMs * reconnectPart;
+      const reconnecting = evidence.nowMs < evidence.silence.deadlineMs * (evidence.handshaking ? 1 : reconnectPart);
       expect(action === 'outdate', JSON.stringify(evidence)).to.equal(!settled && reachable && !reconnecting);
       expect(action === 'ask-arbiter', JSON.stringify(evidence)).to.equal(!settled && !reachable && whenAlone === 'arbiter' && !byOperator);
       expect(retryAtMs !== null).to.equal(rule === 'serve.fresh');
@@ -56,6 +57,7 @@ describe('mayGoAlone', () => {
       reachable: true,
       silence: silence(false),
       stoodStill: false,
+      handshaking: false,
       fence: false,
       whenAlone: 'continue',
       bootAlone: 'wait',
@@ -63,6 +65,11 @@ describe('mayGoAlone', () => {
     const at = (nowMs: number): AloneDecision => mayGoAlone({ ...evidence, reconnectFromMs: 500, nowMs, operator: false, overrides: [] });
     expect(at(749)).to.include({ action: 'wait', rule: 'serve.fresh', retryAtMs: 750 });
     expect(at(750)).to.include({ action: 'outdate', rule: 'outdate' });
+    // An order to be outdated would end the handshake that goes on.
+    const agreeing = (nowMs: number): AloneDecision =>
+      mayGoAlone({ ...evidence, handshaking: true, reconnectFromMs: 500, nowMs, operator: false, overrides: [] });
+    expect(agreeing(1_499)).to.include({ action: 'wait', rule: 'serve.fresh', retryAtMs: 1_500 });
+    expect(agreeing(1_500)).to.include({ action: 'outdate', rule: 'outdate' });
   });
 
   it('serve.fresh: the loss of the data link permits nothing by itself', () => {
@@ -75,6 +82,7 @@ describe('mayGoAlone', () => {
       reconnectFromMs: 0,
       nowMs: 100,
       stoodStill: false,
+      handshaking: false,
       fence: false,
       bootAlone: 'wait',
       operator: false,
@@ -94,6 +102,7 @@ describe('mayGoAlone', () => {
       reconnectFromMs: 0,
       nowMs: 5_000,
       stoodStill: true,
+      handshaking: false,
       fence: false,
       whenAlone: 'continue',
       bootAlone: 'wait',

@@ -10,7 +10,7 @@ import { mirrorMutants } from './mirror-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { workloadMutants } from './workload-mutants.ts';
 
-const mutants = [...mirrorMutants, ...failoverMutants, ...workloadMutants, ...explorationMutants, ...controlMutants];
+const mutants = [...mirrorMutants, ...failoverMutants, ...controlMutants, ...workloadMutants, ...explorationMutants];
 const unbrokenSeeds = 50;
 const madeSeeds = 3;
 const msPerSecond = 1_000;

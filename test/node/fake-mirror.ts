@@ -23,6 +23,7 @@ export class FakeMirror implements HostedMirror {
     epoch: { number: 0, owner: '' },
     currentId: 'a',
     connectionId: null,
+    handshaking: false,
     lostAtMs: null,
     peerBehind: false,
     dirtyBytes: 0,

@@ -107,6 +107,7 @@ export class FakeMirror implements MirrorPort {
       epoch: this.#disk.epoch,
       currentId: this.#disk.currentId,
       connectionId: this.#connectionId,
+      handshaking: false,
       lostAtMs: this.#lostAtMs,
       peerBehind: this.#peerBehind,
       dirtyBytes: 0,

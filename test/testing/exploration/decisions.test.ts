@@ -226,6 +226,7 @@ describe('The pure decisions, from both sides at once', () => {
       peer: silent[0] ? 'down' : 'suspect',
       reachable: false,
       silence: { silent: silent[0], countedFromMs: 0, lastHeardMs: 0, deadlineMs: 1_000, earliestMs: 1_000 },
+      handshaking: false,
       reconnectFromMs: 0,
       nowMs: 5_000,
       stoodStill: false,

@@ -57,6 +57,7 @@ function mirrorState(node: NodeName): MirrorState {
     epoch: { number: 1, owner: 'alpha' },
     currentId: 'a'.repeat(16),
     connectionId: null,
+    handshaking: false,
     lostAtMs: null,
     peerBehind: false,
     dirtyBytes: 0,
