@@ -35,6 +35,8 @@ export class DurableRecord {
    * Copies that `load` found unusable while the other was good; the next write repairs them. The caller reports `metadata:repaired`.
    */
   readonly damagedCopies: 0 | 1;
+  /** That copy could not be read at all: what a {@link DurableRecord.write} made durable may have been in it alone. A copy that is torn never was durable. */
+  readonly mayBeOlder: boolean;
   readonly #io: DevicePromises;
   readonly #layout: RecordLayout;
   readonly #blockSizeBytes: number;
@@ -58,6 +60,7 @@ export class DurableRecord {
     this.#sequence = current?.sequence ?? emptySequence;
     this.#payloadVersion = this.#payload && current ? current.version : null;
     this.#target = target;
+    this.mayBeOlder = current !== null && slots[target].state === 'unreadable';
     this.damagedCopies = current && slots[target].state !== 'valid' && !firstWriteCutShort(slots) ? 1 : 0;
   }
 
@@ -198,13 +201,25 @@ function choose(slots: readonly [SlotState, SlotState]): { current: (SlotState &
   return second.sequence > first.sequence ? { current: second, target: 0 } : { current: first, target: 1 };
 }
 
+/** Whether a device can read a range. */
+export type Readable = (offsetBytes: number, lengthBytes: number) => boolean;
+
+/** It can read all. */
+export const everywhere: Readable = () => true;
+
 /**
  * What {@link DurableRecord.load} would find in a device with these contents: the payload, or null for a record that was never written.
  * Throws `HM_METADATA_CORRUPT` and `HM_METADATA_VERSION` as that rejects. For post-mortems and simulators.
  */
-export function readRecordImage(image: Uint8Array, layout: RecordLayout, blockSizeBytes: number): Uint8Array | null {
+export function readRecordImage(
+  image: Uint8Array,
+  layout: RecordLayout,
+  blockSizeBytes: number,
+  readable: Readable = everywhere,
+): Uint8Array | null {
   const judge = (index: SlotIndex): SlotState => {
     const atBytes = slotAtBytes(layout, index);
+    if (!readable(atBytes, layout.slotBytes)) return { state: 'unreadable', because: 'it cannot be read' };
     return judgeSlot(layout, image.subarray(atBytes, atBytes + layout.slotBytes), blockSizeBytes);
   };
   const slots = [judge(0), judge(1)] as const;
@@ -260,13 +275,13 @@ async function readSlot(device: BlockDevice, layout: RecordLayout, index: SlotIn
     return judgeSlot(layout, bytes, device.blockSizeBytes);
   } catch (error) {
     // An unreadable copy is a lost copy; the other may be good.
-    if (error instanceof HotMirrorError && error.code === 'HM_IO_READ') return { state: 'damaged', because: error.message };
+    if (error instanceof HotMirrorError && error.code === 'HM_IO_READ') return { state: 'unreadable', because: error.message };
     throw error;
   }
 }
 
 function corrupt(layout: RecordLayout, slots: readonly [SlotState, SlotState]): HotMirrorError {
-  const [first, second] = slots.map((slot) => (slot.state === 'damaged' ? slot.because : slot.state));
+  const [first, second] = slots.map((slot) => ('because' in slot ? slot.because : slot.state));
   return new HotMirrorError('HM_METADATA_CORRUPT', `no copy of the record ${layout.magic} is usable: ${String(first)}; ${String(second)}`, {
     details: { first, second },
   });

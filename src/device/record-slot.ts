@@ -36,12 +36,12 @@ export interface SlotKind {
 
 /**
  * What one copy on disk is: `blank` all zero; `headless` zero in the block of the header only, which is what a first write cut short leaves;
- * `valid`; or `damaged`.
+ * `valid`; `damaged`; or `unreadable`, whatever it held.
  */
 export type SlotState =
   | { readonly state: 'blank' }
   | { readonly state: 'headless' }
-  | { readonly state: 'damaged'; readonly because: string }
+  | { readonly state: 'damaged' | 'unreadable'; readonly because: string }
   | { readonly state: 'valid'; readonly version: number; readonly sequence: number; readonly payload: Uint8Array };
 
 /** The longest payload of a copy of `slotBytes`. */

@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../device/block-device.ts';
-import { DurableRecord, prepareRecord } from '../device/durable-record.ts';
-import type { RecordLayout } from '../device/durable-record.ts';
+import { DurableRecord, prepareRecord, readRecordImage } from '../device/durable-record.ts';
+import type { Readable, RecordLayout } from '../device/durable-record.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { PairRecord, PairRecordStore } from './pair-record.ts';
 import { decodePairRecord, encodePairRecord } from './pair-record.ts';
@@ -33,6 +33,16 @@ export class DurablePairRecordStore implements PairRecordStore {
 
   async write(record: PairRecord): Promise<void> {
     if (!this.#record) throw new HotMirrorError('HM_INTERNAL', 'the pair record is written before it was loaded');
-    await this.#record.write(encodePairRecord(record));
+    // Either copy alone tells of an epoch or a promise: the loss of one must not bring back an earlier owner.
+    await this.#record.writeBoth(encodePairRecord(record));
   }
+}
+
+/**
+ * What {@link DurablePairRecordStore.load} would find in a device with these contents; null where none was written. Throws as that rejects.
+ * For post-mortems and simulators.
+ */
+export function readPairRecordImage(image: Uint8Array, blockSizeBytes: number, readable?: Readable): PairRecord | null {
+  const payload = readRecordImage(image, layout, blockSizeBytes, readable);
+  return payload && decodePairRecord(payload);
 }

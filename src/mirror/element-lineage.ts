@@ -5,12 +5,13 @@ import type { Random } from '../clock/random.ts';
 import type { BlockDevice } from '../device/block-device.ts';
 import { highestEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
-import { flushElement } from './element-lifecycle.ts';
+import { flushOrFail } from './element-lifecycle.ts';
 import type { ElementStore } from './element-store.ts';
 import type { Agreement, Start } from './handshake.ts';
 import type { LineageView } from './lineage.ts';
 import type { ExtentRun } from './dirty-map.ts';
 import { historyLength, idSchema, settledFrom } from './metadata.ts';
+import type { ReplicationHost } from './replication-options.ts';
 import type { ElementState } from './state.ts';
 import { malformed } from './wire.ts';
 
@@ -30,6 +31,7 @@ export interface ElementLineageOptions {
   readonly device: BlockDevice;
   readonly store: ElementStore;
   readonly random: Random;
+  readonly host: Pick<ReplicationHost, 'failed'>;
 }
 
 /**
@@ -67,9 +69,9 @@ export class ElementLineage {
 
   /** Source: prepares durably what the target is told. */
   async prepareSource(agreement: Agreement): Promise<Start> {
-    const { device, store, random } = this.#options;
+    const { device, store, random, host } = this.#options;
     // The resync clears a bit when the target holds the extent durably; what this element holds only in a cache would then be said to be equal.
-    await flushElement(device);
+    await flushOrFail(device, (error) => host.failed(error));
     let resyncId = agreement.rule === 'resync.progress' ? store.metadata.resyncId : null;
     if (agreement.scope === 'full') {
       resyncId = randomHex(random, generationBytes);

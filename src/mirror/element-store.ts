@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../device/block-device.ts';
 import { DurableRecord, emptyRecord, readRecordImage } from '../device/durable-record.ts';
-import type { RecordLayout } from '../device/durable-record.ts';
+import type { Readable, RecordLayout } from '../device/durable-record.ts';
 import { HotMirrorError } from '../errors.ts';
 import { DirtyMap } from './dirty-map.ts';
 import { decodeMetadata, encodeMetadata } from './metadata.ts';
@@ -48,6 +48,8 @@ export class ElementStore {
   dirty: DirtyMap;
   /** Copies found damaged when it was loaded. */
   readonly damagedCopies: number;
+  /** A copy could not be read: what is known of activity log and dirty map may be older than what was durable. */
+  readonly mayBeOlder: boolean;
   readonly #device: BlockDevice;
   readonly #head: DurableRecord;
   readonly #pages = new Map<number, DurableRecord>();
@@ -57,11 +59,13 @@ export class ElementStore {
   #writing: Promise<void> | null = null;
   #persisting: Promise<void> = Promise.resolve();
 
-  private constructor(device: BlockDevice, head: DurableRecord, metadata: ElementMetadata, damagedCopies: number) {
+  private constructor(device: BlockDevice, head: DurableRecord, metadata: ElementMetadata, pages: ReadonlyMap<number, DurableRecord>) {
     this.#device = device;
     this.#head = head;
     this.#metadata = metadata;
-    this.damagedCopies = damagedCopies;
+    const records = [head, ...pages.values()];
+    this.damagedCopies = records.reduce((count, record) => count + record.damagedCopies, 0);
+    this.mayBeOlder = records.some((record) => record.mayBeOlder);
     this.dirty = new DirtyMap(metadata.sizeBytes, metadata.extentBytes);
     this.#stored = new Uint8Array(mapBytes(this.dirty));
   }
@@ -82,13 +86,10 @@ export class ElementStore {
     if (!head.payload) throw new HotMirrorError('HM_METADATA_MISSING', 'the element has no metadata');
     const metadata = decodeMetadata(head.payload);
     const pages = new Map<number, DurableRecord>();
-    let damagedCopies: number = head.damagedCopies;
     for (let page = 0; page < pageCount(metadata.sizeBytes, metadata.extentBytes); page += 1) {
-      const record = await DurableRecord.load(device, pageLayout(page));
-      damagedCopies += record.damagedCopies;
-      pages.set(page, record);
+      pages.set(page, await DurableRecord.load(device, pageLayout(page)));
     }
-    const store = new ElementStore(device, head, metadata, damagedCopies);
+    const store = new ElementStore(device, head, metadata, pages);
     for (const [page, record] of pages) {
       store.#pages.set(page, record);
       if (record.payload) store.#stored.set(record.payload, page * pageMapBytes);
@@ -172,13 +173,14 @@ export class ElementStore {
 export function readElementImage(
   image: Uint8Array,
   blockSizeBytes: number,
+  readable?: Readable,
 ): { readonly metadata: ElementMetadata; readonly dirty: DirtyMap } | null {
-  const head = readRecordImage(image, headLayout, blockSizeBytes);
+  const head = readRecordImage(image, headLayout, blockSizeBytes, readable);
   if (!head) return null;
   const metadata = decodeMetadata(head);
   const dirty = new DirtyMap(metadata.sizeBytes, metadata.extentBytes);
   for (let page = 0; page < pageCount(metadata.sizeBytes, metadata.extentBytes); page += 1) {
-    const stored = readRecordImage(image, pageLayout(page), blockSizeBytes);
+    const stored = readRecordImage(image, pageLayout(page), blockSizeBytes, readable);
     if (stored) dirty.include(page * pageMapBytes, stored);
   }
   return { metadata, dirty };

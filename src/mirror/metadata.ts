@@ -35,6 +35,9 @@ export interface ElementMetadata {
 /** Earlier generations that are remembered. */
 export const historyLength = 16;
 
+/** Longest note kept, in characters. */
+const noteLength = 256;
+
 /** Default unit of dirty tracking. */
 export const defaultExtentBytes = 65_536;
 
@@ -75,6 +78,11 @@ export function settledFrom(metadata: ElementMetadata): Partial<ElementMetadata>
 /** Whether the peer cannot hold the current generation, so that no new one is needed to write alone. */
 export function isMinted(metadata: ElementMetadata): boolean {
   return metadata.base !== null && !metadata.offered;
+}
+
+/** The element failed, and why; it stays so until an operator replaces it. */
+export function failedBy({ message }: HotMirrorError): Partial<ElementMetadata> {
+  return { state: 'failed', note: message.slice(0, noteLength) };
 }
 
 function remember(generation: string | null, history: readonly string[]): readonly string[] {

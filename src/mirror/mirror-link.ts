@@ -16,6 +16,7 @@ import type { MirrorSnapshot } from './describe.ts';
 import { recoverElement, settleElement } from './element-lifecycle.ts';
 import { ElementStore } from './element-store.ts';
 import { Lease } from './lease.ts';
+import { failedBy } from './metadata.ts';
 import type { MirrorEventName, MirrorEvents } from './mirror-events.ts';
 import { mirrorLimits } from './options.ts';
 import type { MirrorLimits, MirrorLinkOptions } from './options.ts';
@@ -32,7 +33,6 @@ const debug = createDebug('hotmirror:mirror');
 
 const generationBytes = 8;
 /** Longest reason that is kept in the metadata. */
-const noteLength = 256;
 
 /** The parts that exist once the metadata is loaded. */
 interface Opened {
@@ -352,7 +352,7 @@ export class MirrorLink implements BlockDevice {
     });
     this.#changed();
     try {
-      await store.update(() => ({ state: 'failed', note: error.message.slice(0, noteLength) }));
+      await store.update(() => failedBy(error));
     } catch (cause) {
       debug('%s: the failure could not be recorded: %O', this.name, cause);
     }
@@ -364,8 +364,8 @@ export class MirrorLink implements BlockDevice {
       this.#assertUsable();
       if (!this.#opened) throw new HotMirrorError('HM_CLOSED', `${this.name} is not open`);
       const { node, clock, device } = this.#options;
-      const changed = (): void => this.#changed();
-      return run({ name: this.name, node, clock, device, known: this.#known, changed, ...this.#opened });
+      const told = { changed: (): void => this.#changed(), failed: (error: HotMirrorError): Promise<void> => this.#failed(error) };
+      return run({ name: this.name, node, clock, device, known: this.#known, ...told, ...this.#opened });
     });
   }
 

@@ -5,7 +5,7 @@ import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { OutdateOrder } from '../vocabulary.ts';
 import type { Rule } from '../rules.ts';
-import { flushElement } from './element-lifecycle.ts';
+import { flushOrFail } from './element-lifecycle.ts';
 import type { ElementStore } from './element-store.ts';
 import type { Replication } from './replication.ts';
 import type { Serving } from './serving.ts';
@@ -27,6 +27,8 @@ export interface OrderContext {
   readonly known: { epoch: Epoch };
   /** Something of the mirror's state changed. */
   readonly changed: () => void;
+  /** The element failed; resolves when that is durable, or cannot be. */
+  readonly failed: (error: HotMirrorError) => Promise<void>;
 }
 
 /** See `MirrorLink.promote`. */
@@ -83,12 +85,12 @@ function assertFit({ name, replication }: OrderContext, force: boolean): void {
 }
 
 /** See `MirrorLink.demote`. */
-export async function demote({ serving, replication, device, changed }: OrderContext): Promise<{ readonly handedOver: boolean }> {
+export async function demote({ serving, replication, device, changed, failed }: OrderContext): Promise<{ readonly handedOver: boolean }> {
   if (serving.state !== 'yes') return { handedOver: serving.state === 'no' && replication.handedOver };
   let settled = false;
   try {
     if (await serving.drain()) {
-      await flushElement(device);
+      await flushOrFail(device, failed);
       settled = await replication.flushTarget();
     }
   } finally {
@@ -152,10 +154,10 @@ export function doubt({ serving, replication, changed }: OrderContext): Promise<
 }
 
 /** See `MirrorLink.leave`. */
-export async function leave({ store, replication, device, changed }: OrderContext): Promise<void> {
+export async function leave({ store, replication, device, changed, failed }: OrderContext): Promise<void> {
   await replication.leave(async (role) => {
     if (role === 'source') {
-      await flushElement(device);
+      await flushOrFail(device, failed);
       await replication.flushTarget();
     } else if (store.metadata.state === 'consistent') {
       await store.update(() => ({ state: 'outdated' }));

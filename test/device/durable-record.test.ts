@@ -1,10 +1,11 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 
-import type { BlockDevice } from '../../src/device/block-device.ts';
+import type { BlockDevice, Done } from '../../src/device/block-device.ts';
 import { DurableRecord, prepareRecord } from '../../src/device/durable-record.ts';
 import type { RecordLayout } from '../../src/device/durable-record.ts';
 import { MemoryDevice } from '../../src/device/memory.ts';
+import { HotMirrorError } from '../../src/errors.ts';
 import { Recording, RecordingDevice } from '../../src/testing/recording-device.ts';
 import { SeededRandom } from '../../src/testing/seeded-random.ts';
 import { FaultyDevice } from './faulty-device.ts';
@@ -42,6 +43,21 @@ async function written(...contents: Uint8Array[]): Promise<MemoryDevice> {
   const record = await DurableRecord.load(device, layout);
   for (const payload of contents) await record.write(payload);
   return device;
+}
+
+/** One copy of the record cannot be read. */
+class SpoiltCopy extends MemoryDevice {
+  readonly #atBytes: number;
+
+  constructor(contents: Uint8Array, atBytes: number) {
+    super({ sizeBytes: contents.byteLength, contents });
+    this.#atBytes = atBytes;
+  }
+
+  override read(offsetBytes: number, into: Uint8Array, done: Done): void {
+    if (offsetBytes === this.#atBytes) done(new HotMirrorError('HM_IO_READ', 'a bad sector'));
+    else super.read(offsetBytes, into, done);
+  }
 }
 
 describe('DurableRecord (semantics 3: two copies written alternately)', () => {
@@ -232,6 +248,18 @@ describe('DurableRecord (semantics 3: two copies written alternately)', () => {
         expect(await refusal(DurableRecord.load(memory(contents), layout))).to.equal('HM_METADATA_CORRUPT');
       }),
     );
+  });
+
+  it('says that it may be older where a copy cannot be read at all, and not where a copy is torn', async () => {
+    const { contents } = await written(new Uint8Array(10).fill(1), new Uint8Array(10).fill(2));
+    for (const slot of [0, 1]) {
+      const atBytes = layout.offsetBytes + slot * layout.slotBytes;
+      const spoilt = new SpoiltCopy(contents.slice(), atBytes);
+      expect(await DurableRecord.load(spoilt, layout)).to.include({ damagedCopies: 1, mayBeOlder: true });
+      const torn = contents.slice();
+      torn.fill(0xee, atBytes, atBytes + layout.slotBytes);
+      expect(await DurableRecord.load(memory(torn), layout)).to.include({ damagedCopies: 1, mayBeOlder: false });
+    }
   });
 
   it('repairs the damaged copy with the next write', async () => {

@@ -5,10 +5,11 @@ import { MemoryDevice } from '../../src/device/memory.ts';
 import { HotMirrorError } from '../../src/errors.ts';
 import type { PairRecord } from '../../src/failover/pair-record.ts';
 import { decodePairRecord, encodePairRecord, maxReasonLength, modeOf, newPairRecord, withEpoch } from '../../src/failover/pair-record.ts';
-import { DurablePairRecordStore, pairRecordBytes } from '../../src/failover/pair-record-store.ts';
+import { DurablePairRecordStore, pairRecordBytes, readPairRecordImage } from '../../src/failover/pair-record-store.ts';
 import { RecordKeeper } from '../../src/failover/record-keeper.ts';
 import { platformSteps } from '../../src/platform/platform-actions.ts';
 
+const sectorBytes = 512;
 const homes = { primary: 'alpha', standby: 'beta' };
 const fresh = newPairRecord(homes, 'auto');
 const full: PairRecord = {
@@ -100,6 +101,16 @@ describe('the pair record', () => {
     await store.write(largest);
     const again = new DurablePairRecordStore(new MemoryDevice({ sizeBytes: pairRecordBytes, contents: contents.slice() }));
     expect(await again.load()).to.deep.equal(largest);
+    for (const copyAtBytes of [0, pairRecordBytes / 2]) {
+      const oneLost = contents.slice();
+      oneLost.fill(0x55, copyAtBytes, copyAtBytes + pairRecordBytes / 2);
+      const either = new DurablePairRecordStore(new MemoryDevice({ sizeBytes: pairRecordBytes, contents: oneLost }));
+      expect(await either.load(), 'either copy alone tells of it').to.deep.equal(largest);
+      expect(readPairRecordImage(oneLost, sectorBytes)).to.deep.equal(largest);
+      const unreadable = (offsetBytes: number): boolean => offsetBytes !== copyAtBytes;
+      expect(readPairRecordImage(contents, sectorBytes, unreadable)).to.deep.equal(largest);
+    }
+    expect(() => readPairRecordImage(contents, sectorBytes, () => false)).to.throw('cannot be read');
     contents.fill(0x55);
     const error: unknown = await new DurablePairRecordStore(new MemoryDevice({ sizeBytes: pairRecordBytes, contents }))
       .load()

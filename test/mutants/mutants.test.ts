@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import PQueue from 'p-queue';
 
 import { controlMutants } from './control-mutants.ts';
+import { diskMutants } from './disk-mutants.ts';
 import { explorationMutants } from './exploration-mutants.ts';
 import { failoverMutants } from './failover-mutants.ts';
 import { hunt, runHunt } from './hunt.ts';
@@ -10,7 +11,7 @@ import { mirrorMutants } from './mirror-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { workloadMutants } from './workload-mutants.ts';
 
-const mutants = [...mirrorMutants, ...failoverMutants, ...controlMutants, ...workloadMutants, ...explorationMutants];
+const mutants = [...mirrorMutants, ...failoverMutants, ...controlMutants, ...diskMutants, ...workloadMutants, ...explorationMutants];
 const unbrokenSeeds = 50;
 const madeSeeds = 3;
 const msPerSecond = 1_000;

@@ -6,9 +6,12 @@ import type { SimulationStep } from '../../src/testing/simulation/steps.ts';
  * Schedules that do again and again what the swarm draws now and then: a mutant that needs just that is hunted with one of them, and only the chance of the pair
  * follows from the seed.
  */
+
+/** An application that asks without end. */
 export const busy = { pauseMs: 10, depth: 12 };
 const fast = { intervalMs: 250, deadlineMs: 1_000, leaseMs: 750, initialGraceMs: 2_000 };
-const aloneMs = 4_000;
+/** Long enough for a node to see that it is alone, and to go on so. */
+export const aloneMs = 4_000;
 const mebibyte = 1_048_576;
 
 export function schedule(options: PairSimulationOptions, steps: readonly SimulationStep[]): SimulationSchedule {
@@ -22,7 +25,7 @@ export function repeated(times: number, steps: readonly SimulationStep[]): reado
 export const run = (forMs: number): SimulationStep => ({ do: 'run', forMs });
 
 /** Nothing passes any more, and every connection has ended. */
-const cutOff: readonly SimulationStep[] = [
+export const cutOff: readonly SimulationStep[] = [
   { do: 'cut', link: 'all' },
   { do: 'break', link: 'all' },
 ];

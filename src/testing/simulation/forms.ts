@@ -55,6 +55,7 @@ export const stepForm: z.ZodType = z.discriminatedUnion('do', [
   z.strictObject({ do: z.literal('conditions'), link, conditions, from: node.optional() }),
   z.strictObject({ do: z.literal('disk'), ...disk, fault: diskFault }),
   z.strictObject({ do: z.literal('mend'), ...disk }),
+  z.strictObject({ do: z.literal('replace'), node }),
   z.strictObject({
     do: z.literal('clock'),
     node,

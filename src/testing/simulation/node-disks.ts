@@ -12,7 +12,8 @@ import { streamOf } from './streams.ts';
 import type { NodeName } from './steps.ts';
 import type { DiskChange } from './watcher.ts';
 
-const sectorBytes = 512;
+/** Block size of every simulated disk. */
+export const sectorBytes = 512;
 /** Metadata and records carry checksums, so their sectors may tear anywhere. */
 const tornAnywhereBytes = 1;
 

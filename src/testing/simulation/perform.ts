@@ -6,8 +6,8 @@ import type { World } from './world.ts';
 
 type StepOf<Kind extends SimulationStep['do']> = Extract<SimulationStep, { readonly do: Kind }>;
 
-/** Does at once what a step says; only `run` is left to the caller, for it takes time. Throws `RangeError` for a link, mirror or node that does not exist. */
-export function perform(world: World, step: Exclude<SimulationStep, { readonly do: 'run' }>): void {
+/** Does at once what a step says; only `run` is left to the caller, for it takes time. Rejects with `RangeError` for a link, mirror or node that does not exist. */
+export async function perform(world: World, step: Exclude<SimulationStep, { readonly do: 'run' }>): Promise<void> {
   world.log.note({ node: 'world', event: 'fault:begun', class: 0, evidence: { step }, text: describeStep(step) });
   const { network } = world;
   switch (step.do) {
@@ -43,6 +43,9 @@ export function perform(world: World, step: Exclude<SimulationStep, { readonly d
       break;
     case 'mend':
       world.nodes[step.node].disks.named(step.disk, step.mirror).mend();
+      break;
+    case 'replace':
+      await world.diskFailures.replace(step.node);
       break;
     case 'clock':
       setClock(world, step);
@@ -91,7 +94,7 @@ function setClock(world: World, { node, jumpWallMs = 0, driftPpm }: StepOf<'cloc
 
 function strikeDisk(world: World, { node, disk, mirror, fault }: StepOf<'disk'>): void {
   if (fault.kind === 'slow' || fault.kind === 'stall') world.nodes[node].disks.named(disk, mirror).inject(fault);
-  else world.sicken(node, disk, mirror, fault);
+  else world.diskFailures.sicken(node, disk, mirror, fault);
 }
 
 /** An operator asks and gets the outcome, which never comes where the process dies; null where the node answers nobody. */

@@ -87,12 +87,22 @@ export class SimulatedDisk implements DiskView {
     return this.#cache.version;
   }
 
+  /** Whether it loses data or refuses it, now or at the next request. */
+  get fails(): boolean {
+    return this.#ailments.describe().length > 0;
+  }
+
   /** What is wrong with it now, in words; empty for a healthy disk. */
   get ailments(): readonly string[] {
     const told = this.#ailments.describe();
     if (this.#slowMs > 0) told.push(`slower by up to ${String(this.#slowMs)} ms`);
     if ((this.#attached?.requests.stallLeftMs ?? this.#stallLeftMs) > 0) told.push('stalled');
     return told;
+  }
+
+  /** Whether a read of this range finds what the contents say. */
+  readable(offsetBytes: number, lengthBytes: number): boolean {
+    return !this.#badBlocks.spoil(offsetBytes, lengthBytes);
   }
 
   durableImage(): Uint8Array {

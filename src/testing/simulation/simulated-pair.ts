@@ -93,7 +93,7 @@ export class SimulatedPair implements Disposable {
   async perform(step: SimulationStep): Promise<void> {
     checkStep(step, this.options);
     if (step.do === 'run') return this.runFor(step.forMs);
-    perform(this.#world, step);
+    await perform(this.#world, step);
     await this.#happened();
   }
 

@@ -57,6 +57,11 @@ export type SimulationStep =
   | { readonly do: 'disk'; readonly node: NodeName; readonly disk: DiskName; readonly mirror?: string; readonly fault: DiskFault }
   /** The disk works again: full disks have room, slow ones are fast; a block that cannot be read stays so until it is written. */
   | { readonly do: 'mend'; readonly node: NodeName; readonly disk: DiskName; readonly mirror?: string }
+  /**
+   * An operator gives the node new disks, as after `init --force --blank`, and starts it: whatever ran there dies. Nothing happens where the node holds the only
+   * good copy of anything, or the other one does not own the service.
+   */
+  | { readonly do: 'replace'; readonly node: NodeName }
   /** The node's wall clock jumps, or its monotonic clock runs at another rate from now on (parts per million). */
   | { readonly do: 'clock'; readonly node: NodeName; readonly jumpWallMs?: number; readonly driftPpm?: number }
   /**

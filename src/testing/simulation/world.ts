@@ -3,7 +3,7 @@ import type { PlatformStep } from '../../platform/platform-actions.ts';
 import { PlatformRecorder } from '../platform-recorder.ts';
 import { VirtualClock } from '../virtual-clock.ts';
 import { Application, Workload, completeWorkload } from './application.ts';
-import type { DiskFault, DiskName } from './disk-faults.ts';
+import { DiskFailures } from './disk-failures.ts';
 import { EffectGate } from './effects.ts';
 import { InvariantError } from './invariant-error.ts';
 import { allWatchers } from './invariants/all.ts';
@@ -17,7 +17,7 @@ import { SimulatedArbiter } from './simulated-arbiter.ts';
 import { SimulatedNetwork, deliveryLabelOf } from './simulated-network.ts';
 import { SimulatedProcess } from './simulated-process.ts';
 import { SimulationLog } from './simulation-log.ts';
-import { nodeNames, otherNode } from './steps.ts';
+import { nodeNames } from './steps.ts';
 import type { NodeName } from './steps.ts';
 import { streamOf } from './streams.ts';
 import type { ApplicationRequest, PairView, Watcher } from './watcher.ts';
@@ -50,10 +50,9 @@ export class World {
   readonly workload: Workload | null;
   readonly nodes: Readonly<Record<NodeName, SimulatedNode>>;
   readonly view: PairView;
+  readonly diskFailures: DiskFailures;
   readonly #watchers: readonly Watcher[];
   readonly #streams: typeof streamOf;
-  /** A disk was made to lose data or refuse it. */
-  #sick = false;
 
   /** `streams` gives the chance of each part of the world. */
   constructor(options: CompleteOptions, streams: typeof streamOf = streamOf) {
@@ -98,6 +97,7 @@ export class World {
     const workload = options.workload && completeWorkload(options.workload, options.powerCuts);
     this.workload = workload && new Workload(this.application, this.clock, streams(seed, 'workload'), mirrors, workload, hooks);
     this.view = pairView(this);
+    this.diskFailures = new DiskFailures(this);
   }
 
   /** Both nodes initialised, as after `init`, with elements that are equal. */
@@ -167,6 +167,7 @@ export class World {
       process.clock.dead = true;
       own.process = undefined;
     }
+    if (how === 'power') this.diskFailures.powerLost(node);
     for (const disk of own.disks.all) {
       if (how === 'power') disk.cutPower();
       else disk.detach();
@@ -182,7 +183,7 @@ export class World {
     this.log.note({ node, event: 'disks:replaced', class: 0, text: 'the disks were replaced by blank ones' });
     const stream = `replaced ${node} ${String(own.incarnations)}`;
     for (const { name } of this.options.mirrors) await own.disks.replace(name, stream);
-    if (own.disks.record.ailments.length > 0) own.disks.record.replace(await initialRecord());
+    own.disks.record.replace(await initialRecord());
     own.startError = null;
   }
 
@@ -289,28 +290,13 @@ export class World {
       this.log.note({ node, event: 'node:state', class: 0, evidence, text });
     }
     for (const [mirror, link] of process?.ready ? process.mirrors : []) this.#noteMirror(own, node, mirror, link.state());
-    this.#spareLastCopy();
+    this.diskFailures.spareLastCopy();
   }
 
   /** That it is passive a node decides without an event of its own. */
   #noteBooted(node: NodeName): void {
     const { booting, process } = this.nodes[node];
     if (booting && process?.ready && !process.orchestrator.status().booting) this.noteState(node);
-  }
-
-  /** Makes a disk lose data or refuse it, where that is the only failure: the other node runs, holds the same data and has healthy disks. */
-  sicken(node: NodeName, disk: DiskName, mirror: string | undefined, fault: DiskFault): void {
-    const healthy = this.nodes[otherNode(node)].disks.all.every(({ ailments }) => ailments.length === 0);
-    if (!healthy || !this.whole) return;
-    this.#sick = true;
-    this.nodes[node].disks.named(disk, mirror).inject(fault);
-  }
-
-  /** Once a node holds the only good copy, its disks work: a disk that fails then is a second failure, which no mirror of two survives. */
-  #spareLastCopy(): void {
-    if (!this.#sick || this.whole) return;
-    this.#sick = false;
-    for (const { disks } of Object.values(this.nodes)) for (const disk of disks.all) disk.heal();
   }
 
   #noteMirror(own: SimulatedNode, node: NodeName, mirror: string, state: MirrorState): void {

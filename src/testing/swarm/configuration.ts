@@ -32,6 +32,7 @@ const mirrorSizes: readonly number[] = [
   2 * mebibyte,
   9 * mebibyte,
 ];
+const crowdedMirrorBytes = 9 * mebibyte;
 const defaultTimes: SimulationTimes = { intervalMs: 1_000, deadlineMs: 5_000, leaseMs: 3_750, initialGraceMs: 10_000 };
 const fastTimes: SimulationTimes = { intervalMs: 250, deadlineMs: 1_000, leaseMs: 750, initialGraceMs: 2_000 };
 const shortestDeadlineMs = 400;
@@ -52,13 +53,15 @@ export function drawConfiguration(random: SeededRandom): SwarmConfiguration {
   const links = [...mirrors.map(({ name }) => `data:${name}`), ...monitorLinks];
   const times = drawTimes(random);
   const powerCuts = chance(random, 40);
+  // More regions than the activity log holds, so that it makes room while what it forgets is in caches alone.
+  const crowded = powerCuts && chance(random, 15);
   const arbiter = policy === 'arbiter' || (policy === 'freeze' && chance(random, 10));
   const fence = chance(random, policy === 'continue' ? 50 : 15);
   // A fence promises one owner although no link is left.
   const partitions = policy !== 'continue' || (fence && chance(random, 75));
   const options: PairSimulationOptions = {
     seed: random.next32(),
-    mirrors,
+    mirrors: crowded ? mirrors.map((mirror) => ({ ...mirror, sizeBytes: crowdedMirrorBytes })) : mirrors,
     monitorLinks,
     arbiter,
     ...(fence ? { fence } : {}),
@@ -67,6 +70,7 @@ export function drawConfiguration(random: SeededRandom): SwarmConfiguration {
     ...(times === defaultTimes ? {} : { times }),
     workload: drawWorkload(random, times, powerCuts),
     links: drawConditions(random, times, partitions),
+    ...(chance(random, 40) ? { synchronousElements: true } : {}),
     latencies: {
       elementMs: oneOf(random, [0, 0, 2, 15]),
       metadataMs: oneOf(random, [0, 0, 2, 15, 120]),
@@ -75,7 +79,7 @@ export function drawConfiguration(random: SeededRandom): SwarmConfiguration {
     powerCuts,
     driftPpm: drawDrift(random),
     threadLagMs: oneOf(random, [0, 3, 3, 10, 50]),
-    activeRegions: oneOf(random, [2, 3, 64, 64]),
+    activeRegions: crowded ? 2 : oneOf(random, [2, 3, 64, 64]),
   };
   return {
     options,

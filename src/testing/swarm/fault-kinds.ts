@@ -1,4 +1,6 @@
 import type { LinkConditions } from '../../transport/link-conditions.ts';
+import { pairRecordBytes } from '../../failover/pair-record-store.ts';
+import { elementMetadataBytes } from '../../mirror/create-element.ts';
 import { platformSteps } from '../../platform/platform-actions.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import type { DiskFault, DiskName } from '../simulation/disk-faults.ts';
@@ -48,7 +50,7 @@ const fenceOutcomes = ['fail', 'fail-in-effect', 'hang'] as const;
  * - Machines lose power only where the application was told so (`powerCuts`), because it must then rely on FUA and flush.
  * - With `whenAlone: 'continue'`, no arbiter and no fence, one link carries at all times: without any, two owners are what that policy asks for.
  * - No fence succeeds without effect: that is an operator's lie, and what it proves is all that keeps two nodes from serving under `continue`.
- * - Disks fail on one node of a schedule: two failed disks are one more than a pair has.
+ * - Disks fail on one node of a schedule, and never where they hold the only good copy of anything: two failed disks are one more than a pair has.
  * - Neither `bootAlone: 'serve'` nor the orders `force-fallback` and `resume`: each puts an operator's word, that the peer serves no more and holds nothing
  *   newer, above the rules that keep writes.
  */
@@ -141,7 +143,8 @@ export const faultKinds: readonly FaultKind[] = [
   diskKind('full', () => ({ kind: 'full' })),
   diskKind('write-error', (random) => ({ kind: 'write-error', count: within(random, 1, 3) })),
   diskKind('flush-error', (random) => ({ kind: 'flush-error', count: within(random, 1, 3) })),
-  diskKind('unreadable', unreadable),
+  { ...diskKind('unreadable', unreadable), percent: 25 },
+  { name: 'disks replaced', percent: 30, weight: 10, draw: (random) => ({ do: 'replace', node: node(random) }) },
 ];
 
 function node(random: SeededRandom): NodeName {
@@ -221,18 +224,21 @@ interface DiskAddress {
 }
 
 function diskOf(random: SeededRandom, { sickNode, options }: SwarmConfiguration): DiskAddress {
-  const disk = oneOf<DiskName>(random, ['element', 'element', 'metadata', 'record']);
+  const disk = oneOf<DiskName>(random, ['element', 'metadata', 'record']);
   if (disk === 'record') return { node: sickNode, disk };
   return { node: sickNode, disk, mirror: oneOf(random, options.mirrors ?? []).name };
 }
 
-/** Where a fault may lie: anywhere in an element, in the first sector of what hotmirror keeps for itself. */
+/** Where a fault may lie: anywhere on the disk. */
 function sectorsOf({ disk, mirror }: DiskAddress, { options }: SwarmConfiguration): number {
+  if (disk === 'record') return pairRecordBytes / sectorBytes;
   const sizeBytes = options.mirrors?.find(({ name }) => name === mirror)?.sizeBytes ?? sectorBytes;
-  return disk === 'element' ? sizeBytes / sectorBytes : 1;
+  return (disk === 'element' ? sizeBytes : elementMetadataBytes(sizeBytes)) / sectorBytes;
 }
 
 function unreadable(random: SeededRandom, sectors: number): DiskFault {
-  const length = within(random, 1, Math.min(longestUnreadable, sectors));
-  return { kind: 'unreadable', offsetBytes: sectorBytes * random.below(sectors - length + 1), lengthBytes: sectorBytes * length };
+  // One sector spoils one of the two copies of a record, many spoil both; the beginning of an element is in use for sure.
+  const length = chance(random, 60) ? 1 : within(random, 1, Math.min(longestUnreadable, sectors));
+  const first = chance(random, 40) ? 0 : random.below(sectors - length + 1);
+  return { kind: 'unreadable', offsetBytes: sectorBytes * first, lengthBytes: sectorBytes * length };
 }

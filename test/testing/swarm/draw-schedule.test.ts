@@ -45,7 +45,7 @@ describe('a drawn schedule', function () {
     const steps = schedules.flatMap((schedule) => schedule.steps);
     const kinds: readonly SimulationStep['do'][] = [
       ...['run', 'crash', 'boot', 'stop', 'pause', 'resume', 'cut', 'heal', 'break', 'conditions'],
-      ...['disk', 'mend', 'clock', 'arbiter', 'operator', 'platform'],
+      ...['disk', 'mend', 'replace', 'clock', 'arbiter', 'operator', 'platform'],
     ] as SimulationStep['do'][];
     for (const kind of kinds) expect(steps.some(({ do: what }) => what === kind)).to.equal(true, kind);
     expect(steps.some((step) => step.do === 'pause' && step.suspend)).to.equal(true);
