@@ -17,7 +17,7 @@ import { SimulatedArbiter } from './simulated-arbiter.ts';
 import { SimulatedNetwork, deliveryLabelOf } from './simulated-network.ts';
 import { SimulatedProcess } from './simulated-process.ts';
 import { SimulationLog } from './simulation-log.ts';
-import { nodeNames } from './steps.ts';
+import { nodeNames, otherNode } from './steps.ts';
 import type { NodeName } from './steps.ts';
 import { streamOf } from './streams.ts';
 import type { ApplicationRequest, PairView, Watcher } from './watcher.ts';
