@@ -121,6 +121,7 @@ async function sealAndCommit(node: PairNode, wish: TakeoverWish, run: TakeoverRu
   try {
     const views = await seal(node);
     requireUndisturbed(node, wish, run);
+    requireAbove(next, views);
     if (asked.arbiter === 'unasked' && !wish.overrides.includes('takeover.arbiter')) {
       const answer = await node.arbitration.grant(carried, next);
       asked.arbiter = answer.granted ? 'granted' : 'refused';
@@ -147,6 +148,12 @@ async function sealAndCommit(node: PairNode, wish: TakeoverWish, run: TakeoverRu
     await abortTakeover(node, next, error);
     throw error;
   }
+}
+
+/** A source tells its epoch on every data link; one that was told of it last may have known it alone until it was sealed. */
+function requireAbove(next: Epoch, views: readonly MirrorView[]): void {
+  const newest = highestEpoch(views.map(({ epoch }) => epoch));
+  if (newest.number >= next.number) throw refusal('takeover.commit', `the elements know of ${formatEpoch(newest)} by now`);
 }
 
 function seal(node: PairNode): Promise<MirrorView[]> {

@@ -32,7 +32,6 @@ import { splitWrite, splitZeroes } from './split-request.ts';
 const debug = createDebug('hotmirror:mirror');
 
 const generationBytes = 8;
-/** Longest reason that is kept in the metadata. */
 
 /** The parts that exist once the metadata is loaded. */
 interface Opened {

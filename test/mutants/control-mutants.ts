@@ -1,10 +1,10 @@
-import { failingFences, lossyArbiter, slowFence, standingInTurn, suspendedServer } from './control-schedules.ts';
+import { failingFences, lossyArbiter, slowFence, suspendedServer } from './control-schedules.ts';
 import type { Mutant } from './mutant.ts';
 
 /** Of a schedule made for it a mutant needs a few seeds. */
 const targetedSeeds = 12;
 
-/** Bugs around what decides who may serve: clocks, arbiter, fence, and what a node may believe after it stood still. */
+/** Bugs around what decides who may serve: clocks, arbiter and fence. */
 export const controlMutants: readonly Mutant[] = [
   {
     name: 'has a lease that outlives a suspend',
@@ -74,19 +74,5 @@ export const controlMutants: readonly Mutant[] = [
     ],
     withinSeeds: targetedSeeds,
     schedule: slowFence,
-  },
-  {
-    name: 'believes its element after a pause without an answer of the peer',
-    breaks: 'element.start',
-    edits: [
-      {
-        file: 'mirror/mirror-link.ts',
-        find: `    if ((await this.#opened?.replication.proof()) === false) await this.#order(doubt);
-`,
-        replace: ``,
-      },
-    ],
-    withinSeeds: 400,
-    schedule: standingInTurn,
   },
 ];

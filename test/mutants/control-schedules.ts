@@ -49,23 +49,3 @@ export const slowFence: SimulationSchedule = schedule(fenced, [
   { do: 'cut', link: 'all' },
   run(2 * settleMs),
 ]);
-
-/** The standby stands still while the primary goes on alone, and then the primary. */
-export const standingInTurn: SimulationSchedule = schedule(
-  {
-    monitorLinks: ['mon1'],
-    partitions: false,
-    policy: { whenAlone: 'continue' },
-    workload: busy,
-    latencies: { metadataMs: 120 },
-    threadLagMs: 0,
-  },
-  [
-    { do: 'pause', node: 'beta', forMs: 2_664 },
-    run(1_691),
-    { do: 'cut', link: 'data' },
-    run(1_528),
-    { do: 'pause', node: 'alpha', forMs: 1_297 },
-    run(1_163),
-  ],
-);
