@@ -52,13 +52,14 @@ export class DiskFailures {
   }
 
   /**
-   * An operator gives the node new disks, as after `init --force --blank`, and starts it. Nothing happens where it holds the only good copy of anything, or the
-   * other one does not own the service.
+   * An operator gives the node new disks, as after `init --force --blank`, and starts it. Nothing happens where it holds the only good copy of anything, where
+   * the other one does not own the service, or has disks that fail.
    */
   async replace(node: NodeName): Promise<void> {
     const { nodes, options } = this.#world;
-    const { epoch } = pairRecordOf(nodes[otherNode(node)].disks) ?? {};
-    if (epoch?.owner !== otherNode(node) || this.#holdsLastCopy(node)) return;
+    const { disks } = nodes[otherNode(node)];
+    const owner = pairRecordOf(disks)?.epoch.owner;
+    if (owner !== otherNode(node) || disks.all.some(({ fails }) => fails) || this.#holdsLastCopy(node)) return;
     this.#world.kill(node, options.powerCuts ? 'power' : 'process');
     await this.#world.replaceDisks(node);
     this.#world.boot(node);

@@ -101,6 +101,13 @@ describe('a simulated node that gets new disks', () => {
     expect([happened(pair, 'disks:replaced', 'alpha'), pair.serving]).to.deep.equal([0, 'alpha']);
   });
 
+  it('replace: nothing happens while the disks of the other node fail', async () => {
+    const pair = await simulatePair(quick);
+    await pair.perform({ do: 'disk', node: 'alpha', disk: 'element', fault: { kind: 'flush-error', count: 1 } });
+    await pair.perform({ do: 'replace', node: 'beta' });
+    expect(happened(pair, 'disks:replaced', 'beta')).to.equal(0);
+  });
+
   it('replace: nothing happens to the only good copy, though the other node does not know of it', async () => {
     const pair = await simulatePair(quick);
     await pair.perform({ do: 'crash', node: 'alpha', how: 'process' });
