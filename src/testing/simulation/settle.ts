@@ -22,7 +22,7 @@ export async function settle(world: World, explain: () => readonly string[]): Pr
   const idleMs = idleDeadlines * options.times.deadlineMs;
   const limitMs = clock.nowMs() + leastToConvergeMs + deadlinesToConverge * options.times.deadlineMs;
   // What was slow on its way before may still end a connection by its arrival, and a silence that began before by a deadline and an interval, which is half a
-  // deadline at most.
+  // deadline at most; what follows from that may still be under way when the pair seems whole. So only a rest that begins later counts.
   const excusedUntilMs = lastArrivalMs(world) + idleMs;
   for (let stays = false; !stays;) {
     if (workload) workload.on = true;
@@ -30,7 +30,7 @@ export async function settle(world: World, explain: () => readonly string[]): Pr
     const excused = clock.nowMs() < excusedUntilMs;
     if (workload) workload.on = false;
     await clock.runFor(idleMs);
-    stays = world.converged;
+    stays = world.converged && !excused;
     if (!stays && !excused) world.broken('convergence', `the pair did not stay whole: ${explain().join('; ')}`);
   }
   world.conclude();

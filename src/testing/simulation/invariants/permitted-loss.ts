@@ -16,7 +16,8 @@ export interface PermittedLossHandlers {
 /**
  * What the pair may lose without breaking a promise:
  *
- * - what no flush covers, when each element that held it lost power. A cut of one node forgives nothing while the other runs and holds everything;
+ * - what no flush covers, when each element that held it lost power. A cut of one node forgives nothing while the other runs and holds everything, unless the
+ *   node that lost it serves again without having been regenerated, as the last owner may (rule boot.alone);
  * - whatever an operator risks who forces a takeover, and whatever two owners risk where the policy does not exclude them. From then on nothing is
  *   judged until the pair is whole again.
  */
@@ -99,7 +100,10 @@ export class PermittedLoss {
   check(view: PairView): void {
     if (!this.#told) return;
     this.#told = false;
-    for (const mirror of this.#powerLost.keys()) if (isWhole(mirror, view)) this.#powerLost.delete(mirror);
+    for (const [mirror, lost] of this.#powerLost) {
+      if (isWhole(mirror, view)) this.#powerLost.delete(mirror);
+      else for (const node of lost) this.#lookAtLoser(node, mirror, lost, view);
+    }
     if (this.#mayFork) this.#look(view);
     if (!this.#suspended && !this.#operatorSpoke) return;
     if (this.#forcing.size > 0 || !this.#mirrors.every((mirror) => isWhole(mirror, view))) return;
@@ -108,6 +112,12 @@ export class PermittedLoss {
     this.#suspended = false;
     this.#resetAt = this.#lastOrder;
     this.#handlers.reset();
+  }
+
+  #lookAtLoser(node: NodeName, mirror: string, lost: Set<NodeName>, view: PairView): void {
+    const state = stateOf(node, mirror, view);
+    if (state?.role === 'target' && state.element === 'uptodate') lost.delete(node);
+    else if (state?.serving === 'alone' && lost.delete(node)) this.#handlers.cachesLost(mirror);
   }
 
   get #mayFork(): boolean {

@@ -104,6 +104,32 @@ describe('invariant no-lost-write', () => {
       expect(story.check()).to.equal(null);
     });
 
+    it('forgives what a node lost that serves alone again without having been regenerated (boot.alone)', () => {
+      const story = new Story(noLostWrite, { powerCuts: true });
+      story.wrote('alpha', 0, 1, true);
+      story.wrote('alpha', 1, 2);
+      story.crash('alpha', 'power');
+      story.boot('alpha');
+      story.state('alpha', { serving: 'alone' });
+      expect(story.check()).to.equal(null);
+      story.found('alpha', 1, 0);
+      expect(story.check()).to.equal(null);
+      story.found('alpha', 0, 0);
+      expect(story.check()).to.match(/lost: byte 0/u);
+    });
+
+    it('forgives it nothing once it was regenerated', () => {
+      const story = new Story(noLostWrite, { powerCuts: true });
+      story.wrote('alpha', 0, 1);
+      story.crash('alpha', 'power');
+      story.boot('alpha', { role: 'target', element: 'uptodate', connection: 'connected' });
+      expect(story.check()).to.equal(null);
+      story.state('alpha', { role: 'none', serving: 'alone', connection: 'connecting' });
+      expect(story.check()).to.equal(null);
+      story.found('alpha', 0, 0);
+      expect(story.check()).to.match(/lost/u);
+    });
+
     it('counts a flush only for what was acknowledged before it was issued', () => {
       const story = new Story(noLostWrite, { powerCuts: true });
       const flush = story.flush('alpha');
