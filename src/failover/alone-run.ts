@@ -111,13 +111,18 @@ function judgeAlone(node: PairNode, view: MirrorView): AloneDecision {
     handshaking: view.handshaking,
     reconnectFromMs: Math.max(lostAtMs, node.unreachableAtMs),
     nowMs,
-    stoodStill: (node.lastAnswer?.probeSentMs ?? -Infinity) < node.stoodStillAtMs,
+    stoodStill: node.ownedAtMs < node.stoodStillAtMs || isAboutToTake(node),
     whenAlone: node.policy.whenAlone,
     fence: node.hasFence,
     bootAlone: node.policy.bootAlone,
     operator: node.operatorWord !== null,
     overrides: node.operatorWord?.overrides ?? [],
   });
+}
+
+/** The last word of the peer was that it is about to take over: it may have done so, and died since. */
+function isAboutToTake({ record, peerSeen }: PairNode): boolean {
+  return (peerSeen?.report.record?.intent?.number ?? 0) > record.epoch.number;
 }
 
 function noteDecision(node: PairNode, mirror: string, { action, rule, because, evidence }: AloneDecision): void {

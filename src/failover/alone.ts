@@ -16,7 +16,10 @@ export interface AloneEvidence {
   /** Any monitor link is up. */
   readonly reachable: boolean;
   readonly silence: SilenceEvidence;
-  /** This node stood still so long that the peer may have taken over, and no token that it sent since was answered. */
+  /**
+   * The peer may have taken over: this node stood still for so long, and no token that it sent since was answered without an intent to; or such an intent was
+   * the last that it heard.
+   */
   readonly stoodStill: boolean;
   /** The data link has a connection again, on which both nodes agree who copies what. */
   readonly handshaking: boolean;

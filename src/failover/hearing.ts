@@ -27,7 +27,10 @@ export function hearAnswer(node: PairNode, answer: PeerAnswer): void {
     return;
   }
   node.hearEpoch(reportedEpoch(report), report.record?.homes ?? null);
-  if (provesOwnership(node, report)) for (const mirror of node.mirrors) mirror.renewLease({ probeSentMs: answer.probeSentMs });
+  if (provesOwnership(node, report)) {
+    node.ownedAtMs = Math.max(node.ownedAtMs, answer.probeSentMs);
+    for (const mirror of node.mirrors) mirror.renewLease({ probeSentMs: answer.probeSentMs });
+  }
   // Of two links the slower one may bring an older word later.
   if (last && last.probeSentMs > answer.probeSentMs) return;
   node.peerSeen = { report, probeSentMs: answer.probeSentMs, heardMs: answer.heardMs };

@@ -89,6 +89,8 @@ export class PairNode {
   unreachableAtMs: number = -Infinity;
   /** When this node last woke up after it had stood still so long that the peer may have taken over. */
   stoodStillAtMs: number = -Infinity;
+  /** When the last token was sent whose answer showed that this node is still the owner, and the peer about to take nothing over. */
+  ownedAtMs: number = -Infinity;
   /** Mirrors that could not be promoted yet, and how they are to be. */
   unpromoted: Unpromoted | null = null;
   /** The last decision about going alone of each mirror that lost its data link, so that each is reported once. */

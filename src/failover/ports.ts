@@ -32,7 +32,7 @@ export interface MirrorView {
   readonly serving: 'no' | 'yes' | 'parked' | 'alone';
   readonly element: ElementState;
   readonly peerElement: ElementState;
-  /** The epoch in this element's metadata. */
+  /** The highest epoch in this element's metadata, or heard of on its data link. */
   readonly epoch: Epoch;
   /** The current generation of this element. */
   readonly currentId: string;

@@ -1,3 +1,4 @@
+import { highestEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import type { ElementStore } from './element-store.ts';
 import type { Lease } from './lease.ts';
@@ -10,6 +11,7 @@ import type { MirrorState } from './state.ts';
 export function describeMirror(
   name: string,
   sizeBytes: number,
+  knownEpoch: Epoch,
   parts: { readonly store: ElementStore; readonly serving: Serving; readonly replication: Replication },
 ): MirrorState {
   const { store, serving, replication } = parts;
@@ -22,7 +24,7 @@ export function describeMirror(
     serving: serving.state,
     element: replication.element,
     peerElement: replication.peerElement,
-    epoch: metadata.epoch,
+    epoch: highestEpoch([metadata.epoch, knownEpoch]),
     currentId: metadata.current ?? '',
     connectionId: replication.connectionId,
     handshaking: replication.linked && !replication.connected,

@@ -53,6 +53,8 @@ export class ElementStore {
   readonly #device: BlockDevice;
   readonly #head: DurableRecord;
   readonly #pages = new Map<number, DurableRecord>();
+  /** Pages of which a copy could not be read: it may be read again one day, and must then not be the newer one. */
+  readonly #unrepaired = new Set<number>();
   #metadata: ElementMetadata;
   #stored: Uint8Array;
   #pending: PendingChange[] = [];
@@ -92,6 +94,7 @@ export class ElementStore {
     const store = new ElementStore(device, head, metadata, pages);
     for (const [page, record] of pages) {
       store.#pages.set(page, record);
+      if (record.mayBeOlder) store.#unrepaired.add(page);
       if (record.payload) store.#stored.set(record.payload, page * pageMapBytes);
     }
     store.dirty.include(0, store.#stored);
@@ -159,8 +162,10 @@ export class ElementStore {
     for (const [page, record] of this.#pages) {
       const at = page * pageMapBytes;
       const now = this.dirty.bytes(at, pageMapBytes).slice();
-      if (Buffer.compare(now, this.#stored.subarray(at, at + now.length)) === 0) continue;
+      const same = Buffer.compare(now, this.#stored.subarray(at, at + now.length)) === 0;
+      if (same && !this.#unrepaired.has(page)) continue;
       await record.write(now);
+      this.#unrepaired.delete(page);
       this.#stored.set(now, at);
     }
   }

@@ -231,7 +231,7 @@ export class MirrorLink implements BlockDevice {
   state(): MirrorState {
     const opened = this.#opened;
     if (!opened) throw new HotMirrorError('HM_CLOSED', `${this.name} is not open`);
-    return describeMirror(this.name, this.sizeBytes, opened);
+    return describeMirror(this.name, this.sizeBytes, this.#known.epoch, opened);
   }
 
   /** All that a later step depends on, but for what is on its way: `state()`, the durable metadata, and what waits inside. For simulators and post-mortems. */

@@ -21,7 +21,7 @@ export interface MirrorState {
   readonly serving: ServingState;
   readonly element: ElementState;
   readonly peerElement: ElementState;
-  /** The epoch in this element's metadata. */
+  /** The highest epoch in this element's metadata, or heard of on its data link. */
   readonly epoch: Epoch;
   /** The current generation; empty for a blank element. */
   readonly currentId: string;
