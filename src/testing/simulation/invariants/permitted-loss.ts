@@ -32,6 +32,8 @@ export class PermittedLoss {
   readonly #forcing = new Set<NodeName>();
   /** By mirror: nodes that lost their cache and were not regenerated since. */
   readonly #powerLost = new Map<string, Set<NodeName>>();
+  /** By mirror: nodes whose process died while it completed alone, and that were not made whole since. */
+  readonly #diedAlone = new Map<string, Set<NodeName>>();
   /** By epoch number: who served in it first. */
   readonly #owners = new Map<number, string>();
   #highestReplied = 0;
@@ -91,7 +93,10 @@ export class PermittedLoss {
     this.#forcing.delete(node);
     for (const mirror of this.#mirrors) {
       const lost = this.#powerLost.get(mirror) ?? new Set();
-      if ((how === 'power' && !peerHolds(node, mirror, view)) || lost.has(otherNode(node))) this.#handlers.cachesLost(mirror);
+      const diedAlone = this.#diedAlone.get(mirror) ?? new Set();
+      if (stateOf(node, mirror, view)?.serving === 'alone') this.#diedAlone.set(mirror, diedAlone.add(node));
+      if ((how === 'power' && (diedAlone.has(node) || !peerHolds(node, mirror, view))) || lost.has(otherNode(node)))
+        this.#handlers.cachesLost(mirror);
       if (how === 'power') this.#powerLost.set(mirror, lost.add(node));
     }
   }
@@ -100,6 +105,7 @@ export class PermittedLoss {
   check(view: PairView): void {
     if (!this.#told) return;
     this.#told = false;
+    for (const mirror of this.#diedAlone.keys()) if (isWhole(mirror, view)) this.#diedAlone.delete(mirror);
     for (const [mirror, lost] of this.#powerLost) {
       if (isWhole(mirror, view)) this.#powerLost.delete(mirror);
       else for (const node of lost) this.#lookAtLoser(node, mirror, lost, view);

@@ -130,6 +130,17 @@ describe('invariant no-lost-write', () => {
       expect(story.check()).to.match(/lost/u);
     });
 
+    it('forgives what the only holder lost, though its process had died before its power', () => {
+      const story = new Story(noLostWrite, { powerCuts: true });
+      story.state('beta', { serving: 'alone' });
+      story.wrote('beta', 0, 1);
+      story.crash('beta', 'process');
+      story.state('alpha', { serving: 'parked' });
+      story.crash('beta', 'power');
+      story.found('beta', 0, 0);
+      expect(story.check()).to.equal(null);
+    });
+
     it('counts a flush only for what was acknowledged before it was issued', () => {
       const story = new Story(noLostWrite, { powerCuts: true });
       const flush = story.flush('alpha');
