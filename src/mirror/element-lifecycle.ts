@@ -34,7 +34,7 @@ export async function flushOrFail(device: BlockDevice, failed: (error: HotMirror
 /** At the start: after a crash whatever the activity log names may differ (rules write.intent, lineage.union). */
 export async function recoverElement(device: BlockDevice, store: ElementStore): Promise<void> {
   const { metadata } = store;
-  for (const region of metadata.activeRegions) store.dirty.markRange(region * regionBytes, regionBytes);
+  for (const region of metadata.activeRegions) store.markAfterCrash(region * regionBytes, regionBytes);
   // Log and map are written to one copy at a time: the copy that cannot be read may have known of more.
   if (store.mayBeOlder) store.dirty.markAll();
   if (!metadata.inUse && metadata.activeRegions.length === 0 && !store.mayBeOlder) return;

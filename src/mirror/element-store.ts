@@ -53,8 +53,8 @@ export class ElementStore {
   readonly #device: BlockDevice;
   readonly #head: DurableRecord;
   readonly #pages = new Map<number, DurableRecord>();
-  /** Pages of which a copy could not be read: it may be read again one day, and must then not be the newer one. */
-  readonly #unrepaired = new Set<number>();
+  /** Pages to be written whatever they seem to hold: a copy that could not be read may be read again one day, and what a failed write left may never be durable. */
+  readonly #distrusted = new Set<number>();
   #metadata: ElementMetadata;
   #stored: Uint8Array;
   #pending: PendingChange[] = [];
@@ -94,7 +94,7 @@ export class ElementStore {
     const store = new ElementStore(device, head, metadata, pages);
     for (const [page, record] of pages) {
       store.#pages.set(page, record);
-      if (record.mayBeOlder) store.#unrepaired.add(page);
+      if (record.mayBeOlder) store.#distrusted.add(page);
       if (record.payload) store.#stored.set(record.payload, page * pageMapBytes);
     }
     store.dirty.include(0, store.#stored);
@@ -120,6 +120,14 @@ export class ElementStore {
   /** Resolves when no change is under way. */
   async settled(): Promise<void> {
     while (this.#writing) await this.#writing;
+  }
+
+  /** After a crash: this range may differ, and the next {@link ElementStore.persistDirty} writes so, though it may be stored already as far as can be read. */
+  markAfterCrash(offsetBytes: number, lengthBytes: number): void {
+    this.dirty.markRange(offsetBytes, lengthBytes);
+    const bytesPerPage = this.#metadata.extentBytes * bitsPerByte * pageMapBytes;
+    const last = Math.floor((offsetBytes + lengthBytes - 1) / bytesPerPage);
+    for (let page = Math.floor(offsetBytes / bytesPerPage); page <= last; page += 1) this.#distrusted.add(page);
   }
 
   /** Makes the stored dirty map equal to what the map in memory is now; resolves when that is durable. */
@@ -163,9 +171,9 @@ export class ElementStore {
       const at = page * pageMapBytes;
       const now = this.dirty.bytes(at, pageMapBytes).slice();
       const same = Buffer.compare(now, this.#stored.subarray(at, at + now.length)) === 0;
-      if (same && !this.#unrepaired.has(page)) continue;
+      if (same && !this.#distrusted.has(page)) continue;
       await record.write(now);
-      this.#unrepaired.delete(page);
+      this.#distrusted.delete(page);
       this.#stored.set(now, at);
     }
   }
