@@ -84,7 +84,7 @@ export const mirrorMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/element-lifecycle.ts',
-        find: `  for (const region of metadata.activeRegions) store.dirty.markRange(region * regionBytes, regionBytes);\n`,
+        find: `  for (const region of metadata.activeRegions) store.markAfterCrash(region * regionBytes, regionBytes);\n`,
         replace: `  void regionBytes;\n`,
       },
     ],
