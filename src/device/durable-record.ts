@@ -205,7 +205,7 @@ function choose(slots: readonly [SlotState, SlotState]): { current: (SlotState &
 export type Readable = (offsetBytes: number, lengthBytes: number) => boolean;
 
 /** It can read all. */
-export const everywhere: Readable = () => true;
+const everywhere: Readable = () => true;
 
 /**
  * What {@link DurableRecord.load} would find in a device with these contents: the payload, or null for a record that was never written.

@@ -111,7 +111,7 @@ function judgeAlone(node: PairNode, view: MirrorView): AloneDecision {
     handshaking: view.handshaking,
     reconnectFromMs: Math.max(lostAtMs, node.unreachableAtMs),
     nowMs,
-    stoodStill: node.ownedAtMs < node.stoodStillAtMs || isAboutToTake(node),
+    mayBeTakenOver: node.ownershipDoubted || isAboutToTake(node),
     whenAlone: node.policy.whenAlone,
     fence: node.hasFence,
     bootAlone: node.policy.bootAlone,

@@ -20,7 +20,7 @@ export interface AloneEvidence {
    * The peer may have taken over: this node stood still for so long, and no token that it sent since was answered without an intent to; or such an intent was
    * the last that it heard.
    */
-  readonly stoodStill: boolean;
+  readonly mayBeTakenOver: boolean;
   /** The data link has a connection again, on which both nodes agree who copies what. */
   readonly handshaking: boolean;
   /** The later of the loss of the data link and the first answer since on a monitor link; and now, by the own clock. */
@@ -71,7 +71,7 @@ function decide(evidence: AloneEvidence): Verdict {
   if (evidence.reachable) return onAnswer(evidence);
   switch (evidence.whenAlone) {
     case 'continue':
-      return evidence.stoodStill && evidence.bootAlone === 'wait' && !evidence.operator ? afterPause : onSilence(evidence);
+      return evidence.mayBeTakenOver && evidence.bootAlone === 'wait' && !evidence.operator ? afterTakeover : onSilence(evidence);
     case 'freeze':
       if (evidence.operator) return { action: 'go', rule: 'alone', because: 'an operator lets this node go on' };
       return { action: 'wait', rule: 'alone', because: 'the policy whenAlone is to freeze until the peer is back or an operator resumes' };
@@ -83,11 +83,11 @@ function decide(evidence: AloneEvidence): Verdict {
   }
 }
 
-/** To the peer a long pause looks like a crash: it may have taken over, and died since. So this is no other case than a start without the peer. */
-const afterPause: Verdict = {
+/** To the peer a long pause looks like a crash: it may have taken over, or said that it is about to, and died since. So this is no other case than a start without it. */
+const afterTakeover: Verdict = {
   action: 'wait',
   rule: 'element.start',
-  because: 'this node stood still so long that its peer may have taken over, and the policy bootAlone is to wait for the peer',
+  because: 'the peer may have taken over since it was last heard, and the policy bootAlone is to wait for it',
 };
 
 /** A connection that broke is often back at once, and roles change by a new one: not every loss is worth an epoch. */

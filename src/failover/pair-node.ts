@@ -165,6 +165,11 @@ export class PairNode {
     return view.element === 'uptodate' && this.doubted.has(view.name) ? 'consistent' : view.element;
   }
 
+  /** This node stood still so long that the peer may have taken over, and nothing that it heard since shows that it is still the owner. */
+  get ownershipDoubted(): boolean {
+    return this.ownedAtMs < this.stoodStillAtMs;
+  }
+
   /** The peer's word while it answers; null when it is silent or has not been heard since the start. */
   livePeer(): PeerReport | null {
     const state = this.monitor.peerState();

@@ -51,7 +51,8 @@ export interface FailoverSnapshot extends FailoverStatus {
   readonly unpromoted: readonly string[];
   readonly servingSinceMs: number;
   readonly unreachableAtMs: number;
-  readonly stoodStillAtMs: number;
+  /** It stood still, and nothing heard since shows that it is still the owner. */
+  readonly ownershipDoubted: boolean;
   /** When the token was sent whose answer the peer's report came with, and the latest that was answered at all. */
   readonly peerProbedMs: number | null;
   readonly answeredProbeMs: number | null;
@@ -102,7 +103,7 @@ export function snapshotOf(node: PairNode): FailoverSnapshot {
     unpromoted: (node.unpromoted?.mirrors ?? []).map(({ name }) => name),
     servingSinceMs: node.servingSinceMs,
     unreachableAtMs: node.unreachableAtMs,
-    stoodStillAtMs: node.stoodStillAtMs,
+    ownershipDoubted: node.ownershipDoubted,
     peerProbedMs: node.peerSeen?.probeSentMs ?? null,
     answeredProbeMs: node.lastAnswer?.probeSentMs ?? null,
     // Behind the others: V8 is very slow with properties that follow spread ones.

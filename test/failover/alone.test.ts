@@ -21,7 +21,7 @@ const space = {
   handshaking: [false, true],
   reconnectFromMs: [0],
   nowMs: [100, 500, 5_000],
-  stoodStill: [false, true],
+  mayBeTakenOver: [false, true],
   whenAlone: ['continue', 'freeze', 'arbiter'] as const,
   fence: [false, true],
   bootAlone: ['wait', 'serve'] as const,
@@ -35,7 +35,7 @@ describe('mayGoAlone', () => {
       const { action, rule, retryAtMs } = mayGoAlone(evidence);
       const { peerBehind, reachable, whenAlone, operator, overrides } = evidence;
       const settled = peerBehind;
-      const mayKnow = !evidence.stoodStill || evidence.bootAlone === 'serve' || operator;
+      const mayKnow = !evidence.mayBeTakenOver || evidence.bootAlone === 'serve' || operator;
       const bySilence = whenAlone === 'continue' && evidence.silence.silent && mayKnow;
       const fenceNeeded = evidence.fence && !(operator && overrides.some((rule) => rule === 'takeover.fence'));
       const withoutArbiter = overrides.some((rule) => rule === 'takeover.arbiter');
@@ -56,7 +56,7 @@ describe('mayGoAlone', () => {
       peer: 'up',
       reachable: true,
       silence: silence(false),
-      stoodStill: false,
+      mayBeTakenOver: false,
       handshaking: false,
       fence: false,
       whenAlone: 'continue',
@@ -81,7 +81,7 @@ describe('mayGoAlone', () => {
       silence: silence(false),
       reconnectFromMs: 0,
       nowMs: 100,
-      stoodStill: false,
+      mayBeTakenOver: false,
       handshaking: false,
       fence: false,
       bootAlone: 'wait',
@@ -101,7 +101,7 @@ describe('mayGoAlone', () => {
       silence: silence(true),
       reconnectFromMs: 0,
       nowMs: 5_000,
-      stoodStill: true,
+      mayBeTakenOver: true,
       handshaking: false,
       fence: false,
       whenAlone: 'continue',
@@ -110,7 +110,7 @@ describe('mayGoAlone', () => {
       overrides: [],
     } as const;
     expect(mayGoAlone(evidence)).to.include({ action: 'wait', rule: 'element.start' });
-    expect(mayGoAlone({ ...evidence, stoodStill: false })).to.include({ action: 'go', rule: 'alone' });
+    expect(mayGoAlone({ ...evidence, mayBeTakenOver: false })).to.include({ action: 'go', rule: 'alone' });
     expect(mayGoAlone({ ...evidence, bootAlone: 'serve' })).to.include({ action: 'go', rule: 'alone' });
     expect(mayGoAlone({ ...evidence, operator: true })).to.include({ action: 'go', rule: 'alone' });
     expect(mayGoAlone({ ...evidence, peerBehind: true })).to.include({ action: 'go', rule: 'alone' });

@@ -1,4 +1,5 @@
 import type { ExplorationOptions } from '../../src/testing/exploration/options.ts';
+import { logEntryAfterData } from './mirror-mutants.ts';
 import type { Mutant } from './mutant.ts';
 
 const schedules = 100;
@@ -11,17 +12,7 @@ export const explorationMutants: readonly Mutant[] = [
   {
     name: 'writes the log entry after the data, in the small world',
     breaks: 'write.intent',
-    edits: [
-      {
-        file: 'mirror/intent-log.ts',
-        find: `      await store.update(() => ({ activeRegions }), false);
-      activity.add(added);
-      this.#options.logged();`,
-        replace: `      activity.add(added);
-      this.#options.logged();
-      await store.update(() => ({ activeRegions }), false);`,
-      },
-    ],
+    edits: [logEntryAfterData],
     withinSeeds: schedules,
     explore: oneCrash,
   },

@@ -13,6 +13,17 @@ import {
 /** Of a schedule made for it a mutant needs a few seeds. */
 const targetedSeeds = 12;
 
+/** The activity log names a region only when the data is on its way. */
+export const logEntryAfterData: Mutant['edits'][number] = {
+  file: 'mirror/intent-log.ts',
+  find: `      await store.update(() => ({ activeRegions }), false);
+      activity.add(added);
+      this.#options.logged();`,
+  replace: `      activity.add(added);
+      this.#options.logged();
+      await store.update(() => ({ activeRegions }), false);`,
+};
+
 /** Bugs of the mirror. */
 export const mirrorMutants: readonly Mutant[] = [
   {
@@ -65,17 +76,7 @@ export const mirrorMutants: readonly Mutant[] = [
   {
     name: 'writes the log entry after the data',
     breaks: 'write.intent',
-    edits: [
-      {
-        file: 'mirror/intent-log.ts',
-        find: `      await store.update(() => ({ activeRegions }), false);
-      activity.add(added);
-      this.#options.logged();`,
-        replace: `      activity.add(added);
-      this.#options.logged();
-      await store.update(() => ({ activeRegions }), false);`,
-      },
-    ],
+    edits: [logEntryAfterData],
     withinSeeds: 60,
   },
   {

@@ -229,7 +229,7 @@ describe('The pure decisions, from both sides at once', () => {
       handshaking: false,
       reconnectFromMs: 0,
       nowMs: 5_000,
-      stoodStill: false,
+      mayBeTakenOver: false,
       fence: false,
       whenAlone,
       bootAlone: 'wait',

@@ -99,7 +99,7 @@ function failoverOf(node: NodeName): FailoverSnapshot {
     unpromoted: [],
     servingSinceMs: 0,
     unreachableAtMs: 0,
-    stoodStillAtMs: 0,
+    ownershipDoubted: false,
     peerProbedMs: null,
     answeredProbeMs: null,
   };
