@@ -9,6 +9,12 @@ export interface WriteOptions {
   readonly fua?: boolean;
 }
 
+/** How zeroes are to be written. */
+export interface ZeroesOptions extends WriteOptions {
+  /** The range must keep its space: no holes, whatever `capabilities.punchHole` says. */
+  readonly noHole?: boolean;
+}
+
 /** What a device can do; callers look here before they ask. */
 export interface DeviceCapabilities {
   /** Every request except `flush` and a `fua` write completes before its call returns. */
@@ -54,7 +60,7 @@ export interface BlockDevice {
   /** Tells that the content of the range is no longer needed. Afterwards it reads as anything until written. */
   trim(offsetBytes: number, lengthBytes: number, done: Done): void;
   /** Makes the range read as zeroes. */
-  writeZeroes(offsetBytes: number, lengthBytes: number, options: WriteOptions, done: Done): void;
+  writeZeroes(offsetBytes: number, lengthBytes: number, options: ZeroesOptions, done: Done): void;
   /** Lets requests under way end, then lets go of the device. Does not flush. */
   close(): Promise<void>;
 }

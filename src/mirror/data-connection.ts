@@ -2,6 +2,7 @@ import type { Clock, Timer } from '../clock/clock.ts';
 import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { Connection } from '../transport/transport.ts';
+import type { DataLinkFeature } from './features.ts';
 import {
   decodeFrameHeader,
   decodeMessages,
@@ -59,6 +60,8 @@ const minFrameBytes = frameHeaderBytes + messageHeaderBytes + maxBodyBytes;
  */
 export class DataConnection {
   readonly id: string;
+  /** What both ends can do, once their handshake has found out. */
+  features: ReadonlySet<DataLinkFeature> = new Set();
   readonly #options: DataConnectionOptions;
   #parts: Uint8Array[] = [];
   #partBytes = 0;

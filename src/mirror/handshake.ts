@@ -4,6 +4,7 @@ import type { Clock, Timer } from '../clock/clock.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { DataConnection } from './data-connection.ts';
+import { commonFeatures } from './features.ts';
 import { decideSync } from './lineage.ts';
 import type { LineageView, SyncDecision } from './lineage.ts';
 import { historyLength, idSchema } from './metadata.ts';
@@ -18,12 +19,17 @@ const runsPerMessage = 65_536;
 const generation = idSchema.nullable();
 const whole = z.number().int().nonnegative();
 
-const helloSchema = z.strictObject({
+/** A peer of a later version may say more than this one knows. */
+const maxFeatures = 64;
+const maxFeatureLength = 32;
+
+const helloSchema = z.object({
   wire: z.number().int(),
+  features: z.array(z.string().max(maxFeatureLength)).max(maxFeatures),
   mirror: z.string(),
   protocol: z.string(),
   extentBytes: whole.positive(),
-  view: z.strictObject({
+  view: z.object({
     node: z.string(),
     mirrorId: generation,
     sizeBytes: whole.nullable(),
@@ -49,6 +55,8 @@ const startSchema = z.strictObject({
 /** What each side says of itself first. */
 export interface Hello {
   readonly wire: number;
+  /** What it can do beyond the first version; see `features.ts`. */
+  readonly features: readonly string[];
   readonly mirror: string;
   readonly protocol: string;
   readonly extentBytes: number;
@@ -193,6 +201,7 @@ export class Handshake {
   #decide(): void {
     if (!this.#mine || !this.#theirs || this.#phase !== 'hello') return;
     this.#check(this.#theirs);
+    this.#data.features = commonFeatures(this.#theirs.features);
     this.#decision = decideSync(this.#mine.view, this.#theirs.view);
     this.#phase = 'decide';
     this.#data.sendJson('decide', this.#decision);

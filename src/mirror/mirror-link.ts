@@ -2,7 +2,7 @@ import PQueue from 'p-queue';
 import createDebug from 'debug';
 
 import { randomHex } from '../clock/random.ts';
-import type { BlockDevice, DeviceCapabilities, Done, WriteOptions } from '../device/block-device.ts';
+import type { BlockDevice, DeviceCapabilities, Done, WriteOptions, ZeroesOptions } from '../device/block-device.ts';
 import { compareEpochs, formatEpoch, highestEpoch, noEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import type { Emitter } from '../events.ts';
@@ -67,7 +67,8 @@ export class MirrorLink implements BlockDevice {
     this.#limits = mirrorLimits(options);
     this.name = options.name;
     this.blockSizeBytes = options.device.blockSizeBytes;
-    this.capabilities = { synchronous: false, trim: false, punchHole: false, exclusive: options.device.capabilities.exclusive };
+    const { punchHole, exclusive } = options.device.capabilities;
+    this.capabilities = { synchronous: false, trim: punchHole, punchHole, exclusive };
     this.#announcer = new Announcer(options.name, options.clock);
   }
 
@@ -218,11 +219,17 @@ export class MirrorLink implements BlockDevice {
     this.#admit(0, 0, done, true)?.flush(done);
   }
 
-  trim(_offsetBytes: number, _lengthBytes: number, done: Done): void {
-    done(new HotMirrorError('HM_NOT_SUPPORTED', 'a mirror does not trim in this version'));
+  /**
+   * Trimmed ranges read as zeroes on both elements, so that these stay the same. Where this node's element cannot punch holes it is
+   * `HM_NOT_SUPPORTED`: the space could not be given back.
+   */
+  trim(offsetBytes: number, lengthBytes: number, done: Done): void {
+    if (this.capabilities.trim) this.writeZeroes(offsetBytes, lengthBytes, {}, done);
+    else if (this.#admit(offsetBytes, lengthBytes, done, true))
+      done(new HotMirrorError('HM_NOT_SUPPORTED', `${this.name} cannot be trimmed`));
   }
 
-  writeZeroes(offsetBytes: number, lengthBytes: number, options: WriteOptions, done: Done): void {
+  writeZeroes(offsetBytes: number, lengthBytes: number, options: ZeroesOptions, done: Done): void {
     const serving = this.#admit(offsetBytes, lengthBytes, done);
     if (serving) splitZeroes(serving, offsetBytes, lengthBytes, options, done);
   }

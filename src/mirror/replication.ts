@@ -6,6 +6,7 @@ import { DataConnection } from './data-connection.ts';
 import { DataLink } from './data-link.ts';
 import type { ExtentRun } from './dirty-map.ts';
 import { ElementLineage } from './element-lineage.ts';
+import { dataLinkFeatures } from './features.ts';
 import { Handshake } from './handshake.ts';
 import type { Agreement, Hello, Start } from './handshake.ts';
 import type { LineageView, SyncDecision } from './lineage.ts';
@@ -18,7 +19,7 @@ import { malformed, readRefusal, wireVersion } from './wire.ts';
 import type { Message } from './wire.ts';
 
 /** Messages that only a source sends. */
-const fromSource = new Set(['start', 'write', 'resync', 'flush', 'adopt']);
+const fromSource = new Set(['start', 'write', 'zeroes', 'resync', 'flush', 'adopt']);
 
 /**
  * The data link of one mirror: keeps the connection, agrees by handshake who copies what, and runs the source's or the target's end.
@@ -297,7 +298,8 @@ export class Replication {
     await this.#ending;
     await store.settled();
     const { extentBytes } = store.metadata;
-    return { wire: wireVersion, mirror: name, protocol, extentBytes, view: this.#lineage.view(this.element, serving.state !== 'no') };
+    const view = this.#lineage.view(this.element, serving.state !== 'no');
+    return { wire: wireVersion, features: dataLinkFeatures, mirror: name, protocol, extentBytes, view };
   }
 
   #refused(decision: Extract<SyncDecision, { kind: 'refuse' }>, error: HotMirrorError): void {

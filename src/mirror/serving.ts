@@ -1,17 +1,15 @@
-import type { Done, WriteOptions } from '../device/block-device.ts';
+import type { Done, WriteOptions, ZeroesOptions } from '../device/block-device.ts';
 import { HotMirrorError } from '../errors.ts';
 import { regionsOf } from './activity-log.ts';
 import { IntentLog } from './intent-log.ts';
 import { isMinted, mintedFrom } from './metadata.ts';
 import type { Resync } from './resync.ts';
 import { Reads } from './reads.ts';
-import { overlaps } from './request.ts';
+import { newRequest, overlaps } from './request.ts';
 import type { Request } from './request.ts';
 import type { ServingOptions } from './serving-options.ts';
 import type { SourceSession } from './source.ts';
 import type { ServingState } from './state.ts';
-
-const noBytes = new Uint8Array(0);
 
 /**
  * The serving side of a mirror: takes the application's requests to both elements and decides, request by request, when each is complete
@@ -187,16 +185,20 @@ export class Serving {
 
   write(offsetBytes: number, bytes: Uint8Array, options: WriteOptions, done: Done): void {
     if (!this.#admit(done)) return;
-    const lengthBytes = bytes.byteLength;
-    const fua = options.fua === true;
-    this.#queue.push({ kind: 'write', offsetBytes, lengthBytes, bytes, fua, done, local: 0, remote: 0, single: false, error: null });
+    this.#queue.push(newRequest('write', { offsetBytes, bytes, fua: options.fua === true, done }));
+    this.#pump();
+  }
+
+  writeZeroes(offsetBytes: number, lengthBytes: number, options: ZeroesOptions, done: Done): void {
+    if (!this.#admit(done)) return;
+    const { fua = false, noHole = false } = options;
+    this.#queue.push(newRequest('zeroes', { offsetBytes, lengthBytes, fua, noHole, done }));
     this.#pump();
   }
 
   flush(done: Done): void {
     if (!this.#admit(done)) return;
-    const request = { offsetBytes: 0, lengthBytes: 0, bytes: noBytes, fua: false, local: 0, remote: 0, single: false, error: null };
-    this.#queue.push({ kind: 'flush', done, ...request });
+    this.#queue.push(newRequest('flush', { done }));
     this.#pump();
   }
 
@@ -218,10 +220,10 @@ export class Serving {
     this.#resync?.pump();
   }
 
-  #mayIssue({ kind, offsetBytes, lengthBytes }: Request): boolean {
+  #mayIssue({ kind, offsetBytes, lengthBytes, bytes }: Request): boolean {
     if (!this.#maySend()) return false;
-    if (this.#session && (!this.#session.hasRoom(lengthBytes) || this.#resync?.locks(offsetBytes, lengthBytes))) return false;
-    if (kind === 'write' && this.#options.activity.missing(offsetBytes, lengthBytes).length > 0) {
+    if (this.#session && (!this.#session.hasRoom(bytes.byteLength) || this.#resync?.locks(offsetBytes, lengthBytes))) return false;
+    if (kind !== 'flush' && this.#options.activity.missing(offsetBytes, lengthBytes).length > 0) {
       this.#intents.log();
       return false;
     }
@@ -239,17 +241,17 @@ export class Serving {
     request.local = 1;
     if (this.#session) this.#sendToPeer(request, this.#session);
     else request.single = true;
-    if (request.kind === 'write') {
-      this.#options.activity.issued(request.offsetBytes, request.lengthBytes);
-      if (!this.#session) this.#options.store.dirty.markRange(request.offsetBytes, request.lengthBytes);
-      this.#options.device.write(request.offsetBytes, request.bytes, { fua: request.fua }, (error) => {
-        this.#localDone(request, error);
-      });
-    } else {
-      this.#options.device.flush((error) => {
-        this.#localDone(request, error);
-      });
+    const { kind, offsetBytes, lengthBytes, bytes, fua, noHole } = request;
+    const done: Done = (error) => this.#localDone(request, error);
+    const { activity, store, device } = this.#options;
+    if (kind === 'flush') {
+      device.flush(done);
+      return;
     }
+    activity.issued(offsetBytes, lengthBytes);
+    if (!this.#session) store.dirty.markRange(offsetBytes, lengthBytes);
+    if (kind === 'zeroes') device.writeZeroes(offsetBytes, lengthBytes, { fua, noHole }, done);
+    else device.write(offsetBytes, bytes, { fua }, done);
   }
 
   #sendToPeer(request: Request, session: SourceSession): void {
@@ -258,11 +260,9 @@ export class Serving {
       request.remote -= 1;
       this.#advance(request);
     };
-    request.remote = 0;
-    if (request.kind === 'write') {
-      request.remote += 1;
-      session.write(request.offsetBytes, request.bytes, step);
-    }
+    request.remote = request.kind === 'flush' ? 0 : 1;
+    if (request.kind === 'write') session.write(request.offsetBytes, request.bytes, step);
+    if (request.kind === 'zeroes') session.zeroes(request, step);
     if (request.kind === 'flush' || request.fua) {
       request.remote += 1;
       session.flush(step);
@@ -275,7 +275,7 @@ export class Serving {
       request.error ??= error;
       this.#markDiffering(request);
       if (error.code !== 'HM_NO_SPACE') this.#options.handlers.failed(error);
-      else if (request.kind === 'write' && this.#session && !this.#resync?.running) this.#options.handlers.differing();
+      else if (request.kind !== 'flush' && this.#session && !this.#resync?.running) this.#options.handlers.differing();
     }
     this.#advance(request);
   }
@@ -297,7 +297,7 @@ export class Serving {
       return;
     }
     this.#issued.delete(request);
-    if (request.kind === 'write') this.#options.activity.finished(request.offsetBytes, request.lengthBytes);
+    if (request.kind !== 'flush') this.#options.activity.finished(request.offsetBytes, request.lengthBytes);
     this.#reply(request.done, request.error);
     this.#intents.requestFinished();
     this.#reads.retry();
@@ -308,7 +308,7 @@ export class Serving {
       if (request.remote === 0 && !request.single) continue;
       request.remote = 0;
       request.single = true;
-      if (request.kind === 'write') this.#options.store.dirty.markRange(request.offsetBytes, request.lengthBytes);
+      if (request.kind !== 'flush') this.#options.store.dirty.markRange(request.offsetBytes, request.lengthBytes);
       this.#advance(request);
     }
   }
@@ -364,7 +364,7 @@ export class Serving {
     const needed = new Set<number>();
     if (!this.#maySend()) return needed;
     for (const { kind, offsetBytes, lengthBytes } of this.#queue.slice(0, intentLookahead)) {
-      if (kind !== 'write') continue;
+      if (kind === 'flush') continue;
       const more = regionsOf(offsetBytes, lengthBytes).filter((region) => !needed.has(region));
       if (needed.size > 0 && needed.size + more.length > this.#options.activity.capacity) break;
       for (const region of more) needed.add(region);

@@ -1,6 +1,6 @@
 import type { HotMirrorError } from '../errors.ts';
 import type { DataConnection } from './data-connection.ts';
-import { malformed } from './wire.ts';
+import { encodeZeroes, malformed, maxBodyBytes } from './wire.ts';
 import type { Message } from './wire.ts';
 
 /** What a source session needs to know of its mirror. */
@@ -17,11 +17,29 @@ export interface SourceSessionOptions {
 
 interface Sent {
   readonly sequence: number;
-  readonly offsetBytes: number;
-  readonly lengthBytes: number;
-  readonly resync: boolean;
+  readonly windowBytes: number;
+  readonly resyncBytes: number;
   readonly acknowledged: () => void;
 }
+
+/** A range of zeroes to be sent. */
+interface ZeroesRange {
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+  readonly noHole: boolean;
+}
+
+/** What is about to be sent. */
+interface Sending {
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+  readonly windowBytes?: number;
+  readonly resyncBytes?: number;
+  readonly acknowledged: () => void;
+}
+
+/** What zeroes are written as for a peer that has no message for them. Never written to. */
+const zeroBytes = new Uint8Array(maxBodyBytes);
 
 interface SentFlush {
   /** Extents whose last write this flush covers. */
@@ -65,14 +83,35 @@ export class SourceSession {
 
   /** Sends a write; `acknowledged` is called when the target has applied it. The bytes must not change until then. */
   write(offsetBytes: number, bytes: Uint8Array, acknowledged: () => void): void {
-    this.#windowBytes += bytes.byteLength;
-    this.#send('write', offsetBytes, bytes, acknowledged);
+    const lengthBytes = bytes.byteLength;
+    const sequence = this.#track({ offsetBytes, lengthBytes, windowBytes: lengthBytes, acknowledged });
+    this.#options.data.send('write', sequence, offsetBytes, bytes);
+  }
+
+  /** Sends zeroes as a write. They take no room in the window. A peer that has no message for them gets them as bytes, in as many writes as that takes. */
+  zeroes({ offsetBytes, lengthBytes, noHole }: ZeroesRange, acknowledged: () => void): void {
+    const { data } = this.#options;
+    if (data.features.has('zeroes')) {
+      data.send(
+        'zeroes',
+        this.#track({ offsetBytes, lengthBytes, windowBytes: 0, acknowledged }),
+        offsetBytes,
+        encodeZeroes({ lengthBytes, noHole }),
+      );
+      return;
+    }
+    for (let atBytes = 0; atBytes < lengthBytes; atBytes += maxBodyBytes) {
+      const pieceBytes = Math.min(maxBodyBytes, lengthBytes - atBytes);
+      const last = atBytes + pieceBytes === lengthBytes;
+      this.write(offsetBytes + atBytes, zeroBytes.subarray(0, pieceBytes), last ? acknowledged : () => undefined);
+    }
   }
 
   /** Sends a resync write, in the same order as the writes (rule resync.newer). */
   resync(offsetBytes: number, bytes: Uint8Array, acknowledged: () => void): void {
-    this.#resyncBytes += bytes.byteLength;
-    this.#send('resync', offsetBytes, bytes, acknowledged);
+    const lengthBytes = bytes.byteLength;
+    const sequence = this.#track({ offsetBytes, lengthBytes, resyncBytes: lengthBytes, acknowledged });
+    this.#options.data.send('resync', sequence, offsetBytes, bytes);
   }
 
   /** Asks for durability of everything sent so far; `flushed` is called when the target has confirmed it. */
@@ -125,22 +164,24 @@ export class SourceSession {
     this.#options.data.refuse(error);
   }
 
-  #send(name: 'write' | 'resync', offsetBytes: number, bytes: Uint8Array, acknowledged: () => void): void {
-    const lengthBytes = bytes.byteLength;
+  /** Takes note of what is sent next, and gives its sequence. */
+  #track({ offsetBytes, lengthBytes, windowBytes = 0, resyncBytes = 0, acknowledged }: Sending): number {
     this.#sequence += 1;
-    this.#sent.push({ sequence: this.#sequence, offsetBytes, lengthBytes, resync: name === 'resync', acknowledged });
-    const { extentBytes, data } = this.#options;
+    this.#windowBytes += windowBytes;
+    this.#resyncBytes += resyncBytes;
+    this.#sent.push({ sequence: this.#sequence, windowBytes, resyncBytes, acknowledged });
+    const { extentBytes } = this.#options;
     const last = Math.floor((offsetBytes + lengthBytes - 1) / extentBytes);
     for (let extent = Math.floor(offsetBytes / extentBytes); extent <= last; extent += 1) this.#written.add(extent);
-    data.send(name, this.#sequence, offsetBytes, bytes);
+    return this.#sequence;
   }
 
   #acknowledge(sequence: number): void {
     if (sequence > this.#sequence) throw malformed(`a write was acknowledged that was not sent: ${String(sequence)}`);
     for (let sent = this.#sent[this.#head]; sent && sent.sequence <= sequence; sent = this.#sent[this.#head]) {
       this.#head += 1;
-      if (sent.resync) this.#resyncBytes -= sent.lengthBytes;
-      else this.#windowBytes -= sent.lengthBytes;
+      this.#windowBytes -= sent.windowBytes;
+      this.#resyncBytes -= sent.resyncBytes;
       sent.acknowledged();
     }
     // Acknowledged entries are dropped in bulk: shifting one at a time costs more than it saves.

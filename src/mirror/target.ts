@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../device/block-device.ts';
 import type { HotMirrorError } from '../errors.ts';
 import type { DataConnection } from './data-connection.ts';
-import { malformed } from './wire.ts';
+import { decodeZeroes, malformed } from './wire.ts';
 import type { Message } from './wire.ts';
 
 /** What a target session tells its mirror. */
@@ -51,6 +51,9 @@ export class TargetSession {
       case 'resync':
         this.#write(message);
         return;
+      case 'zeroes':
+        this.#zeroes(message);
+        return;
       case 'flush':
         this.#whenApplied(() => {
           this.#flush(() => {
@@ -88,20 +91,34 @@ export class TargetSession {
   }
 
   #write({ a: sequence, b: offsetBytes, body }: Message): void {
-    const { device, sizeBytes } = this.#options;
-    if (sequence !== this.#received + 1) throw malformed(`write ${String(sequence)} after ${String(this.#received)}`);
-    const block = device.blockSizeBytes;
-    if (body.byteLength === 0 || offsetBytes % block !== 0 || body.byteLength % block !== 0)
-      throw malformed('a write is not in whole blocks');
-    if (offsetBytes + body.byteLength > sizeBytes) throw malformed('a write reaches beyond the mirror');
-    this.#received = sequence;
-    if (this.#failed) return;
+    const { device } = this.#options;
+    if (!this.#receive(sequence, offsetBytes, body.byteLength)) return;
     // The bytes are valid during this call only.
     const bytes = device.capabilities.synchronous ? body : body.slice();
     this.#request(
       (done) => device.write(offsetBytes, bytes, {}, done),
       () => this.#finish(sequence),
     );
+  }
+
+  #zeroes({ a: sequence, b: offsetBytes, body }: Message): void {
+    const { lengthBytes, noHole } = decodeZeroes(body);
+    if (!this.#receive(sequence, offsetBytes, lengthBytes)) return;
+    this.#request(
+      (done) => this.#options.device.writeZeroes(offsetBytes, lengthBytes, { noHole }, done),
+      () => this.#finish(sequence),
+    );
+  }
+
+  /** Takes the next change of the stream; false where nothing is applied any more. */
+  #receive(sequence: number, offsetBytes: number, lengthBytes: number): boolean {
+    const { device, sizeBytes } = this.#options;
+    if (sequence !== this.#received + 1) throw malformed(`write ${String(sequence)} after ${String(this.#received)}`);
+    const block = device.blockSizeBytes;
+    if (lengthBytes === 0 || offsetBytes % block !== 0 || lengthBytes % block !== 0) throw malformed('a write is not in whole blocks');
+    if (offsetBytes + lengthBytes > sizeBytes) throw malformed('a write reaches beyond the mirror');
+    this.#received = sequence;
+    return !this.#failed;
   }
 
   #finish(sequence: number): void {

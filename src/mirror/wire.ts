@@ -43,6 +43,8 @@ export const messageTypes = {
   left: 16,
   /** Both: why I close this connection. Body: JSON of an error. */
   refuse: 17,
+  /** Source: zeroes of the application; a: sequence, b: offset in bytes. Body: 32-bit length, 32-bit flags. Feature `zeroes`. */
+  zeroes: 18,
 } as const;
 
 /** The name of a message. */
@@ -75,6 +77,13 @@ export const messageHeaderBytes = 24;
 
 /** Longest body of one message; longer application writes travel as several. */
 export const maxBodyBytes = 1_048_576;
+
+/** Longest range of one `zeroes` message: one region of the activity log. */
+export const maxZeroesBytes = 4_194_304;
+
+const zeroesBodyBytes = 8;
+/** The range must keep its space. */
+const noHoleFlag = 1;
 
 const owners = ['none', 'sender', 'receiver'] as const;
 const highUnit = 2 ** 32;
@@ -130,6 +139,31 @@ export function decodeMessages(frame: Uint8Array): readonly Message[] {
     at = bodyAt + bodyBytes;
   }
   return messages;
+}
+
+/** A range of zeroes. */
+export interface ZeroesBody {
+  readonly lengthBytes: number;
+  readonly noHole: boolean;
+}
+
+/** The body of a `zeroes` message. */
+export function encodeZeroes({ lengthBytes, noHole }: ZeroesBody): Uint8Array {
+  const bytes = Buffer.alloc(zeroesBodyBytes);
+  bytes.writeUInt32LE(lengthBytes, 0);
+  bytes.writeUInt32LE(noHole ? noHoleFlag : 0, 4);
+  return bytes;
+}
+
+/** Reads the body of a `zeroes` message; rejects what is none with `HM_PROTOCOL`. */
+export function decodeZeroes(body: Uint8Array): ZeroesBody {
+  if (body.byteLength !== zeroesBodyBytes) throw malformed('zeroes without length and flags');
+  const bytes = asBuffer(body);
+  const lengthBytes = bytes.readUInt32LE(0);
+  const flags = bytes.readUInt32LE(4);
+  if (lengthBytes > maxZeroesBytes) throw malformed('a range of zeroes is too long');
+  if (flags > noHoleFlag) throw malformed('zeroes with unknown flags');
+  return { lengthBytes, noHole: flags === noHoleFlag };
 }
 
 /** The owner field for an epoch, seen from `node`. */

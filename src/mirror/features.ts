@@ -1,0 +1,16 @@
+/**
+ * What this version can do on a data link beyond its first version, by names that never change their meaning. Each side says its list in the `hello`;
+ * what both said is in force on that connection, and neither sends what belongs to any other.
+ */
+export const dataLinkFeatures = [
+  /** Message `zeroes`: a range of zeroes travels without its bytes. */
+  'zeroes',
+] as const;
+
+/** The name of a feature. */
+export type DataLinkFeature = (typeof dataLinkFeatures)[number];
+
+/** What both sides can do. Names that this version does not know are the peer's own affair. */
+export function commonFeatures(theirs: readonly string[]): ReadonlySet<DataLinkFeature> {
+  return new Set(dataLinkFeatures.filter((feature) => theirs.includes(feature)));
+}
