@@ -1,45 +1,30 @@
 import PQueue from 'p-queue';
 import createDebug from 'debug';
 
-import { randomHex } from '../clock/random.ts';
 import type { BlockDevice, DeviceCapabilities, Done, WriteOptions, ZeroesOptions } from '../device/block-device.ts';
-import { compareEpochs, formatEpoch, highestEpoch, noEpoch } from '../epoch.ts';
+import { noEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import type { Emitter } from '../events.ts';
 import { HotMirrorError } from '../errors.ts';
 import { Announcer } from './announcer.ts';
-import { ActivityLog } from './activity-log.ts';
 import { createElement } from './create-element.ts';
 import type { CreateElementOptions } from './create-element.ts';
-import { describeMirror, snapshotMirror } from './describe.ts';
 import type { MirrorSnapshot } from './describe.ts';
 import { recoverElement, settleElement } from './element-lifecycle.ts';
 import { ElementStore } from './element-store.ts';
-import { Lease } from './lease.ts';
-import { failedBy } from './metadata.ts';
-import type { MirrorEventName, MirrorEvents } from './mirror-events.ts';
+import { MirrorCore } from './mirror-core.ts';
+import type { MirrorEvents } from './mirror-events.ts';
 import { mirrorLimits } from './options.ts';
 import type { MirrorLimits, MirrorLinkOptions } from './options.ts';
-import { demote, doubt, goAlone, leave, outdate, promote } from './orders.ts';
+import { demote, doubt, goAlone, leave, outdate, promote, raiseEpoch, seal } from './orders.ts';
 import type { GoAloneOrder, OrderContext, PromoteOrder } from './orders.ts';
-import { Replication } from './replication.ts';
-import { Serving } from './serving.ts';
+import type { Serving } from './serving.ts';
 import type { MirrorState } from './state.ts';
 import type { OutdateOrder } from '../vocabulary.ts';
 import { refuseRange } from './request-range.ts';
 import { splitWrite, splitZeroes } from './split-request.ts';
 
 const debug = createDebug('hotmirror:mirror');
-
-const generationBytes = 8;
-
-/** The parts that exist once the metadata is loaded. */
-interface Opened {
-  readonly store: ElementStore;
-  readonly serving: Serving;
-  readonly replication: Replication;
-  readonly lease: Lease;
-}
 
 /**
  * Keeps one disk the same on two nodes. On the serving node it is a {@link BlockDevice} whose writes reach both elements;
@@ -56,9 +41,8 @@ export class MirrorLink implements BlockDevice {
   readonly #announcer: Announcer;
   /** Orders that change durable state run one at a time. */
   readonly #orders = new PQueue({ concurrency: 1 });
-  #opened: Opened | null = null;
-  /** The pair's epoch as this node knows it. */
-  readonly #known: { epoch: Epoch } = { epoch: noEpoch };
+  /** Exists once the metadata is loaded. */
+  #core: MirrorCore | null = null;
   #closing: Promise<void> | null = null;
 
   /** Throws `RangeError` on limits that make no sense and `HM_NOT_SUPPORTED` on a protocol that is not built. */
@@ -97,8 +81,7 @@ export class MirrorLink implements BlockDevice {
 
   /** Size of the mirror; of the device while it is blank or not open. */
   get sizeBytes(): number {
-    const metadata = this.#opened?.store.metadata;
-    return metadata?.current ? metadata.sizeBytes : this.#options.device.sizeBytes;
+    return this.#core?.sizeBytes ?? this.#options.device.sizeBytes;
   }
 
   /**
@@ -113,23 +96,25 @@ export class MirrorLink implements BlockDevice {
 
   async #open(epoch: Epoch): Promise<void> {
     this.#assertUsable();
-    if (this.#opened) throw new TypeError('open() is to be called once');
-    const { device, metadata, clock } = this.#options;
+    if (this.#core) throw new TypeError('open() is to be called once');
+    const { device, metadata } = this.#options;
     const store = await ElementStore.load(metadata);
     if (store.metadata.current !== null && device.sizeBytes < store.metadata.sizeBytes) {
       const sizes = `${String(device.sizeBytes)} bytes, the mirror ${String(store.metadata.sizeBytes)}`;
       throw new HotMirrorError('HM_ELEMENT_TOO_SMALL', `the element of ${this.name} has ${sizes}`, { rule: 'lineage.size' });
     }
     if (store.damagedCopies > 0) {
-      this.#emit('metadata:repaired', 1, `${String(store.damagedCopies)} copies of the metadata were damaged; the others were used`);
+      this.#announcer.emit(
+        'metadata:repaired',
+        1,
+        `${String(store.damagedCopies)} copies of the metadata were damaged; the others were used`,
+      );
     }
     await recoverElement(device, store);
-    this.#known.epoch = highestEpoch([store.metadata.epoch, epoch]);
-    const lease = new Lease(clock, this.#limits.leaseMs, this.#limits.deadlineMs);
-    const serving = this.#makeServing(store, lease);
-    this.#opened = { store, lease, serving, replication: this.#makeReplication(store, lease, serving) };
-    await this.#opened.replication.start();
-    this.#changed();
+    const core = new MirrorCore({ options: this.#options, limits: this.#limits, store, announcer: this.#announcer, epoch });
+    this.#core = core;
+    await core.replication.start();
+    core.changed();
   }
 
   /**
@@ -151,9 +136,8 @@ export class MirrorLink implements BlockDevice {
 
   /** Target: stops receiving and applies what it confirmed (rule takeover.seal); resolves with the state to be judged. */
   seal(): Promise<MirrorState> {
-    return this.#order(async ({ serving, replication }) => {
-      if (serving.state !== 'no') throw new HotMirrorError('HM_REFUSED', `${this.name} is served here`, { rule: 'takeover.seal' });
-      await replication.stop();
+    return this.#order(async (context) => {
+      await seal(context);
       return this.state();
     });
   }
@@ -181,24 +165,18 @@ export class MirrorLink implements BlockDevice {
     debug('%s: %s', this.name, because);
     await this.#order(doubt);
     // What has been in the socket since before may still make the element seem uptodate.
-    if ((await this.#opened?.replication.proof()) === false) await this.#order(doubt);
+    if ((await this.#core?.replication.proof()) === false) await this.#order(doubt);
   }
 
   /** The pair's epoch is now this. A higher one of another owner ends serving before this returns; the promise resolves when it is durable where it must be. */
   raiseEpoch(epoch: Epoch): Promise<void> {
-    this.#heardEpoch(epoch);
-    return this.#order(async ({ store, serving }) => {
-      const { node } = this.#options;
-      const order = compareEpochs(epoch, this.#known.epoch);
-      if (epoch.owner !== node || order === 'lower' || order === 'conflict') return;
-      this.#known.epoch = epoch;
-      if (serving.state !== 'no') await store.update(() => ({ epoch, servedEpoch: epoch.number }));
-    });
+    this.#core?.heardEpoch(epoch);
+    return this.#order((context) => raiseEpoch(context, epoch));
   }
 
   /** Fresh evidence of ownership (rule serve.lease): the peer answered a token sent then, by this machine's monotonic clock. */
   renewLease(evidence: { readonly probeSentMs: number }): void {
-    if (this.#opened?.lease.renew(evidence.probeSentMs)) this.#opened.serving.resume();
+    if (this.#core?.lease.renew(evidence.probeSentMs)) this.#core.serving.resume();
   }
 
   /** Says goodbye on the data link (rule node.leave): a target is durably `outdated` first; a source has flushed both elements. */
@@ -236,15 +214,12 @@ export class MirrorLink implements BlockDevice {
 
   /** What it is now; plain data. */
   state(): MirrorState {
-    const opened = this.#opened;
-    if (!opened) throw new HotMirrorError('HM_CLOSED', `${this.name} is not open`);
-    return describeMirror(this.name, this.sizeBytes, this.#known.epoch, opened);
+    return this.#opened().state();
   }
 
   /** All that a later step depends on, but for what is on its way: `state()`, the durable metadata, and what waits inside. For simulators and post-mortems. */
   snapshot(): MirrorSnapshot {
-    const state = this.state();
-    return snapshotMirror(state, this.#known.epoch, this.#opened as Opened);
+    return this.#opened().snapshot();
   }
 
   /** Leaves in order: says goodbye, flushes, clears the crashed mark, lets go of device and metadata. Requests inside fail with `HM_CLOSED`. */
@@ -261,117 +236,28 @@ export class MirrorLink implements BlockDevice {
   async #close(): Promise<void> {
     const { device, metadata } = this.#options;
     // An order under way may wait for requests inside, or may just have begun to serve.
-    this.#endServing();
+    const error = new HotMirrorError('HM_CLOSED', `${this.name} is closing`);
+    this.#core?.endServing(error);
     await this.#orders.add(async () => {
-      this.#endServing();
-      if (!this.#opened) return;
-      await this.#opened.replication.stop();
-      await settleElement(device, this.#opened.store);
+      if (!this.#core) return;
+      this.#core.endServing(error);
+      await this.#core.replication.stop();
+      await settleElement(device, this.#core.store);
     });
     await device.close();
     await metadata.close();
     this.#announcer.end();
   }
 
-  #endServing(): void {
-    const opened = this.#opened;
-    if (!opened || opened.serving.state === 'no') return;
-    // The connection ends first: what it has not sent yet are buffers that the callers get back now.
-    opened.replication.reconnect();
-    opened.serving.stop(new HotMirrorError('HM_CLOSED', `${this.name} is closing`));
-  }
-
-  #makeServing(store: ElementStore, lease: Lease): Serving {
-    const { device, random } = this.#options;
-    return new Serving({
-      device,
-      store,
-      lease,
-      activity: new ActivityLog(this.#limits.activeRegions),
-      queuedRequests: this.#limits.queuedRequests,
-      newGeneration: () => randomHex(random, generationBytes),
-      handlers: {
-        changed: () => this.#changed(),
-        minted: (generation) => {
-          this.#emit('lineage:minted', 0, `a new generation: ${generation}`, { rule: 'lineage.mint', evidence: { generation } });
-          this.#changed();
-        },
-        differing: () => this.#opened?.replication.reconnect(),
-        failed: (error) => void this.#failed(error),
-      },
-    });
-  }
-
-  #makeReplication(store: ElementStore, lease: Lease, serving: Serving): Replication {
-    return new Replication({
-      ...this.#options,
-      protocol: this.#options.protocol ?? 'sync',
-      limits: this.#limits,
-      store,
-      lease,
-      serving,
-      host: {
-        epoch: () => this.#known.epoch,
-        heardEpoch: (epoch) => this.#heardEpoch(epoch),
-        heard: () => this.#announcer.heard(),
-        emit: (name, eventClass, text, extra) => this.#emit(name, eventClass, text, extra),
-        changed: () => this.#changed(),
-        failed: (error) => this.#failed(error),
-      },
-    });
-  }
-
-  /**
-   * Rule lineage.epoch: a higher epoch of another owner, or the same number of another owner, ends serving at once. Its owner may complete
-   * alone what this element lacks, unless they are connected (rule element.start).
-   */
-  #heardEpoch(epoch: Epoch): void {
-    const opened = this.#opened;
-    const order = compareEpochs(epoch, this.#known.epoch);
-    if (!opened || order === 'equal' || order === 'lower' || (order === 'higher' && epoch.owner === this.#options.node)) return;
-    const known = this.#known.epoch;
-    const { serving, replication } = opened;
-    if (order === 'higher') this.#known.epoch = epoch;
-    else replication.connection = 'split-brain';
-    const served = serving.state !== 'no';
-    if (replication.element === 'uptodate' && (served || !replication.connected)) replication.element = 'consistent';
-    if (!served) return;
-    const text = `epoch ${formatEpoch(epoch)} was heard of while serving in ${formatEpoch(known)}`;
-    replication.reconnect();
-    serving.stop(new HotMirrorError('HM_STALE_EPOCH', text, { rule: 'lineage.epoch' }));
-    this.#emit('epoch:refused', 3, text, { rule: 'lineage.epoch', evidence: { heard: epoch, known } });
-    this.#changed();
-  }
-
-  /** Rule write.error, as far as this version goes: a failed element is detached, and what it served ends with errors. */
-  async #failed(error: HotMirrorError): Promise<void> {
-    const opened = this.#opened;
-    if (!opened || opened.replication.element === 'failed') return;
-    const { store, serving, replication } = opened;
-    replication.element = 'failed';
-    const served = serving.state !== 'no';
-    const wasSource = replication.role === 'source';
-    serving.stop(error);
-    this.#emit('element:failed', served ? 3 : 1, `the element failed: ${error.message}`, {
-      rule: 'write.error',
-      evidence: { code: error.code },
-    });
-    this.#changed();
-    try {
-      await store.update(() => failedBy(error));
-    } catch (cause) {
-      debug('%s: the failure could not be recorded: %O', this.name, cause);
-    }
-    if (served || wasSource) replication.reconnect();
+  #opened(): MirrorCore {
+    if (!this.#core) throw new HotMirrorError('HM_CLOSED', `${this.name} is not open`);
+    return this.#core;
   }
 
   #order<T>(run: (context: OrderContext) => Promise<T>): Promise<T> {
     return this.#orders.add(() => {
       this.#assertUsable();
-      if (!this.#opened) throw new HotMirrorError('HM_CLOSED', `${this.name} is not open`);
-      const { node, clock, device } = this.#options;
-      const told = { changed: (): void => this.#changed(), failed: (error: HotMirrorError): Promise<void> => this.#failed(error) };
-      return run({ name: this.name, node, clock, device, known: this.#known, ...told, ...this.#opened });
+      return run(this.#opened().orderContext());
     });
   }
 
@@ -380,7 +266,7 @@ export class MirrorLink implements BlockDevice {
   }
 
   #admit(offsetBytes: number, lengthBytes: number, done: Done, empty = false): Serving | null {
-    const serving = this.#opened?.serving;
+    const serving = this.#core?.serving;
     const refusal = refuseRange(this, offsetBytes, lengthBytes);
     if (this.#closing || !serving) {
       done(new HotMirrorError('HM_CLOSED', `${this.name} is closed`));
@@ -394,13 +280,5 @@ export class MirrorLink implements BlockDevice {
       return serving;
     }
     return null;
-  }
-
-  #emit(name: MirrorEventName, eventClass: 0 | 1 | 2 | 3, text: string, extra?: Record<string, unknown>): void {
-    this.#announcer.emit(name, eventClass, text, extra);
-  }
-
-  #changed(): void {
-    if (this.#opened) this.#announcer.changed(this.state());
   }
 }

@@ -102,6 +102,20 @@ export async function demote({ serving, replication, device, changed, failed }: 
   return { handedOver: true };
 }
 
+/** See `MirrorLink.seal`. */
+export async function seal({ name, serving, replication }: OrderContext): Promise<void> {
+  if (serving.state !== 'no') throw new HotMirrorError('HM_REFUSED', `${name} is served here`, { rule: 'takeover.seal' });
+  await replication.stop();
+}
+
+/** See `MirrorLink.raiseEpoch`. */
+export async function raiseEpoch({ node, store, serving, known }: OrderContext, epoch: Epoch): Promise<void> {
+  const order = compareEpochs(epoch, known.epoch);
+  if (epoch.owner !== node || order === 'lower' || order === 'conflict') return;
+  known.epoch = epoch;
+  if (serving.state !== 'no') await store.update(() => ({ epoch, servedEpoch: epoch.number }));
+}
+
 /** See `MirrorLink.goAlone`. */
 export async function goAlone(context: OrderContext, { epoch, connectionId }: GoAloneOrder): Promise<void> {
   const { name, store, serving, replication, known } = context;

@@ -1,0 +1,179 @@
+import createDebug from 'debug';
+
+import { randomHex } from '../clock/random.ts';
+import { compareEpochs, formatEpoch, highestEpoch } from '../epoch.ts';
+import type { Epoch } from '../epoch.ts';
+import { HotMirrorError } from '../errors.ts';
+import { ActivityLog } from './activity-log.ts';
+import type { Announcer } from './announcer.ts';
+import { describeMirror, snapshotMirror } from './describe.ts';
+import type { MirrorSnapshot } from './describe.ts';
+import type { ElementStore } from './element-store.ts';
+import { Lease } from './lease.ts';
+import { failedBy } from './metadata.ts';
+import type { MirrorLimits, MirrorLinkOptions } from './options.ts';
+import type { OrderContext } from './orders.ts';
+import { Replication } from './replication.ts';
+import { Serving } from './serving.ts';
+import type { MirrorState } from './state.ts';
+
+const debug = createDebug('hotmirror:mirror');
+
+const generationBytes = 8;
+
+/** What the core of a mirror is made of. */
+export interface MirrorCoreOptions {
+  readonly options: MirrorLinkOptions;
+  readonly limits: MirrorLimits;
+  readonly store: ElementStore;
+  readonly announcer: Announcer;
+  /** What this node durably knows of the pair's epoch. */
+  readonly epoch: Epoch;
+}
+
+/**
+ * The parts of a mirror whose metadata is loaded, and what they have to tell each other: a failed element, a higher epoch, a change to be announced.
+ */
+export class MirrorCore {
+  readonly store: ElementStore;
+  readonly lease: Lease;
+  readonly serving: Serving;
+  readonly replication: Replication;
+  /** The pair's epoch as this node knows it. */
+  readonly known: { epoch: Epoch };
+  readonly #options: MirrorLinkOptions;
+  readonly #limits: MirrorLimits;
+  readonly #announcer: Announcer;
+
+  constructor({ options, limits, store, announcer, epoch }: MirrorCoreOptions) {
+    this.#options = options;
+    this.#limits = limits;
+    this.#announcer = announcer;
+    this.store = store;
+    this.known = { epoch: highestEpoch([store.metadata.epoch, epoch]) };
+    this.lease = new Lease(options.clock, limits.leaseMs, limits.deadlineMs);
+    this.serving = this.#makeServing();
+    this.replication = this.#makeReplication();
+  }
+
+  /** Size of the mirror; of the device while the element is blank. */
+  get sizeBytes(): number {
+    const { metadata } = this.store;
+    return metadata.current ? metadata.sizeBytes : this.#options.device.sizeBytes;
+  }
+
+  /** What the mirror is now; plain data. */
+  state(): MirrorState {
+    return describeMirror(this.#options.name, this.sizeBytes, this.known.epoch, this);
+  }
+
+  /** All that a later step depends on, but for what is on its way. */
+  snapshot(): MirrorSnapshot {
+    return snapshotMirror(this.state(), this.known.epoch, this);
+  }
+
+  /** What an order works on. */
+  orderContext(): OrderContext {
+    const { name, node, clock, device } = this.#options;
+    const { store, serving, replication, known } = this;
+    const told = { changed: (): void => this.changed(), failed: (error: HotMirrorError): Promise<void> => this.failed(error) };
+    return { name, node, clock, device, store, serving, replication, known, ...told };
+  }
+
+  /** Ends serving at once, with an error for every request inside. */
+  endServing(error: HotMirrorError): void {
+    if (this.serving.state === 'no') return;
+    // The connection ends first: what it has not sent yet are buffers that the callers get back now.
+    this.replication.reconnect();
+    this.serving.stop(error);
+  }
+
+  /** Something of the state changed. */
+  changed(): void {
+    this.#announcer.changed(this.state());
+  }
+
+  /**
+   * Rule lineage.epoch: a higher epoch of another owner, or the same number of another owner, ends serving at once. Its owner may complete
+   * alone what this element lacks, unless they are connected (rule element.start).
+   */
+  heardEpoch(epoch: Epoch): void {
+    const order = compareEpochs(epoch, this.known.epoch);
+    if (order === 'equal' || order === 'lower' || (order === 'higher' && epoch.owner === this.#options.node)) return;
+    const known = this.known.epoch;
+    const { serving, replication } = this;
+    if (order === 'higher') this.known.epoch = epoch;
+    else replication.connection = 'split-brain';
+    const served = serving.state !== 'no';
+    if (replication.element === 'uptodate' && (served || !replication.connected)) replication.element = 'consistent';
+    if (!served) return;
+    const text = `epoch ${formatEpoch(epoch)} was heard of while serving in ${formatEpoch(known)}`;
+    replication.reconnect();
+    serving.stop(new HotMirrorError('HM_STALE_EPOCH', text, { rule: 'lineage.epoch' }));
+    this.#announcer.emit('epoch:refused', 3, text, { rule: 'lineage.epoch', evidence: { heard: epoch, known } });
+    this.changed();
+  }
+
+  /** Rule write.error, as far as this version goes: a failed element is detached, and what it served ends with errors. */
+  async failed(error: HotMirrorError): Promise<void> {
+    const { store, serving, replication } = this;
+    if (replication.element === 'failed') return;
+    replication.element = 'failed';
+    const served = serving.state !== 'no';
+    const wasSource = replication.role === 'source';
+    serving.stop(error);
+    this.#announcer.emit('element:failed', served ? 3 : 1, `the element failed: ${error.message}`, {
+      rule: 'write.error',
+      evidence: { code: error.code },
+    });
+    this.changed();
+    try {
+      await store.update(() => failedBy(error));
+    } catch (cause) {
+      debug('%s: the failure could not be recorded: %O', this.#options.name, cause);
+    }
+    if (served || wasSource) replication.reconnect();
+  }
+
+  #makeServing(): Serving {
+    const { device, random } = this.#options;
+    const { store, lease } = this;
+    return new Serving({
+      device,
+      store,
+      lease,
+      activity: new ActivityLog(this.#limits.activeRegions),
+      queuedRequests: this.#limits.queuedRequests,
+      newGeneration: () => randomHex(random, generationBytes),
+      handlers: {
+        changed: () => this.changed(),
+        minted: (generation) => {
+          this.#announcer.emit('lineage:minted', 0, `a new generation: ${generation}`, { rule: 'lineage.mint', evidence: { generation } });
+          this.changed();
+        },
+        differing: () => this.replication.reconnect(),
+        failed: (error) => void this.failed(error),
+      },
+    });
+  }
+
+  #makeReplication(): Replication {
+    const { store, lease, serving } = this;
+    return new Replication({
+      ...this.#options,
+      protocol: this.#options.protocol ?? 'sync',
+      limits: this.#limits,
+      store,
+      lease,
+      serving,
+      host: {
+        epoch: () => this.known.epoch,
+        heardEpoch: (epoch) => this.heardEpoch(epoch),
+        heard: () => this.#announcer.heard(),
+        emit: (name, eventClass, text, extra) => this.#announcer.emit(name, eventClass, text, extra),
+        changed: () => this.changed(),
+        failed: (error) => this.failed(error),
+      },
+    });
+  }
+}
