@@ -124,7 +124,7 @@ export const workloadMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/mirror-link.ts',
-        find: `    if ((await this.#opened?.replication.proof()) === false) await this.#order(doubt);`,
+        find: `    if ((await this.#opened?.replication.proof()) !== true) await this.#order(doubt);`,
         replace: ``,
       },
     ],
