@@ -65,7 +65,8 @@ export class DurableRecord {
   }
 
   /**
-   * Reads both copies. It flushes the device first: what a killed process left only in a cache must be durable before anyone acts on it.
+   * Reads both copies. It flushes the device first: what a killed process left only in a cache must be durable before anyone acts on it. Where one copy alone
+   * holds the newest payload it is written anew, in its place: after a flush that failed it can be read, and no later flush makes it durable.
    *
    * Rejects with `HM_METADATA_CORRUPT` when no copy is good and the record may once have been written, `HM_METADATA_VERSION` when a good copy is
    * of a newer version, the device's errors, and `RangeError` for an impossible layout.
@@ -75,7 +76,9 @@ export class DurableRecord {
     await devicePromises(device).flush();
     const slots: readonly [SlotState, SlotState] = [await readSlot(device, layout, 0), await readSlot(device, layout, 1)];
     assertUsable(layout, slots);
-    return new DurableRecord(device, layout, slots);
+    const record = new DurableRecord(device, layout, slots);
+    if (!alike(slots)) await record.#secure();
+    return record;
   }
 
   /** The payload last known to be durable; null when the record was never written. Not to be changed. */
@@ -168,6 +171,13 @@ export class DurableRecord {
     this.#advance(payload, this.#sequence);
   }
 
+  /** Writes the newest copy over itself: cut short, it leaves there what is there, or the older copy beside it, on which nobody has acted since. */
+  async #secure(): Promise<void> {
+    if (this.#payload === null) return;
+    const layout = { ...this.#layout, version: this.#payloadVersion ?? this.#layout.version };
+    await this.#durably(this.#slotAtBytes(other(this.#target)), encodeSlot(layout, this.#sequence, this.#payload, this.#blockSizeBytes));
+  }
+
   #advance(payload: Uint8Array, sequence: number): void {
     this.#payload = payload;
     this.#sequence = sequence;
@@ -199,6 +209,11 @@ function choose(slots: readonly [SlotState, SlotState]): { current: (SlotState &
   if (first.state !== 'valid') return { current: second.state === 'valid' ? second : null, target: 0 };
   if (second.state !== 'valid') return { current: first, target: 1 };
   return second.sequence > first.sequence ? { current: second, target: 0 } : { current: first, target: 1 };
+}
+
+/** Both copies were written with the same payload: the first is durable since before the second was begun. */
+function alike([first, second]: readonly [SlotState, SlotState]): boolean {
+  return first.state === 'valid' && second.state === 'valid' && first.sequence === second.sequence;
 }
 
 /** Whether a device can read a range. */

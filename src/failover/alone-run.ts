@@ -114,6 +114,7 @@ function judgeAlone(node: PairNode, view: MirrorView): AloneDecision {
     mayBeTakenOver: node.ownershipDoubted || isAboutToTake(node),
     whenAlone: node.policy.whenAlone,
     fence: node.hasFence,
+    arbiter: node.arbitration.present,
     bootAlone: node.policy.bootAlone,
     operator: node.operatorWord !== null,
     overrides: node.operatorWord?.overrides ?? [],

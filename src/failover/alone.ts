@@ -29,6 +29,8 @@ export interface AloneEvidence {
   readonly whenAlone: WhenAlone;
   /** There is a fence. */
   readonly fence: boolean;
+  /** There is an arbiter. */
+  readonly arbiter: boolean;
   /** Whether a node that cannot know what its peer did meanwhile serves all the same. */
   readonly bootAlone: 'wait' | 'serve';
   /** An operator lets this node go on. */
@@ -105,7 +107,7 @@ function onAnswer({ reconnectFromMs, nowMs, silence, handshaking }: AloneEvidenc
   return { action: 'outdate', rule: 'outdate', because: 'a monitor link answers, so the peer must record that it is old' };
 }
 
-function onSilence({ silence, fence, operator, overrides }: AloneEvidence): Verdict {
+function onSilence({ silence, fence, arbiter, operator, overrides }: AloneEvidence): Verdict {
   if (!silence.silent)
     return {
       action: 'wait',
@@ -116,5 +118,8 @@ function onSilence({ silence, fence, operator, overrides }: AloneEvidence): Verd
   const because = `every link was silent for a full deadline of ${String(silence.deadlineMs)} ms`;
   // The peer may be about to fence this node and take over: what this node completed alone until then would be lost.
   if (fence && !(operator && overrides.includes('takeover.fence'))) return { action: 'fence', rule: 'takeover.fence', because };
+  // The peer may have asked the arbiter already, and been granted the epoch in which it serves.
+  if (arbiter && !fence && !(operator && overrides.includes('takeover.arbiter')))
+    return { action: 'ask-arbiter', rule: 'arbiter.cas', because: `${because}: the arbiter decides` };
   return { action: 'go', rule: 'alone', because };
 }

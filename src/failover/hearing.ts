@@ -75,9 +75,11 @@ export function doubtAfterLoss(node: PairNode): void {
  * those that what still lies in the socket would make `uptodate`. Where it serves, a higher epoch tells it so; until its peer answers it does not go on alone.
  */
 export function doubtAfterPause(node: PairNode, lateMs: number): void {
-  const { deadlineMs } = node.monitor.freshSilence(node.clock.nowMs());
-  // The lateness counts from when the monitor was due, up to an interval after it last looked; a deadline is at least two of those.
-  if (lateMs <= deadlineMs / 2) return;
+  const nowMs = node.clock.nowMs();
+  const { deadlineMs } = node.monitor.freshSilence(nowMs);
+  // The peer heard this node no earlier than when the last probe was sent that it answered. The lateness alone counts from when the monitor was due.
+  const unheardMs = nowMs - (node.lastAnswer?.probeSentMs ?? -Infinity);
+  if (Math.max(lateMs, unheardMs) <= deadlineMs / 2) return;
   node.stoodStillAtMs = node.clock.nowMs();
   if (node.serving) return;
   for (const mirror of node.mirrors) doubt(node, mirror, `this node stood still for ${String(Math.round(lateMs))} ms`);

@@ -102,10 +102,12 @@ export class MirrorCore {
     if (order === 'equal' || order === 'lower' || (order === 'higher' && epoch.owner === this.#options.node)) return;
     const known = this.known.epoch;
     const { serving, replication } = this;
+    const served = serving.state !== 'no';
+    const news = order === 'higher' || replication.connection !== 'split-brain';
     if (order === 'higher') this.known.epoch = epoch;
     else replication.connection = 'split-brain';
-    const served = serving.state !== 'no';
     if (replication.element === 'uptodate' && (served || !replication.connected)) replication.element = 'consistent';
+    if (!served && news) this.changed();
     if (!served) return;
     const text = `epoch ${formatEpoch(epoch)} was heard of while serving in ${formatEpoch(known)}`;
     replication.reconnect();

@@ -85,9 +85,8 @@ export class MirrorLink implements BlockDevice {
   }
 
   /**
-   * Reads the metadata and starts the data link; the element is at most `consistent` (rule element.start). `epoch` is what this node durably knows of the
-   * pair's epoch from elsewhere, its pair record: said only later, the peer could take what this node answers until then for evidence of its own
-   * ownership (rule serve.lease).
+   * Reads the metadata and starts the data link; the element is at most `consistent` (rule element.start). `epoch` is that of the pair record: said only
+   * later, the peer could take what this node answers until then for evidence of its own ownership (rule serve.lease).
    * Rejects with `HM_METADATA_MISSING`, `HM_METADATA_CORRUPT`, `HM_METADATA_VERSION`, `HM_ELEMENT_TOO_SMALL`, or as `Transport.listen` does.
    */
   open({ epoch = noEpoch }: { readonly epoch?: Epoch } = {}): Promise<void> {
@@ -164,8 +163,8 @@ export class MirrorLink implements BlockDevice {
   async doubt(because: string): Promise<void> {
     debug('%s: %s', this.name, because);
     await this.#order(doubt);
-    // What has been in the socket since before may still make the element seem uptodate.
-    if ((await this.#core?.replication.proof()) === false) await this.#order(doubt);
+    // What has been in the socket since before may still make the element seem uptodate. Without a connection there is no proof either.
+    if ((await this.#core?.replication.proof()) !== true) await this.#order(doubt);
   }
 
   /** The pair's epoch is now this. A higher one of another owner ends serving before this returns; the promise resolves when it is durable where it must be. */

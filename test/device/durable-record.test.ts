@@ -211,6 +211,32 @@ describe('DurableRecord (semantics 3: two copies written alternately)', () => {
     );
   });
 
+  it('never goes back behind what a load has shown, though the flush of that write had failed', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(payloads, { minLength: 4, maxLength: 4 }), fc.boolean(), seeds, async ([a, b, c, d], both, seed) => {
+        const random = new SeededRandom(seed);
+        const images: Uint8Array[] = [];
+        let failing = false;
+        const disk = new FaultyDevice(await written(a!, b!), { failFlush: () => failing });
+        const recorder = await RecordingDevice.wrap(disk, 'state', new Recording());
+        const doomed = await DurableRecord.load(recorder, layout);
+        failing = true;
+        await doomed.write(c!).catch(() => undefined);
+        failing = false;
+
+        const device = new FaultyDevice(recorder, { before: () => void images.push(recorder.durableImage(), recorder.survivors(random)) });
+        const again = await DurableRecord.load(device, layout);
+        const shown = again.payload;
+        images.length = 0;
+        await (both ? again.writeBoth(d!) : again.write(d!));
+        for (const image of images) {
+          const { payload } = await DurableRecord.load(memory(image), layout);
+          expect(equal(payload, shown) || equal(payload, d)).to.equal(true);
+        }
+      }),
+    );
+  });
+
   it('survives the loss of either copy after writeBoth, and after the first write', async () => {
     const one = new Uint8Array(900).fill(1);
     const two = new Uint8Array(900).fill(2);
@@ -411,13 +437,13 @@ async function afterBoth(one: Uint8Array, two: Uint8Array): Promise<Uint8Array> 
   return device.contents;
 }
 
-/** Loads from a device whose flushes fail now and then. */
+/** Loads from a device whose writes and flushes fail now and then. */
 async function loadPatiently(device: BlockDevice): Promise<DurableRecord> {
   for (;;) {
     try {
       return await DurableRecord.load(device, layout);
     } catch (error) {
-      if ((error as { code?: string }).code !== 'HM_IO_FLUSH') throw error;
+      if (!['HM_IO_WRITE', 'HM_IO_FLUSH'].includes((error as { readonly code: string }).code)) throw error;
     }
   }
 }

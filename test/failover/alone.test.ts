@@ -24,6 +24,7 @@ const space = {
   mayBeTakenOver: [false, true],
   whenAlone: ['continue', 'freeze', 'arbiter'] as const,
   fence: [false, true],
+  arbiter: [false, true],
   bootAlone: ['wait', 'serve'] as const,
   operator: [false, true],
   overrides: [[], ['takeover.arbiter'], ['takeover.fence']] as const,
@@ -40,11 +41,14 @@ describe('mayGoAlone', () => {
       const fenceNeeded = evidence.fence && !(operator && overrides.some((rule) => rule === 'takeover.fence'));
       const withoutArbiter = overrides.some((rule) => rule === 'takeover.arbiter');
       const byOperator = operator && (whenAlone === 'freeze' || (whenAlone === 'arbiter' && withoutArbiter));
-      expect(action === 'go', JSON.stringify(evidence)).to.equal(settled || (!reachable && ((bySilence && !fenceNeeded) || byOperator)));
+      const grantNeeded = evidence.arbiter && !evidence.fence && !(operator && withoutArbiter);
+      const unguarded = bySilence && !fenceNeeded && !grantNeeded;
+      expect(action === 'go', JSON.stringify(evidence)).to.equal(settled || (!reachable && (unguarded || byOperator)));
       expect(action === 'fence', JSON.stringify(evidence)).to.equal(!settled && !reachable && bySilence && fenceNeeded);
       const reconnecting = evidence.nowMs < evidence.silence.deadlineMs * (evidence.handshaking ? 1 : reconnectPart);
       expect(action === 'outdate', JSON.stringify(evidence)).to.equal(!settled && reachable && !reconnecting);
-      expect(action === 'ask-arbiter', JSON.stringify(evidence)).to.equal(!settled && !reachable && whenAlone === 'arbiter' && !byOperator);
+      const asks = (whenAlone === 'arbiter' && !byOperator) || (bySilence && !fenceNeeded && grantNeeded);
+      expect(action === 'ask-arbiter', JSON.stringify(evidence)).to.equal(!settled && !reachable && asks);
       expect(retryAtMs !== null).to.equal(rule === 'serve.fresh');
     }
   });
@@ -59,6 +63,7 @@ describe('mayGoAlone', () => {
       mayBeTakenOver: false,
       handshaking: false,
       fence: false,
+      arbiter: false,
       whenAlone: 'continue',
       bootAlone: 'wait',
     } as const;
@@ -84,6 +89,7 @@ describe('mayGoAlone', () => {
       mayBeTakenOver: false,
       handshaking: false,
       fence: false,
+      arbiter: false,
       bootAlone: 'wait',
       operator: false,
       overrides: [],
@@ -104,6 +110,7 @@ describe('mayGoAlone', () => {
       mayBeTakenOver: true,
       handshaking: false,
       fence: false,
+      arbiter: false,
       whenAlone: 'continue',
       bootAlone: 'wait',
       operator: false,

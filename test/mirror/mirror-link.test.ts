@@ -138,6 +138,15 @@ describe('MirrorLink', () => {
     expect(pair.mirror('beta').snapshot().knownEpoch).to.deep.equal({ number: 1, owner: 'alpha' });
   });
 
+  it('tells of an epoch that it heard of while passive (lineage.epoch)', async () => {
+    const pair = await new MirrorPair().start();
+    const heard: number[] = [];
+    pair.mirror('beta').onChange(() => heard.push(pair.mirror('beta').state().epoch.number));
+    await pair.clock.settled(pair.mirror('alpha').raiseEpoch({ number: 2, owner: 'alpha' }), 1_000);
+    await pair.clock.runFor(1_000);
+    expect(heard).to.deep.equal([2]);
+  });
+
   describe('doubt (element.start)', () => {
     it('leaves an element uptodate whose peer answers on the data link a probe sent since', async () => {
       const pair = await new MirrorPair().start();
@@ -175,6 +184,16 @@ describe('MirrorLink', () => {
       expect(settled).to.equal(false);
       await pair.until(() => settled, 'the end of the connection');
       expect(pair.mirror('beta').state().element).to.equal('consistent');
+    });
+
+    it('takes the end of the connection for no proof, where another order ended it first', async () => {
+      const pair = await new MirrorPair().start();
+      const beta = pair.mirror('beta');
+      pair.link.cut();
+      const doubted = beta.doubt('a long pause');
+      await pair.clock.settled(beta.seal(), 1_000);
+      await pair.clock.settled(doubted, 1_000);
+      expect(beta.state().element).to.equal('consistent');
     });
 
     it('makes it consistent at once where there is no connection', async () => {

@@ -32,9 +32,10 @@ export const mirrorMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/serving.ts',
-        find: `      request.remote += 1;
-      session.write(request.offsetBytes, request.bytes, step);`,
-        replace: `      session.write(request.offsetBytes, request.bytes, () => undefined);`,
+        find: `    request.remote = request.kind === 'flush' ? 0 : 1;
+    if (request.kind === 'write') session.write(request.offsetBytes, request.bytes, step);`,
+        replace: `    request.remote = request.kind === 'zeroes' ? 1 : 0;
+    if (request.kind === 'write') session.write(request.offsetBytes, request.bytes, () => undefined);`,
       },
     ],
     withinSeeds: 100,
@@ -50,7 +51,7 @@ export const mirrorMutants: readonly Mutant[] = [
       },
       {
         file: 'mirror/serving.ts',
-        find: `      if (request.kind === 'write') this.#options.store.dirty.markRange(request.offsetBytes, request.lengthBytes);
+        find: `      if (request.kind !== 'flush') this.#options.store.dirty.markRange(request.offsetBytes, request.lengthBytes);
       this.#advance(request);`,
         replace: `      this.#advance(request);`,
       },
@@ -224,8 +225,8 @@ export const mirrorMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/serving.ts',
-        find: `(!this.#session.hasRoom(lengthBytes) || this.#resync?.locks(offsetBytes, lengthBytes))`,
-        replace: `!this.#session.hasRoom(lengthBytes)`,
+        find: `(!this.#session.hasRoom(bytes.byteLength) || this.#resync?.locks(offsetBytes, lengthBytes))`,
+        replace: `!this.#session.hasRoom(bytes.byteLength + lengthBytes - lengthBytes)`,
       },
     ],
     withinSeeds: targetedSeeds,
@@ -236,10 +237,11 @@ export const mirrorMutants: readonly Mutant[] = [
     breaks: 'takeover.seal, lineage.epoch',
     edits: [
       {
-        file: 'mirror/mirror-link.ts',
-        find: `      await replication.stop();
-      return this.state();`,
-        replace: `      return this.state();`,
+        file: 'mirror/orders.ts',
+        find: `{ rule: 'takeover.seal' });
+  await replication.stop();`,
+        replace: `{ rule: replication.stopped ? 'takeover.seal' : 'takeover.seal' });
+  return Promise.resolve();`,
       },
       {
         file: 'mirror/orders.ts',
@@ -259,7 +261,7 @@ export const mirrorMutants: readonly Mutant[] = [
     breaks: 'lineage.epoch',
     edits: [
       {
-        file: 'mirror/mirror-link.ts',
+        file: 'mirror/mirror-core.ts',
         find: `    if (!served) return;
     const text`,
         replace: `    if (!served || order === 'higher') return;

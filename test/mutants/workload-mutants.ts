@@ -45,8 +45,8 @@ export const workloadMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/split-request.ts',
-        find: `    issue(atBytes, Math.min(maxBodyBytes, lengthBytes - atBytes), partDone);`,
-        replace: `    if (atBytes === 0) issue(atBytes, maxBodyBytes, partDone);
+        find: `    issue(atBytes, Math.min(maxPieceBytes, lengthBytes - atBytes), partDone);`,
+        replace: `    if (atBytes === 0) issue(atBytes, maxPieceBytes, partDone);
     else partDone(null);`,
       },
     ],
@@ -60,7 +60,7 @@ export const workloadMutants: readonly Mutant[] = [
       {
         file: 'mirror/split-request.ts',
         find: `    if (left === 0) done(first);`,
-        replace: `    if (left === Math.ceil(lengthBytes / maxBodyBytes) - 1) done(first);`,
+        replace: `    if (left === Math.ceil(lengthBytes / maxPieceBytes) - 1) done(first);`,
       },
     ],
     withinSeeds: targetedSeeds,
@@ -111,8 +111,8 @@ export const workloadMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/split-request.ts',
-        find: `    serving.write(offsetBytes + atBytes, zeroes.subarray(0, partBytes), options, partDone);`,
-        replace: `    serving.write(offsetBytes + atBytes, zeroes.subarray(partBytes, partBytes), options, partDone);`,
+        find: `    serving.writeZeroes(offsetBytes + atBytes, pieceBytes, options, pieceDone);`,
+        replace: `    serving.writeZeroes(offsetBytes + atBytes, pieceBytes - pieceBytes, options, pieceDone);`,
       },
     ],
     withinSeeds: targetedSeeds,
@@ -124,7 +124,7 @@ export const workloadMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/mirror-link.ts',
-        find: `    if ((await this.#opened?.replication.proof()) === false) await this.#order(doubt);`,
+        find: `    if ((await this.#core?.replication.proof()) !== true) await this.#order(doubt);`,
         replace: ``,
       },
     ],

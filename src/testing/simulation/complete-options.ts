@@ -73,7 +73,7 @@ export function completeOptions(options: PairSimulationOptions): CompleteOptions
 /** What configuration and policy promise. */
 export function promisesOf({ arbiter, fence, policy, partitions, powerCuts }: CompleteOptions): Promises {
   const whenAlone = policy.whenAlone ?? (arbiter ? 'arbiter' : 'continue');
-  return { oneOwner: whenAlone !== 'continue' || !partitions || fence, powerCuts };
+  return { oneOwner: whenAlone !== 'continue' || !partitions || fence || arbiter, powerCuts };
 }
 
 /** What each value is to the others, by the functions of the classes that are made from them: what is wrong is named by its path. */

@@ -55,10 +55,10 @@ export function drawConfiguration(random: SeededRandom): SwarmConfiguration {
   const powerCuts = chance(random, 40);
   // More regions than the activity log holds, so that it makes room while what it forgets is in caches alone.
   const crowded = powerCuts && chance(random, 15);
-  const arbiter = policy === 'arbiter' || (policy === 'freeze' && chance(random, 10));
+  const arbiter = policy === 'arbiter' || chance(random, policy === 'freeze' ? 10 : 20);
   const fence = chance(random, policy === 'continue' ? 50 : 15);
-  // A fence promises one owner although no link is left.
-  const partitions = policy !== 'continue' || (fence && chance(random, 75));
+  // A fence or an arbiter promises one owner although no link is left.
+  const partitions = policy !== 'continue' || ((fence || arbiter) && chance(random, 75));
   const options: PairSimulationOptions = {
     seed: random.next32(),
     mirrors: crowded ? mirrors.map((mirror) => ({ ...mirror, sizeBytes: crowdedMirrorBytes })) : mirrors,

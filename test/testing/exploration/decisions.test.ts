@@ -231,6 +231,7 @@ describe('The pure decisions, from both sides at once', () => {
       nowMs: 5_000,
       mayBeTakenOver: false,
       fence: false,
+      arbiter: whenAlone === 'arbiter',
       whenAlone,
       bootAlone: 'wait',
       operator: false,

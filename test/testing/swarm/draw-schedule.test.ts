@@ -85,10 +85,10 @@ describe('a drawn schedule', function () {
       expect(schedules.some(({ steps }) => steps.some((step) => step.do === 'crash' && step.how === 'power'))).to.equal(true);
     });
 
-    it('with `continue` one link carries at all times, unless a fence promises one owner', () => {
+    it('with `continue` one link carries at all times, unless a fence or an arbiter promises one owner', () => {
       const carried = schedules.filter(({ options }) => options.policy?.whenAlone === 'continue' && options.partitions === false);
       for (const { options } of schedules.filter((schedule) => !carried.includes(schedule)))
-        if (options.policy?.whenAlone === 'continue') expect(options.fence).to.equal(true);
+        if (options.policy?.whenAlone === 'continue') expect(options.fence === true || options.arbiter === true).to.equal(true);
       for (const schedule of carried) {
         expect(schedule.options.links?.lostPerMillion ?? 0).to.equal(0);
         const touched = new Set(
