@@ -33,7 +33,7 @@ const remedies = {
   HM_OUT_OF_RANGE: 'The request reaches beyond the end of the device.',
   HM_UNALIGNED: 'Offset and length must be multiples of the block size.',
   HM_IO_READ:
-    'The device failed to read. Where this node serves, run `hotmirror fallback` (`recover` from the home standby). Then replace the device, run `hotmirror init --force --blank` here and let it be filled.',
+    'The device failed to read, and the element of the peer could not help: it is not `uptodate`, or cannot read the same block either. Writing the block again may mend it. Where this node serves, run `hotmirror fallback` (`recover` from the home standby). Then replace the device, run `hotmirror init --force --blank` here and let it be filled.',
   HM_IO_WRITE:
     'The device failed to write. Where this node served, stop it, and on the other run `hotmirror fallback --force --yes` (`recover` where that is the home primary). Then replace the device, run `hotmirror init --force --blank` here and let it be filled.',
   HM_IO_FLUSH:

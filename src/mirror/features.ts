@@ -5,6 +5,8 @@
 export const dataLinkFeatures = [
   /** Message `zeroes`: a range of zeroes travels without its bytes. */
   'zeroes',
+  /** Messages `fetch` and `fetched`: the source reads what the target holds. */
+  'fetch',
 ] as const;
 
 /** The name of a feature. */

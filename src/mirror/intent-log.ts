@@ -1,6 +1,8 @@
 import { HotMirrorError } from '../errors.ts';
+import { regionsOf } from './activity-log.ts';
 import type { ActivityLog } from './activity-log.ts';
 import type { ElementStore } from './element-store.ts';
+import type { Request } from './request.ts';
 import type { SourceSession } from './source.ts';
 
 /** What the intent log is made of. */
@@ -101,4 +103,19 @@ export class IntentLog {
     await store.update(() => ({ activeRegions }), false);
     activity.drop(leaving);
   }
+}
+
+/** Queued writes whose regions are made durable together. */
+const intentLookahead = 64;
+
+/** The regions that the next writes of this queue need, as many as the log holds. */
+export function neededRegions(queue: readonly Request[], capacity: number): ReadonlySet<number> {
+  const needed = new Set<number>();
+  for (const { kind, offsetBytes, lengthBytes } of queue.slice(0, intentLookahead)) {
+    if (kind === 'flush') continue;
+    const more = regionsOf(offsetBytes, lengthBytes).filter((region) => !needed.has(region));
+    if (needed.size > 0 && needed.size + more.length > capacity) break;
+    for (const region of more) needed.add(region);
+  }
+  return needed;
 }

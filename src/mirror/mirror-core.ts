@@ -13,6 +13,7 @@ import { Lease } from './lease.ts';
 import { failedBy } from './metadata.ts';
 import type { MirrorLimits, MirrorLinkOptions } from './options.ts';
 import type { OrderContext } from './orders.ts';
+import { RepairNews } from './repair-news.ts';
 import { Replication } from './replication.ts';
 import { Serving } from './serving.ts';
 import type { MirrorState } from './state.ts';
@@ -44,11 +45,13 @@ export class MirrorCore {
   readonly #options: MirrorLinkOptions;
   readonly #limits: MirrorLimits;
   readonly #announcer: Announcer;
+  readonly #repairs: RepairNews;
 
   constructor({ options, limits, store, announcer, epoch }: MirrorCoreOptions) {
     this.#options = options;
     this.#limits = limits;
     this.#announcer = announcer;
+    this.#repairs = new RepairNews(announcer, options.clock);
     this.store = store;
     this.known = { epoch: highestEpoch([store.metadata.epoch, epoch]) };
     this.lease = new Lease(options.clock, limits.leaseMs, limits.deadlineMs);
@@ -154,6 +157,7 @@ export class MirrorCore {
           this.changed();
         },
         differing: () => this.replication.reconnect(),
+        repaired: (offsetBytes, lengthBytes) => this.#repairs.repaired(offsetBytes, lengthBytes),
         failed: (error) => void this.failed(error),
       },
     });

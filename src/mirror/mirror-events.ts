@@ -32,6 +32,10 @@ export type MirrorEvents = {
   'writes:resumed': (event: MirrorEvent) => void;
   /** The element failed and is detached. Class 1 on the target, 3 on the source. */
   'element:failed': (event: MirrorEvent) => void;
+  /** A range could not be read here; the peer's bytes were used and written back (write.error). Class 1. At most one a second. */
+  'block:repaired': (event: MirrorEvent) => void;
+  /** Ranges of the source cannot be read: the resync goes on without them and tries again (write.error). Class 1. */
+  'block:unreadable': (event: MirrorEvent) => void;
   /** A higher epoch was seen: this node serves no more (lineage.epoch). */
   'epoch:refused': (event: MirrorEvent) => void;
   /** The peer stopped in order (node.leave). */
@@ -56,6 +60,8 @@ const names: Readonly<Record<MirrorEventName, true>> = {
   'writes:parked': true,
   'writes:resumed': true,
   'element:failed': true,
+  'block:repaired': true,
+  'block:unreadable': true,
   'epoch:refused': true,
   'peer:left': true,
   'metadata:repaired': true,

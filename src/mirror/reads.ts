@@ -1,5 +1,7 @@
-import type { BlockDevice, Done } from '../device/block-device.ts';
+import type { Done } from '../device/block-device.ts';
 import type { HotMirrorError } from '../errors.ts';
+import { ReadRepair } from './read-repair.ts';
+import type { ReadRepairOptions } from './read-repair.ts';
 
 /** One read of the application. */
 export interface Read {
@@ -9,30 +11,35 @@ export interface Read {
 }
 
 /** What reads need to know of the serving side. */
-export interface ReadsOptions {
-  readonly device: BlockDevice;
-  /** Whether what the range holds may be seen now. */
-  readonly mayRead: (offsetBytes: number, lengthBytes: number) => boolean;
+export interface ReadsOptions extends Omit<ReadRepairOptions, 'restart' | 'reply'> {
   /** The read is over; the answer goes out when there is evidence of ownership (rule serve.lease). */
   readonly reply: (done: Done, error: HotMirrorError | null) => void;
 }
 
 /**
- * The reads of the serving side, all from this node's element. A reader must not see what may yet be lost with this node: neither an unfinished write,
+ * The reads of the serving side, from this node's element, or from the peer's where this one cannot be read (rule write.error). A reader must not see what may yet be lost with this node: neither an unfinished write,
  * nor, without the peer, what this element may hold alone under the generation of both. Such reads wait.
  */
 export class Reads {
   readonly #options: ReadsOptions;
   #waiting: Read[] = [];
   #underWay = 0;
+  readonly #repair: ReadRepair;
 
   constructor(options: ReadsOptions) {
     this.#options = options;
+    this.#repair = new ReadRepair({
+      ...options,
+      restart: (read) => void this.read(read),
+      reply: ({ done }, error) => {
+        options.reply(done, error);
+      },
+    });
   }
 
   /** Reads inside, waiting or under way. */
   get inside(): number {
-    return this.#waiting.length + this.#underWay;
+    return this.#waiting.length + this.#underWay + this.#repair.inside;
   }
 
   /** Whether any read waits. */
@@ -49,9 +56,26 @@ export class Reads {
     this.#underWay += 1;
     this.#options.device.read(read.offsetBytes, read.into, (error) => {
       this.#underWay -= 1;
-      this.#options.reply(read.done, error);
+      if (error?.code === 'HM_IO_READ') this.#repair.unreadable(read, error);
+      else this.#options.reply(read.done, error);
     });
     return true;
+  }
+
+  /** A write to the range goes to the elements now. */
+  issued(offsetBytes: number, lengthBytes: number): void {
+    this.#repair.issued(offsetBytes, lengthBytes);
+  }
+
+  /** The connection to the peer has ended. */
+  lost(): void {
+    this.#repair.lost();
+  }
+
+  /** The peer has come, has become `uptodate`, or this node goes on without it. */
+  peerChanged(): void {
+    this.#repair.retry();
+    this.retry();
   }
 
   /** Something changed that may let waiting reads go on. */
@@ -65,5 +89,6 @@ export class Reads {
   /** Waiting reads fail with this error; those under way end by themselves. */
   stop(error: HotMirrorError): void {
     for (const { done } of this.#waiting.splice(0)) done(error);
+    this.#repair.stop(error);
   }
 }

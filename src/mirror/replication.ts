@@ -19,7 +19,7 @@ import { malformed, readRefusal, wireVersion } from './wire.ts';
 import type { Message } from './wire.ts';
 
 /** Messages that only a source sends. */
-const fromSource = new Set(['start', 'write', 'zeroes', 'resync', 'flush', 'adopt']);
+const fromSource = new Set(['start', 'write', 'zeroes', 'resync', 'flush', 'fetch', 'adopt']);
 
 /**
  * The data link of one mirror: keeps the connection, agrees by handshake who copies what, and runs the source's or the target's end.

@@ -1,9 +1,10 @@
 import type { Clock } from '../clock/clock.ts';
 import type { BlockDevice } from '../device/block-device.ts';
 import type { HotMirrorError } from '../errors.ts';
-import type { DirtyMap } from './dirty-map.ts';
+import type { DirtyMap, ExtentRun } from './dirty-map.ts';
 import type { SourceSession } from './source.ts';
 import type { ResyncProgress } from './state.ts';
+import { UnreadableExtents } from './unreadable-extents.ts';
 
 /** Longest resync write, in bytes. */
 const maxReadBytes = 1_048_576;
@@ -25,13 +26,16 @@ export interface ResyncOptions {
   readonly unlocked: () => void;
   /** Nothing is dirty any more. */
   readonly finished: () => void;
-  /** The source's own element cannot be read. */
-  readonly failed: (error: HotMirrorError) => void;
+  /** Extents of the source's own element that cannot be read, and were not told of before. */
+  readonly unreadable: (extent: number, error: HotMirrorError) => void;
 }
 
 /**
  * Copies dirty extents from source to target while writes go on (rules resync.newer, resync.progress). Its writes travel in the same ordered stream as
  * the application's, and a bit is cleared only when its copy is durable on the target and nothing marked it again meanwhile.
+ *
+ * An extent that cannot be read stays dirty, so that nothing but what the source holds is ever copied; the others are copied, and it is tried again now and then, for
+ * a write may have made it readable (rule write.error).
  */
 export class Resync {
   readonly #options: ResyncOptions;
@@ -46,12 +50,14 @@ export class Resync {
   #pumping = false;
   #stopped = false;
   #toldMs: number;
+  readonly #unreadable: UnreadableExtents;
 
   constructor(options: ResyncOptions) {
     this.#options = options;
     this.#startedMs = options.clock.nowMs();
     this.#toldMs = this.#startedMs;
     this.#totalExtents = options.dirty.count;
+    this.#unreadable = new UnreadableExtents(options.clock, options.unreadable, () => this.pump());
   }
 
   /** Goes on as far as the window allows. */
@@ -66,6 +72,7 @@ export class Resync {
 
   stop(): void {
     this.#stopped = true;
+    this.#unreadable.stop();
   }
 
   /** Whether what is marked from now on is still copied. */
@@ -116,7 +123,7 @@ export class Resync {
   }
 
   /** Returns whether the read was over at once. */
-  #copy(run: { readonly first: number; readonly count: number }, offsetBytes: number, lengthBytes: number): boolean {
+  #copy(run: ExtentRun, offsetBytes: number, lengthBytes: number): boolean {
     const bytes = new Uint8Array(lengthBytes);
     this.#reading = { offsetBytes, lengthBytes };
     let inCall = true;
@@ -125,16 +132,8 @@ export class Resync {
       this.#reading = null;
       atOnce = inCall;
       if (this.#stopped) return;
-      if (error) {
-        this.#options.failed(error);
-        return;
-      }
-      this.#options.session.resync(offsetBytes, bytes, () => undefined);
-      for (let extent = run.first; extent < run.first + run.count; extent += 1) {
-        this.#copyNumber += 1;
-        this.#copies.set(extent, this.#copyNumber);
-        this.#unflushed.push({ extent, copy: this.#copyNumber });
-      }
+      if (error) this.#unreadable.add(run, error);
+      else this.#send(run, offsetBytes, bytes);
       if (inCall) return;
       this.#options.unlocked();
       this.pump();
@@ -143,14 +142,25 @@ export class Resync {
     return atOnce;
   }
 
-  #nextRun(): { readonly first: number; readonly count: number } | null {
+  #send(run: ExtentRun, offsetBytes: number, bytes: Uint8Array): void {
+    this.#unreadable.read(run);
+    this.#options.session.resync(offsetBytes, bytes, () => undefined);
+    for (let extent = run.first; extent < run.first + run.count; extent += 1) {
+      this.#copyNumber += 1;
+      this.#copies.set(extent, this.#copyNumber);
+      this.#unflushed.push({ extent, copy: this.#copyNumber });
+    }
+  }
+
+  #nextRun(): ExtentRun | null {
     const { dirty } = this.#options;
     let first = this.#nextUncopied(this.#cursor);
     if (first < 0) first = this.#nextUncopied(0);
     if (first < 0) return null;
     const most = Math.max(1, Math.floor(maxReadBytes / dirty.extentBytes));
     let count = 1;
-    while (count < most && dirty.has(first + count) && !this.#copies.has(first + count)) count += 1;
+    const joins = (extent: number): boolean => dirty.has(extent) && !this.#copies.has(extent) && !this.#unreadable.suspects(extent);
+    while (count < most && !this.#unreadable.suspects(first) && joins(first + count)) count += 1;
     return { first, count };
   }
 
@@ -158,7 +168,7 @@ export class Resync {
     const { dirty } = this.#options;
     if (dirty.count <= this.#copies.size) return -1;
     let extent = dirty.next(from);
-    while (extent >= 0 && this.#copies.has(extent)) extent = dirty.next(extent + 1);
+    while (extent >= 0 && (this.#copies.has(extent) || this.#unreadable.waits(extent))) extent = dirty.next(extent + 1);
     return extent;
   }
 
@@ -178,7 +188,7 @@ export class Resync {
         progressed();
       }
       if (dirty.count === 0) {
-        this.#stopped = true;
+        this.stop();
         finished();
       } else {
         this.pump();

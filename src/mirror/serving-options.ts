@@ -12,6 +12,8 @@ export interface ServingHandlers {
   minted(generation: string): void;
   /** A write failed here and reached the peer, and no resync is under way that would mend it. */
   differing(): void;
+  /** What this node's element could not read was read from the peer's and written back. */
+  repaired(offsetBytes: number, lengthBytes: number): void;
   /** The element or its metadata failed: serving must end. */
   failed(error: HotMirrorError): void;
 }

@@ -1,9 +1,11 @@
 import type { Done, WriteOptions, ZeroesOptions } from '../device/block-device.ts';
 import { HotMirrorError } from '../errors.ts';
-import { regionsOf } from './activity-log.ts';
-import { IntentLog } from './intent-log.ts';
+import { flushElement } from './element-lifecycle.ts';
+import { IntentLog, neededRegions } from './intent-log.ts';
 import { isMinted, mintedFrom } from './metadata.ts';
 import type { Resync } from './resync.ts';
+import { connectedHelp } from './read-repair.ts';
+import type { PeerHelp } from './read-repair.ts';
 import { Reads } from './reads.ts';
 import { newRequest, overlaps } from './request.ts';
 import type { Request } from './request.ts';
@@ -41,22 +43,23 @@ export class Serving {
     this.#options = options;
     this.#reads = new Reads({
       device: options.device,
+      dirty: () => options.store.dirty,
+      session: () => this.#session,
+      peer: () => this.#peerHelp(),
       mayRead: (offsetBytes, lengthBytes) => !this.#needsMint() && !this.#overlapsUnfinished(offsetBytes, lengthBytes),
-      reply: (done, error) => {
-        this.#reply(done, error ?? (this.#serving ? null : new HotMirrorError('HM_NOT_SERVING', 'serving has ended')));
-      },
+      reply: (done, error) =>
+        this.#reply(done, error ?? (this.#serving ? null : new HotMirrorError('HM_NOT_SERVING', 'serving has ended'))),
+      repaired: (offsetBytes, lengthBytes) => options.handlers.repaired(offsetBytes, lengthBytes),
+      failed: (error) => options.handlers.failed(error),
+      rewritten: () => this.#checkDrained(),
     });
     this.#intents = new IntentLog({
       activity: options.activity,
       store: options.store,
-      needed: () => this.#neededRegions(),
+      needed: () => (this.#maySend() ? neededRegions(this.#queue, options.activity.capacity) : new Set()),
       flushBoth: () => this.#flushBoth(),
-      logged: () => {
-        this.#pump();
-      },
-      failed: (error) => {
-        options.handlers.failed(error);
-      },
+      logged: () => this.#pump(),
+      failed: (error) => options.handlers.failed(error),
     });
   }
 
@@ -130,7 +133,7 @@ export class Serving {
       this.#sendToPeer(request, session);
     }
     this.#frozen = false;
-    this.#reads.retry();
+    this.#reads.peerChanged();
     this.#options.handlers.changed();
     this.#pump();
   }
@@ -138,6 +141,12 @@ export class Serving {
   /** The lineage is being offered: from now on the peer may be as good as this element, so the right to be alone ends. */
   offered(): void {
     this.#mayBeAlone = false;
+  }
+
+  /** The peer's element is `uptodate` now. */
+  settled(): void {
+    this.#session?.fetches.begin();
+    this.#reads.peerChanged();
   }
 
   /** The data link is lost (rules write.inflight, serve.fresh). */
@@ -148,6 +157,7 @@ export class Serving {
     this.#resync = null;
     for (const extent of session.unconfirmed()) this.#options.store.dirty.mark(extent);
     this.#intents.sessionLost();
+    this.#reads.lost();
     if (this.#drained.length > 0) {
       this.accept();
       this.#tellDrained(false);
@@ -161,6 +171,7 @@ export class Serving {
     if (!this.#serving || this.#session) return;
     this.#mayBeAlone = true;
     this.#completeAlone();
+    this.#reads.peerChanged();
     this.#mint();
     this.#releaseReplies();
     this.#options.handlers.changed();
@@ -249,6 +260,7 @@ export class Serving {
       return;
     }
     activity.issued(offsetBytes, lengthBytes);
+    this.#reads.issued(offsetBytes, lengthBytes);
     if (!this.#session) store.dirty.markRange(offsetBytes, lengthBytes);
     if (kind === 'zeroes') device.writeZeroes(offsetBytes, lengthBytes, { fua, noHole }, done);
     else device.write(offsetBytes, bytes, { fua }, done);
@@ -355,34 +367,22 @@ export class Serving {
     return this.#mayBeAlone && !this.#session && !isMinted(this.#options.store.metadata);
   }
 
+  #peerHelp(): PeerHelp {
+    if (!this.#serving) return 'none';
+    if (this.#session) return connectedHelp(this.#session, this.#resync?.running === true);
+    return this.#mayBeAlone ? 'none' : 'away';
+  }
+
   #overlapsUnfinished(offsetBytes: number, lengthBytes: number): boolean {
     for (const request of this.#issued) if (overlaps(request, offsetBytes, lengthBytes)) return true;
     return this.#queue.some((request) => overlaps(request, offsetBytes, lengthBytes));
-  }
-
-  #neededRegions(): ReadonlySet<number> {
-    const needed = new Set<number>();
-    if (!this.#maySend()) return needed;
-    for (const { kind, offsetBytes, lengthBytes } of this.#queue.slice(0, intentLookahead)) {
-      if (kind === 'flush') continue;
-      const more = regionsOf(offsetBytes, lengthBytes).filter((region) => !needed.has(region));
-      if (needed.size > 0 && needed.size + more.length > this.#options.activity.capacity) break;
-      for (const region of more) needed.add(region);
-    }
-    return needed;
   }
 
   /** Flushes both elements, or none while alone, where the durable dirty map takes the place of a flush. */
   #flushBoth(): Promise<void> {
     const session = this.#session;
     if (!session) return Promise.resolve();
-    const local = new Promise<void>((resolve, reject) => {
-      this.#options.device.flush((error) => {
-        if (error) reject(error);
-        else resolve();
-      });
-    });
-    return Promise.all([local, this.#intents.sessionFlush(session)]).then(() => undefined);
+    return Promise.all([flushElement(this.#options.device), this.#intents.sessionFlush(session)]).then(() => undefined);
   }
 
   #checkDrained(): void {
@@ -393,6 +393,3 @@ export class Serving {
     for (const resolve of this.#drained.splice(0)) resolve(drained);
   }
 }
-
-/** Queued writes whose regions are made durable together. */
-const intentLookahead = 64;

@@ -101,8 +101,9 @@ export class SourceEnd {
       finished: () => {
         this.#offer();
       },
-      failed: (error) => {
-        void host.failed(error);
+      unreadable: (extent, { code, message }) => {
+        const text = `the resync of ${name} leaves out what cannot be read, and tries it again: ${message}`;
+        host.emit('block:unreadable', 1, text, { rule: 'write.error', evidence: { extent, code } });
       },
     });
     return resync;
@@ -131,6 +132,7 @@ export class SourceEnd {
       if (this.#ended) return;
       this.#resync = null;
       this.#handlers.settled();
+      this.#options.serving.settled();
     };
     this.#durably(settle());
   }

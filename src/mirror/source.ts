@@ -1,5 +1,6 @@
 import type { HotMirrorError } from '../errors.ts';
 import type { DataConnection } from './data-connection.ts';
+import { Fetches } from './fetches.ts';
 import { encodeZeroes, malformed, maxBodyBytes } from './wire.ts';
 import type { Message } from './wire.ts';
 
@@ -52,6 +53,8 @@ interface SentFlush {
  * may lack durably (rule write.inflight).
  */
 export class SourceSession {
+  /** What is asked of the target's element. */
+  readonly fetches: Fetches;
   readonly #options: SourceSessionOptions;
   #sequence = 0;
   #flushes = 0;
@@ -65,6 +68,7 @@ export class SourceSession {
 
   constructor(options: SourceSessionOptions) {
     this.#options = options;
+    this.fetches = new Fetches(options.data);
   }
 
   get connectionId(): string {
@@ -153,6 +157,9 @@ export class SourceSession {
       }
       case 'adopted':
         this.#options.adopted();
+        return;
+      case 'fetched':
+        this.fetches.answered(message);
         return;
       default:
         throw malformed(`a source cannot take ${message.name}`);

@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../device/block-device.ts';
 import type { HotMirrorError } from '../errors.ts';
 import type { DataConnection } from './data-connection.ts';
-import { decodeZeroes, malformed } from './wire.ts';
+import { decodeFetch, decodeZeroes, malformed, maxFetchingBytes } from './wire.ts';
 import type { Message } from './wire.ts';
 
 /** What a target session tells its mirror. */
@@ -36,6 +36,8 @@ export class TargetSession {
   #acknowledged = 0;
   /** Work that waits until all writes before it are applied. */
   readonly #barriers: { readonly after: number; readonly run: () => void }[] = [];
+  /** Asked for by fetches that have no answer yet. */
+  #fetchingBytes = 0;
   #deviceRequests = 0;
   #idle: (() => void)[] = [];
   #failed = false;
@@ -53,6 +55,9 @@ export class TargetSession {
         return;
       case 'zeroes':
         this.#zeroes(message);
+        return;
+      case 'fetch':
+        this.#fetch(message);
         return;
       case 'flush':
         this.#whenApplied(() => {
@@ -110,15 +115,40 @@ export class TargetSession {
     );
   }
 
+  /**
+   * What the range holds when all before the fetch is applied, and nothing after it (rule write.error). A block that cannot be read here either does not fail
+   * the element: what else it holds may be the only good copy.
+   */
+  #fetch({ a: fetch, b: offsetBytes, body }: Message): void {
+    const { data, device } = this.#options;
+    const lengthBytes = decodeFetch(body);
+    this.#assertRange(offsetBytes, lengthBytes, 'fetch');
+    if (this.#fetchingBytes + lengthBytes > maxFetchingBytes) throw malformed('more is fetched at a time than there is room for');
+    this.#fetchingBytes += lengthBytes;
+    this.#whenApplied(() => {
+      const bytes = new Uint8Array(lengthBytes);
+      this.#deviceRequests += 1;
+      device.read(offsetBytes, bytes, (error) => {
+        this.#fetchingBytes -= lengthBytes;
+        if (!this.#failed) data.send('fetched', fetch, 0, error ? undefined : bytes);
+        this.#ended();
+      });
+    });
+  }
+
   /** Takes the next change of the stream; false where nothing is applied any more. */
   #receive(sequence: number, offsetBytes: number, lengthBytes: number): boolean {
-    const { device, sizeBytes } = this.#options;
     if (sequence !== this.#received + 1) throw malformed(`write ${String(sequence)} after ${String(this.#received)}`);
-    const block = device.blockSizeBytes;
-    if (lengthBytes === 0 || offsetBytes % block !== 0 || lengthBytes % block !== 0) throw malformed('a write is not in whole blocks');
-    if (offsetBytes + lengthBytes > sizeBytes) throw malformed('a write reaches beyond the mirror');
+    this.#assertRange(offsetBytes, lengthBytes, 'write');
     this.#received = sequence;
     return !this.#failed;
+  }
+
+  #assertRange(offsetBytes: number, lengthBytes: number, what: string): void {
+    const { device, sizeBytes } = this.#options;
+    const block = device.blockSizeBytes;
+    if (lengthBytes === 0 || offsetBytes % block !== 0 || lengthBytes % block !== 0) throw malformed(`a ${what} is not in whole blocks`);
+    if (offsetBytes + lengthBytes > sizeBytes) throw malformed(`a ${what} reaches beyond the mirror`);
   }
 
   #finish(sequence: number): void {
@@ -145,14 +175,19 @@ export class TargetSession {
   #request(start: (done: (error: HotMirrorError | null) => void) => void, then: () => void): void {
     this.#deviceRequests += 1;
     start((error) => {
-      this.#deviceRequests -= 1;
       if (error && !this.#failed) {
         this.#failed = true;
         this.#options.handlers.failed(error);
       } else if (!this.#failed) {
         then();
       }
-      if (this.#deviceRequests === 0) for (const resolve of this.#idle.splice(0)) resolve();
+      this.#ended();
     });
+  }
+
+  /** A request to the device is over. */
+  #ended(): void {
+    this.#deviceRequests -= 1;
+    if (this.#deviceRequests === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 }

@@ -45,6 +45,10 @@ export const messageTypes = {
   refuse: 17,
   /** Source: zeroes of the application; a: sequence, b: offset in bytes. Body: 32-bit length, 32-bit flags. Feature `zeroes`. */
   zeroes: 18,
+  /** Source: what does this range hold after everything before this message; a: number of the fetch, b: offset in bytes. Body: 32-bit length. Feature `fetch`. */
+  fetch: 35,
+  /** Target: fetch number a. Body: the bytes; empty where they cannot be read. */
+  fetched: 36,
 } as const;
 
 /** The name of a message. */
@@ -81,7 +85,11 @@ export const maxBodyBytes = 1_048_576;
 /** Longest range of one `zeroes` message: one region of the activity log. */
 export const maxZeroesBytes = 4_194_304;
 
+/** Most bytes that fetches without an answer may ask for: what a target has to keep for them. */
+export const maxFetchingBytes = 8_388_608;
+
 const zeroesBodyBytes = 8;
+const fetchBodyBytes = 4;
 /** The range must keep its space. */
 const noHoleFlag = 1;
 
@@ -164,6 +172,21 @@ export function decodeZeroes(body: Uint8Array): ZeroesBody {
   if (lengthBytes > maxZeroesBytes) throw malformed('a range of zeroes is too long');
   if (flags > noHoleFlag) throw malformed('zeroes with unknown flags');
   return { lengthBytes, noHole: flags === noHoleFlag };
+}
+
+/** The body of a `fetch` message. */
+export function encodeFetch(lengthBytes: number): Uint8Array {
+  const bytes = Buffer.alloc(fetchBodyBytes);
+  bytes.writeUInt32LE(lengthBytes, 0);
+  return bytes;
+}
+
+/** Reads the length in a `fetch` message; rejects what is none with `HM_PROTOCOL`. */
+export function decodeFetch(body: Uint8Array): number {
+  if (body.byteLength !== fetchBodyBytes) throw malformed('a fetch without a length');
+  const lengthBytes = asBuffer(body).readUInt32LE(0);
+  if (lengthBytes > maxBodyBytes) throw malformed('a fetch asks for more than fits a message');
+  return lengthBytes;
 }
 
 /** The owner field for an epoch, seen from `node`. */

@@ -7,11 +7,20 @@ import { explorationMutants } from './exploration-mutants.ts';
 import { failoverMutants } from './failover-mutants.ts';
 import { hunt, runHunt } from './hunt.ts';
 import type { HuntReport } from './hunt.ts';
+import { ioMutants } from './io-mutants.ts';
 import { mirrorMutants } from './mirror-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { workloadMutants } from './workload-mutants.ts';
 
-const mutants = [...mirrorMutants, ...failoverMutants, ...controlMutants, ...diskMutants, ...workloadMutants, ...explorationMutants];
+const mutants = [
+  ...mirrorMutants,
+  ...failoverMutants,
+  ...controlMutants,
+  ...diskMutants,
+  ...ioMutants,
+  ...workloadMutants,
+  ...explorationMutants,
+];
 const unbrokenSeeds = 50;
 const madeSeeds = 3;
 const msPerSecond = 1_000;

@@ -32,6 +32,8 @@ const told: readonly MirrorEventName[] = [
   'writes:parked',
   'writes:resumed',
   'element:failed',
+  'block:repaired',
+  'block:unreadable',
   'epoch:refused',
   'peer:left',
   'metadata:repaired',
