@@ -9,6 +9,7 @@ import { SeededRandom } from '../../../src/testing/seeded-random.ts';
 import { VirtualClock } from '../../../src/testing/virtual-clock.ts';
 import { MemoryNetwork } from '../../../src/transport/memory.ts';
 import type { MemoryLink } from '../../../src/transport/memory.ts';
+import type { Transport } from '../../../src/transport/transport.ts';
 
 export type NodeName = 'alpha' | 'beta';
 
@@ -47,6 +48,8 @@ export interface MirrorPairOptions {
   readonly delayMs?: number;
   /** Wraps a device, to record or to fail. */
   readonly wrap?: (device: BlockDevice, what: string) => BlockDevice;
+  /** Wraps a node's transport, to listen or to tamper. */
+  readonly wrapTransport?: (transport: Transport, node: NodeName) => Transport;
 }
 
 const mebibyte = 1_048_576;
@@ -96,7 +99,8 @@ export class MirrorPair {
 
   /** Starts a node's mirror, passive. */
   async open(node: NodeName, options: Parameters<MirrorLink['open']>[0] = {}): Promise<MirrorLink> {
-    const { wrap = (device: BlockDevice): BlockDevice => device } = this.#options;
+    const { wrap = (device: BlockDevice): BlockDevice => device, wrapTransport = (transport: Transport): Transport => transport } =
+      this.#options;
     const mirror = new MirrorLink({
       name: 'm0',
       node,
@@ -104,7 +108,7 @@ export class MirrorPair {
       preferOwnDial: node === 'alpha',
       device: wrap(unclosed(this.disks[node]), `${node}:disk`),
       metadata: wrap(unclosed(this.metadata[node]), `${node}:metadata`),
-      transport: this.link.transport(node),
+      transport: wrapTransport(this.link.transport(node), node),
       clock: this.clock,
       random: this.random,
       ...(this.#options.limits ? { limits: this.#options.limits } : {}),
