@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { dataLinkFeatures } from '../../src/mirror/features.ts';
 import { historyLength } from '../../src/mirror/metadata.ts';
 import { defaultMirrorLimits } from '../../src/mirror/options.ts';
-import { heldBytes, heldRequests } from '../../src/mirror/target.ts';
+import { maxHeldBytes, maxHeldRequests } from '../../src/mirror/target.ts';
 import * as wire from '../../src/mirror/wire.ts';
 import { Handshake, maxHandshakeMessageBytes, sharedKeyBytes } from '../../src/transport/authentication.ts';
 import type { HandshakeIdentity } from '../../src/transport/authentication.ts';
@@ -100,7 +100,7 @@ describe('docs/wire.md', () => {
     for (const name of figures.keys()) {
       if (name in wire) expect(names, `docs/wire.md has no figure ${name}, which src/mirror/wire.ts exports`).to.include(name);
     }
-    for (const value of [heldBytes, heldRequests]) expect(text).to.include(grouped(value));
+    for (const value of [maxHeldBytes, maxHeldRequests]) expect(text).to.include(grouped(value));
   });
 
   it('shows bytes as the code makes them: preamble, frame of the transport, frame of the data link', () => {

@@ -1,17 +1,20 @@
 import type { Connection, Receiver, Transport } from '../../../src/transport/transport.ts';
 
-/** What may be done to a frame on its way in: it arrives as these, in this order. */
-export type Tamper = (frame: Uint8Array, connection: Connection) => readonly Uint8Array[];
+/** Gives the receiver a frame, and says what came of it: it was not wanted any more, the connection goes on, or this ended it. */
+export type Deliver = (frame: Uint8Array) => 'unwanted' | 'goes on' | 'ended';
+
+/** What becomes of a frame on its way in. */
+export type Tamper = (frame: Uint8Array, deliver: Deliver, connection: Connection) => void;
 
 /** A transport that hands out a copy of each frame that arrives here, before its receiver gets it. */
 export function tapFrames(transport: Transport, tap: (frame: Uint8Array, connection: Connection) => void): Transport {
-  return tamperFrames(transport, (frame, connection) => {
+  return tamperFrames(transport, (frame, deliver, connection) => {
     tap(frame.slice(), connection);
-    return [frame];
+    deliver(frame);
   });
 }
 
-/** A transport whose frames arrive as `tamper` says: for a peer that has proven itself and then says what no peer would. */
+/** A transport whose frames arrive as `tamper` says: as of a peer that has proven itself and then says what no peer would. */
 export function tamperFrames(transport: Transport, tamper: Tamper): Transport {
   const tampered = (connection: Connection): Connection => new TamperedConnection(connection, tamper);
   return {
@@ -30,6 +33,7 @@ class TamperedConnection implements Connection {
   readonly maxFrameBytes: number;
   readonly #inner: Connection;
   readonly #tamper: Tamper;
+  #over = false;
 
   constructor(inner: Connection, tamper: Tamper) {
     this.id = inner.id;
@@ -46,13 +50,22 @@ class TamperedConnection implements Connection {
   }
 
   receive(receiver: Receiver): void {
+    const isOver = (): boolean => this.#over;
+    const deliver: Deliver = (frame) => {
+      if (isOver()) return 'unwanted';
+      receiver.frame(frame);
+      return isOver() ? 'ended' : 'goes on';
+    };
     this.#inner.receive({
       frame: (bytes) => {
-        for (const frame of this.#tamper(bytes, this)) receiver.frame(frame);
+        this.#tamper(bytes, deliver, this);
       },
-      batchEnd: () => receiver.batchEnd?.(),
+      batchEnd: () => {
+        if (!this.#over) receiver.batchEnd?.();
+      },
       drain: () => receiver.drain?.(),
       closed: (error) => {
+        this.#over = true;
         receiver.closed(error);
       },
     });
@@ -71,10 +84,12 @@ class TamperedConnection implements Connection {
   }
 
   close(): Promise<void> {
+    this.#over = true;
     return this.#inner.close();
   }
 
   destroy(error?: Parameters<Connection['destroy']>[0]): void {
+    this.#over = true;
     this.#inner.destroy(error);
   }
 }
