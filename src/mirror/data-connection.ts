@@ -68,6 +68,7 @@ export class DataConnection {
   #sendDue = false;
   #ended = false;
   #writable = true;
+  #held = false;
   #probe: Timer | null = null;
   #probes = 0;
   /** When the last few probes were sent, by number: each answer counts once. */
@@ -129,6 +130,15 @@ export class DataConnection {
   /** False while more is pending than the connection likes: send no bulk data until `drain`. */
   get writable(): boolean {
     return this.#writable;
+  }
+
+  /** Takes nothing more from the peer for a while: what it sends waits at its end, and its silence does not count meanwhile. */
+  hold(held: boolean): void {
+    if (this.#ended || held === this.#held) return;
+    this.#held = held;
+    this.#heardMs = this.#options.clock.nowMs();
+    if (held) this.#options.connection.pause();
+    else this.#options.connection.resume();
   }
 
   /** Sends one message; what is sent in one turn travels together. The body must not change until it is acknowledged. */
@@ -257,7 +267,7 @@ export class DataConnection {
     }
     if (this.#ended) return;
     const silentMs = clock.nowMs() - this.#heardMs;
-    if (silentMs > deadlineMs) {
+    if (silentMs > deadlineMs && !this.#held) {
       this.destroy(new HotMirrorError('HM_CONNECTION_LOST', `the data link was silent for ${String(Math.round(silentMs))} ms`));
       return;
     }

@@ -52,6 +52,12 @@ const startSchema = z.strictObject({
   resyncId: generation,
 });
 
+/** What two decisions must have in common to be the same. */
+const decisionSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('sync'), source: z.string(), target: z.string(), scope: z.string(), rule: z.string() }),
+  z.object({ kind: z.literal('refuse'), outcome: z.string(), rule: z.string() }),
+]);
+
 /** What each side says of itself first. */
 export interface Hello {
   readonly wire: number;
@@ -163,7 +169,7 @@ export class Handshake {
         return;
       case 'decide':
         this.#expect('decide', message);
-        this.#echoed(Buffer.from(message.body).toString('utf8'));
+        this.#echoed(parse(decisionSchema, message.body, 'decision'));
         return;
       case 'start':
         this.#expect('start', message);
@@ -207,11 +213,12 @@ export class Handshake {
     this.#data.sendJson('decide', this.#decision);
   }
 
-  #echoed(theirs: string): void {
+  #echoed(theirs: z.infer<typeof decisionSchema>): void {
     const decision = this.#decision;
     if (!decision) throw malformed('decide before hello');
-    if (theirs !== JSON.stringify(decision))
-      throw malformed(`the two nodes decided differently: ${JSON.stringify(decision)} and ${theirs}`);
+    // Not why, in words: another version may find others.
+    if (JSON.stringify(decisionSchema.parse(decision)) !== JSON.stringify(theirs))
+      throw malformed(`the two nodes decided differently: ${JSON.stringify(decision)} and ${JSON.stringify(theirs)}`);
     if (decision.kind === 'refuse') {
       this.#phase = 'done';
       const error = new HotMirrorError(refusalCode(decision), decision.because, { rule: decision.rule });

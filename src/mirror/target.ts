@@ -4,6 +4,11 @@ import type { DataConnection } from './data-connection.ts';
 import { decodeFetch, decodeZeroes, malformed, maxFetchingBytes } from './wire.ts';
 import type { Message } from './wire.ts';
 
+/** With more than this under way to its device, a target takes nothing more from the stream. Far above any window, so that no proper source feels it. */
+export const maxHeldBytes = 67_108_864;
+/** The same for requests, barriers included. */
+export const maxHeldRequests = 65_536;
+
 /** What a target session tells its mirror. */
 export interface TargetHandlers {
   /** The source offers its lineage: flush is done, make it durable, then call `adopted`. */
@@ -39,6 +44,8 @@ export class TargetSession {
   /** Asked for by fetches that have no answer yet. */
   #fetchingBytes = 0;
   #deviceRequests = 0;
+  /** Bytes of writes that the device has not taken. */
+  #bytesUnderWay = 0;
   #idle: (() => void)[] = [];
   #failed = false;
 
@@ -48,6 +55,11 @@ export class TargetSession {
 
   /** Takes one message of the source. Throws `HM_PROTOCOL` on what makes no sense, before anything of it takes effect. */
   message(message: Message): void {
+    this.#take(message);
+    this.#hold();
+  }
+
+  #take(message: Message): void {
     switch (message.name as string) {
       case 'write':
       case 'resync':
@@ -103,6 +115,7 @@ export class TargetSession {
     this.#request(
       (done) => device.write(offsetBytes, bytes, {}, done),
       () => this.#finish(sequence),
+      bytes.byteLength,
     );
   }
 
@@ -171,9 +184,15 @@ export class TargetSession {
     this.#request((done) => this.#options.device.flush(done), then);
   }
 
+  /** A source that keeps no window must not fill this node's memory. */
+  #hold(): void {
+    this.#options.data.hold(this.#bytesUnderWay > maxHeldBytes || this.#deviceRequests + this.#barriers.length > maxHeldRequests);
+  }
+
   /** After the first failure nothing is confirmed any more. */
-  #request(start: (done: (error: HotMirrorError | null) => void) => void, then: () => void): void {
+  #request(start: (done: (error: HotMirrorError | null) => void) => void, then: () => void, bytes = 0): void {
     this.#deviceRequests += 1;
+    this.#bytesUnderWay += bytes;
     start((error) => {
       if (error && !this.#failed) {
         this.#failed = true;
@@ -181,13 +200,15 @@ export class TargetSession {
       } else if (!this.#failed) {
         then();
       }
-      this.#ended();
+      this.#ended(bytes);
     });
   }
 
-  /** A request to the device is over. */
-  #ended(): void {
+  /** A request to the device is over, and lets go of as many bytes of writes. */
+  #ended(bytes = 0): void {
     this.#deviceRequests -= 1;
+    this.#bytesUnderWay -= bytes;
+    this.#hold();
     if (this.#deviceRequests === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 }

@@ -4,6 +4,9 @@ import { defaultExtentBytes } from '../../src/mirror/metadata.ts';
 import type { MirrorLink } from '../../src/mirror/mirror-link.ts';
 import type { MirrorPort } from '../../src/failover/ports.ts';
 import type { ErrorCode, HotMirrorError } from '../../src/errors.ts';
+import { messageTypes } from '../../src/mirror/wire.ts';
+import { frameOf, readFrame } from './support/frame-fuzz.ts';
+import { tamperFrames } from './support/frame-tap.ts';
 import { MirrorPair, pattern } from './support/mirror-pair.ts';
 
 const block = 4096;
@@ -67,6 +70,32 @@ describe('MirrorLink with bad input', () => {
     await pair.open('beta');
     await pair.until(() => pair.names('alpha').includes('lineage:decided'), 'the refusal');
     expect(pair.told.find(({ name }) => name === 'lineage:decided')?.event.evidence?.['code']).to.equal('HM_BOTH_BLANK');
+  });
+
+  it('agrees with a peer that decides the same for reasons in other words, and with no other (lineage.decide)', async () => {
+    const run = async (change: (decision: Record<string, unknown>) => object): Promise<MirrorPair> => {
+      const pair = await new MirrorPair({
+        wrapTransport: (transport, node) =>
+          tamperFrames(transport, (frame, deliver, { id }) => {
+            const messages = readFrame(frame, id) ?? [];
+            const said = messages.map((message) => {
+              if (node !== 'alpha' || message.number !== messageTypes.decide) return message;
+              const decision = JSON.parse(Buffer.from(message.body).toString('utf8')) as Record<string, unknown>;
+              return { ...message, body: new Uint8Array(Buffer.from(JSON.stringify(change(decision)))) };
+            });
+            deliver(frameOf(frame, said));
+          }),
+      }).init();
+      await pair.open('alpha');
+      await pair.open('beta');
+      await pair.clock.runFor(3_000);
+      return pair;
+    };
+    const reworded = await run((decision) => ({ ...decision, because: 'it seems right', later: 'a field of another version' }));
+    expect(reworded.mirror('alpha').state().peerElement).to.equal('uptodate');
+    const contrary = await run((decision) => ({ ...decision, source: 'beta', target: 'alpha' }));
+    expect(contrary.names('alpha')).to.not.include('lineage:decided');
+    expect(contrary.told.some(({ name, event }) => name === 'link:refused' && event.evidence?.['code'] === 'HM_PROTOCOL')).to.equal(true);
   });
 
   it('opens neither without metadata nor with both copies damaged, and with one damaged copy says so', async () => {

@@ -249,6 +249,7 @@ describe('Fetches', () => {
       writable: true,
       features: new Set(['fetch']),
       send: (name: MessageName, a: number, _b: number, body?: Uint8Array) => void sent.push({ name, a, body }),
+      hold: () => undefined,
     }) as unknown as DataConnection;
   const message = (name: MessageName, a: number, b: number, body: Uint8Array = new Uint8Array(0)): Message => ({ name, a, b, body });
 

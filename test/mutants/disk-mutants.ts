@@ -55,6 +55,7 @@ export const diskMutants: readonly Mutant[] = [
         find: `    this.#request(
       (done) => device.write(offsetBytes, bytes, {}, done),
       () => this.#finish(sequence),
+      bytes.byteLength,
     );`,
         replace: `    if (device.capabilities.synchronous) {
       const kept = bytes.slice();

@@ -7,8 +7,10 @@ import { MirrorLink } from '../../../src/mirror/mirror-link.ts';
 import type { MirrorLimits } from '../../../src/mirror/options.ts';
 import { SeededRandom } from '../../../src/testing/seeded-random.ts';
 import { VirtualClock } from '../../../src/testing/virtual-clock.ts';
+import type { VirtualClockOptions } from '../../../src/testing/virtual-clock.ts';
 import { MemoryNetwork } from '../../../src/transport/memory.ts';
 import type { MemoryLink } from '../../../src/transport/memory.ts';
+import type { Transport } from '../../../src/transport/transport.ts';
 
 export type NodeName = 'alpha' | 'beta';
 
@@ -47,13 +49,19 @@ export interface MirrorPairOptions {
   readonly delayMs?: number;
   /** Wraps a device, to record or to fail. */
   readonly wrap?: (device: BlockDevice, what: string) => BlockDevice;
+  /** Requests to disks complete at once (default), or after so many ms. */
+  readonly completion?: 'sync' | number;
+  /** See `VirtualClock`. */
+  readonly settles?: VirtualClockOptions['settles'];
+  /** Wraps a node's transport, to listen or to tamper. */
+  readonly wrapTransport?: (transport: Transport, node: NodeName) => Transport;
 }
 
 const mebibyte = 1_048_576;
 
 /** Two nodes with one mirror, in virtual time. The contents of their disks outlive their mirrors, as they outlive a process. */
 export class MirrorPair {
-  readonly clock = new VirtualClock();
+  readonly clock: VirtualClock;
   readonly random: SeededRandom;
   readonly link: MemoryLink;
   readonly disks: Record<NodeName, MemoryDevice>;
@@ -65,15 +73,19 @@ export class MirrorPair {
   constructor(options: MirrorPairOptions = {}) {
     const { sizeBytes = 4 * mebibyte, betaBytes = sizeBytes, seed = 1 } = options;
     this.#options = options;
+    this.clock = new VirtualClock({ settles: options.settles ?? 'turns' });
     this.random = new SeededRandom(seed);
     this.link = new MemoryNetwork({ clock: this.clock, random: this.random }).link('data', {
       nodes: ['alpha', 'beta'],
       conditions: { delayMs: options.delayMs ?? 1 },
     });
-    this.disks = { alpha: new MemoryDevice({ sizeBytes }), beta: new MemoryDevice({ sizeBytes: betaBytes }) };
+    const { completion: delayMs = 'sync' } = options;
+    const completion = delayMs === 'sync' ? delayMs : { clock: this.clock, delayMs };
+    const device = (deviceBytes: number): MemoryDevice => new MemoryDevice({ sizeBytes: deviceBytes, completion });
+    this.disks = { alpha: device(sizeBytes), beta: device(betaBytes) };
     this.metadata = {
-      alpha: new MemoryDevice({ sizeBytes: elementMetadataBytes(sizeBytes) }),
-      beta: new MemoryDevice({ sizeBytes: elementMetadataBytes(Math.max(betaBytes, sizeBytes)) }),
+      alpha: device(elementMetadataBytes(sizeBytes)),
+      beta: device(elementMetadataBytes(Math.max(betaBytes, sizeBytes))),
     };
   }
 
@@ -84,7 +96,7 @@ export class MirrorPair {
   }
 
   async initNode(node: NodeName, kind: 'data' | 'blank', replace = false): Promise<void> {
-    await MirrorLink.create({
+    const created = MirrorLink.create({
       kind,
       sizeBytes: this.disks[node].sizeBytes,
       metadata: this.metadata[node],
@@ -92,11 +104,13 @@ export class MirrorPair {
       epoch: { number: 1, owner: 'alpha' },
       replace,
     });
+    await this.clock.settled(created, 60_000, 'the metadata');
   }
 
   /** Starts a node's mirror, passive. */
   async open(node: NodeName, options: Parameters<MirrorLink['open']>[0] = {}): Promise<MirrorLink> {
-    const { wrap = (device: BlockDevice): BlockDevice => device } = this.#options;
+    const { wrap = (device: BlockDevice): BlockDevice => device, wrapTransport = (transport: Transport): Transport => transport } =
+      this.#options;
     const mirror = new MirrorLink({
       name: 'm0',
       node,
@@ -104,14 +118,14 @@ export class MirrorPair {
       preferOwnDial: node === 'alpha',
       device: wrap(unclosed(this.disks[node]), `${node}:disk`),
       metadata: wrap(unclosed(this.metadata[node]), `${node}:metadata`),
-      transport: this.link.transport(node),
+      transport: wrapTransport(this.link.transport(node), node),
       clock: this.clock,
       random: this.random,
       ...(this.#options.limits ? { limits: this.#options.limits } : {}),
     });
     for (const name of told) mirror.events.on(name, (event: MirrorEvent) => void this.told.push({ node, name, event }));
     this.mirrors[node] = mirror;
-    await mirror.open(options);
+    await this.clock.settled(mirror.open(options), 60_000, 'opening');
     return mirror;
   }
 
