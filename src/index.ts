@@ -31,7 +31,7 @@ export type { Random } from './clock/random.ts';
 export { systemClock } from './clock/system-clock.ts';
 export { systemRandom } from './clock/system-random.ts';
 
-export type { BlockDevice, DeviceCapabilities, Done, WriteOptions } from './device/block-device.ts';
+export type { BlockDevice, DeviceCapabilities, Done, WriteOptions, ZeroesOptions } from './device/block-device.ts';
 export { devicePromises } from './device/promises.ts';
 export type { DevicePromises } from './device/promises.ts';
 export type { Connection, Listener, ListenHandlers, Receiver, Transport, TransportCapabilities } from './transport/transport.ts';
@@ -42,6 +42,7 @@ export type { Arbiter, ArbiterCapabilities, GrantAnswer } from './arbiter/arbite
 export { MirrorLink } from './mirror/mirror-link.ts';
 export { elementMetadataBytes } from './mirror/create-element.ts';
 export type { CreateElementOptions } from './mirror/create-element.ts';
+export type { LatencyMs, MirrorCounters, RequestCounters, RequestKind } from './mirror/counters.ts';
 export { defaultMirrorLimits } from './mirror/options.ts';
 export type { MirrorLimits, MirrorLinkOptions, MirrorProtocol } from './mirror/options.ts';
 export type { GoAloneOrder, PromoteOrder } from './mirror/orders.ts';

@@ -3,6 +3,7 @@ import type { PairConfig } from '../node/config.ts';
 import { isUnfenced, peerOf } from '../node/config.ts';
 import type { LinkStatus, MirrorStatus, NodeStatus } from '../node/control-protocol.ts';
 import { unfencedWarning } from '../node/timing.ts';
+import { countersView } from './counters-view.ts';
 import { formatBytes, formatDuration, formatTable } from './table.ts';
 
 const boxWidth = 30;
@@ -69,6 +70,7 @@ function findings(status: NodeStatus, config: PairConfig): string[] {
   const lines = status.mirrors.flatMap((mirror) => [
     `mirror ${mirror.name}: ${formatBytes(mirror.sizeBytes)}, ${mirror.connection}, ${formatBytes(mirror.dirtyBytes)} dirty${mirror.export === null ? '' : `, ${mirror.export}`}`,
     ...(mirror.resync ? [resyncLine(mirror.name, mirror.resync)] : []),
+    ...(mirror.counters === undefined ? [] : countersView(mirror.name, mirror.counters)),
   ]);
   lines.push(...status.blockedBy.map(({ rule, because }) => `blocked by ${rule}: ${because}`));
   if (status.control === 'auto' && isUnfenced(config)) lines.push(`warning takeover.unfenced: ${unfencedWarning}`);

@@ -57,7 +57,8 @@ export class Announcer {
     if (state.serving === 'parked' && before !== 'parked')
       this.emit('writes:parked', eventClass, 'requests wait for the peer', { rule: 'serve.fresh' });
     else if (state.serving !== 'parked' && state.serving !== 'no' && before === 'parked') {
-      this.emit('writes:resumed', 0, 'requests complete again', { rule: 'alone' });
+      const rule = state.serving === 'alone' ? 'alone' : 'serve.fresh';
+      this.emit('writes:resumed', 0, 'requests complete again', { rule });
     }
     this.emit('state:changed', 0, `${state.element}, ${state.connection}, serving: ${state.serving}`, { state });
     for (const listener of this.#listeners) this.#call(listener);

@@ -1,6 +1,7 @@
 import { HotMirrorError } from '../errors.ts';
 import { regionsOf } from './activity-log.ts';
 import type { ActivityLog } from './activity-log.ts';
+import type { Counters } from './counters.ts';
 import type { ElementStore } from './element-store.ts';
 import type { Request } from './request.ts';
 import type { SourceSession } from './source.ts';
@@ -9,6 +10,7 @@ import type { SourceSession } from './source.ts';
 export interface IntentLogOptions {
   readonly activity: ActivityLog;
   readonly store: ElementStore;
+  readonly counters: Counters;
   /** Regions that the next writes need, at most as many as the log holds, whether or not they are in it; none while nothing may be issued. */
   readonly needed: () => ReadonlySet<number>;
   /** Makes both elements durable, as far as they are connected. */
@@ -68,13 +70,14 @@ export class IntentLog {
   }
 
   async #run(): Promise<void> {
-    const { activity, store } = this.#options;
+    const { activity, store, counters } = this.#options;
     for (let missing = this.#missing(); missing.length > 0; missing = this.#missing()) {
       if (activity.free === 0) {
         await this.#makeRoom();
         continue;
       }
       const added = missing.slice(0, activity.free);
+      counters.activityLog.misses += added.length;
       const activeRegions = [...activity.regions, ...added];
       await store.update(() => ({ activeRegions }), false);
       activity.add(added);
@@ -95,6 +98,7 @@ export class IntentLog {
       await new Promise<void>((resolve) => this.#finished.push(resolve));
       return;
     }
+    this.#options.counters.activityLog.checkpoints += 1;
     await flushBoth();
     this.#flushes = [];
     await store.persistDirty();

@@ -6,6 +6,8 @@ import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
 import { ActivityLog } from './activity-log.ts';
 import type { Announcer } from './announcer.ts';
+import { Counters } from './counters.ts';
+import type { MirrorCounters } from './counters.ts';
 import { describeMirror, snapshotMirror } from './describe.ts';
 import type { MirrorSnapshot } from './describe.ts';
 import type { ElementStore } from './element-store.ts';
@@ -38,6 +40,7 @@ export interface MirrorCoreOptions {
 export class MirrorCore {
   readonly store: ElementStore;
   readonly lease: Lease;
+  readonly counters: Counters;
   readonly serving: Serving;
   readonly replication: Replication;
   /** The pair's epoch as this node knows it. */
@@ -46,6 +49,7 @@ export class MirrorCore {
   readonly #limits: MirrorLimits;
   readonly #announcer: Announcer;
   readonly #repairs: RepairNews;
+  readonly #activity: ActivityLog;
 
   constructor({ options, limits, store, announcer, epoch }: MirrorCoreOptions) {
     this.#options = options;
@@ -55,6 +59,8 @@ export class MirrorCore {
     this.store = store;
     this.known = { epoch: highestEpoch([store.metadata.epoch, epoch]) };
     this.lease = new Lease(options.clock, limits.leaseMs, limits.deadlineMs);
+    this.counters = new Counters(options.clock);
+    this.#activity = new ActivityLog(limits.activeRegions);
     this.serving = this.#makeServing();
     this.replication = this.#makeReplication();
   }
@@ -73,6 +79,17 @@ export class MirrorCore {
   /** All that a later step depends on, but for what is on its way. */
   snapshot(): MirrorSnapshot {
     return snapshotMirror(this.state(), this.known.epoch, this);
+  }
+
+  /** What it has done and what waits in it; plain data. */
+  countersNow(): MirrorCounters {
+    const { windowBytes = 0, resyncWindowBytes = 0 } = this.replication.stream ?? {};
+    const lagBytes = windowBytes + this.state().dirtyBytes;
+    const { capacity, free } = this.#activity;
+    return this.counters.summary({
+      queues: { inside: this.serving.inside, windowBytes, resyncWindowBytes, lagBytes },
+      activityLog: { regions: capacity - free, capacity },
+    });
   }
 
   /** What an order works on. */
@@ -142,12 +159,13 @@ export class MirrorCore {
 
   #makeServing(): Serving {
     const { device, random } = this.#options;
-    const { store, lease } = this;
+    const { store, lease, counters } = this;
     return new Serving({
       device,
       store,
       lease,
-      activity: new ActivityLog(this.#limits.activeRegions),
+      counters,
+      activity: this.#activity,
       queuedRequests: this.#limits.queuedRequests,
       newGeneration: () => randomHex(random, generationBytes),
       handlers: {
@@ -164,19 +182,23 @@ export class MirrorCore {
   }
 
   #makeReplication(): Replication {
-    const { store, lease, serving } = this;
+    const { store, lease, counters, serving } = this;
     return new Replication({
       ...this.#options,
       protocol: this.#options.protocol ?? 'sync',
       limits: this.#limits,
       store,
       lease,
+      counters,
       serving,
       host: {
         epoch: () => this.known.epoch,
         heardEpoch: (epoch) => this.heardEpoch(epoch),
         heard: () => this.#announcer.heard(),
-        emit: (name, eventClass, text, extra) => this.#announcer.emit(name, eventClass, text, extra),
+        emit: (name, eventClass, text, extra) => {
+          counters.told(name);
+          this.#announcer.emit(name, eventClass, text, extra);
+        },
         changed: () => this.changed(),
         failed: (error) => this.failed(error),
       },

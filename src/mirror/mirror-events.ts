@@ -1,4 +1,7 @@
 import type { EventBase } from '../events.ts';
+import type { HotMirrorError } from '../errors.ts';
+import { rules } from '../rules.ts';
+import type { Rule } from '../rules.ts';
 import type { MirrorState, ResyncProgress } from './state.ts';
 
 /** An event of one mirror. */
@@ -69,3 +72,13 @@ const names: Readonly<Record<MirrorEventName, true>> = {
 
 /** All of them, for logs and proxies. */
 export const mirrorEventNames: readonly MirrorEventName[] = Object.keys(names) as MirrorEventName[];
+
+/** What an event tells of the error behind it: its code, and the rule that refused, which a peer of another version may name as this one does not know it. */
+export function groundsOf(error: HotMirrorError | null): Pick<MirrorEvent, 'rule' | 'evidence'> {
+  const rule = error?.rule;
+  return { evidence: { code: error?.code ?? null }, ...(isRule(rule) ? { rule } : {}) };
+}
+
+function isRule(name: string | undefined): name is Rule {
+  return name !== undefined && Object.hasOwn(rules, name);
+}

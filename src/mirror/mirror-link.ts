@@ -9,6 +9,7 @@ import { HotMirrorError } from '../errors.ts';
 import { Announcer } from './announcer.ts';
 import { createElement } from './create-element.ts';
 import type { CreateElementOptions } from './create-element.ts';
+import type { MirrorCounters } from './counters.ts';
 import type { MirrorSnapshot } from './describe.ts';
 import { recoverElement, settleElement } from './element-lifecycle.ts';
 import { ElementStore } from './element-store.ts';
@@ -22,7 +23,7 @@ import type { Serving } from './serving.ts';
 import type { MirrorState } from './state.ts';
 import type { OutdateOrder } from '../vocabulary.ts';
 import { refuseRange } from './request-range.ts';
-import { splitWrite, splitZeroes } from './split-request.ts';
+import { splitTrim, splitWrite, splitZeroes } from './split-request.ts';
 
 const debug = createDebug('hotmirror:mirror');
 
@@ -201,9 +202,11 @@ export class MirrorLink implements BlockDevice {
    * `HM_NOT_SUPPORTED`: the space could not be given back.
    */
   trim(offsetBytes: number, lengthBytes: number, done: Done): void {
-    if (this.capabilities.trim) this.writeZeroes(offsetBytes, lengthBytes, {}, done);
-    else if (this.#admit(offsetBytes, lengthBytes, done, true))
-      done(new HotMirrorError('HM_NOT_SUPPORTED', `${this.name} cannot be trimmed`));
+    const { trim } = this.capabilities;
+    const serving = this.#admit(offsetBytes, lengthBytes, done, !trim);
+    if (!serving) return;
+    if (trim) splitTrim(serving, offsetBytes, lengthBytes, done);
+    else done(new HotMirrorError('HM_NOT_SUPPORTED', `${this.name} cannot be trimmed`));
   }
 
   writeZeroes(offsetBytes: number, lengthBytes: number, options: ZeroesOptions, done: Done): void {
@@ -214,6 +217,11 @@ export class MirrorLink implements BlockDevice {
   /** What it is now; plain data. */
   state(): MirrorState {
     return this.#opened().state();
+  }
+
+  /** What it has done since it was opened, and what waits in it now: requests, bytes, latencies, queues, resync, link; plain data. */
+  counters(): MirrorCounters {
+    return this.#opened().countersNow();
   }
 
   /** All that a later step depends on, but for what is on its way: `state()`, the durable metadata, and what waits inside. For simulators and post-mortems. */

@@ -117,10 +117,11 @@ export class ReadRepair {
     for (const { read } of this.#waiting.splice(0)) this.#options.restart(read);
   }
 
-  /** Every read ends with this error. */
-  stop(error: HotMirrorError): void {
-    for (const { read } of [...this.#fetching, ...this.#waiting.splice(0)]) this.#options.reply(read, error);
+  /** Gives up every read, which the caller fails. */
+  stop(): readonly Read[] {
+    const reads = [...this.#fetching, ...this.#waiting.splice(0)].map(({ read }) => read);
     this.#fetching.clear();
+    return reads;
   }
 
   /** Fetches what lies at `atBytes` of the read and the rest after it, a message at a time. */

@@ -1,19 +1,18 @@
-import type { Done } from '../device/block-device.ts';
 import type { HotMirrorError } from '../errors.ts';
 import { ReadRepair } from './read-repair.ts';
 import type { ReadRepairOptions } from './read-repair.ts';
+import type { AnsweredRequest } from './replies.ts';
 
 /** One read of the application. */
-export interface Read {
+export interface Read extends AnsweredRequest {
   readonly offsetBytes: number;
   readonly into: Uint8Array;
-  readonly done: Done;
 }
 
 /** What reads need to know of the serving side. */
 export interface ReadsOptions extends Omit<ReadRepairOptions, 'restart' | 'reply'> {
   /** The read is over; the answer goes out when there is evidence of ownership (rule serve.lease). */
-  readonly reply: (done: Done, error: HotMirrorError | null) => void;
+  readonly reply: (read: Read, error: HotMirrorError | null) => void;
 }
 
 /**
@@ -31,9 +30,6 @@ export class Reads {
     this.#repair = new ReadRepair({
       ...options,
       restart: (read) => void this.read(read),
-      reply: ({ done }, error) => {
-        options.reply(done, error);
-      },
     });
   }
 
@@ -57,7 +53,7 @@ export class Reads {
     this.#options.device.read(read.offsetBytes, read.into, (error) => {
       this.#underWay -= 1;
       if (error?.code === 'HM_IO_READ') this.#repair.unreadable(read, error);
-      else this.#options.reply(read.done, error);
+      else this.#options.reply(read, error);
     });
     return true;
   }
@@ -86,9 +82,8 @@ export class Reads {
     for (const read of waiting) this.read(read);
   }
 
-  /** Waiting reads fail with this error; those under way end by themselves. */
-  stop(error: HotMirrorError): void {
-    for (const { done } of this.#waiting.splice(0)) done(error);
-    this.#repair.stop(error);
+  /** Gives up the reads that wait, here or for the peer, which the caller fails; those under way end by themselves. */
+  stop(): readonly Read[] {
+    return [...this.#waiting.splice(0), ...this.#repair.stop()];
   }
 }

@@ -4,6 +4,7 @@ import type { BlockDevice } from '../device/block-device.ts';
 import type { Epoch } from '../epoch.ts';
 import type { HotMirrorError } from '../errors.ts';
 import type { Transport } from '../transport/transport.ts';
+import type { Counters } from './counters.ts';
 import type { ElementStore } from './element-store.ts';
 import type { Lease } from './lease.ts';
 import type { MirrorEventName } from './mirror-events.ts';
@@ -37,6 +38,7 @@ export interface ReplicationOptions {
   readonly random: Random;
   readonly limits: MirrorLimits;
   readonly store: ElementStore;
+  readonly counters: Counters;
   readonly serving: Serving;
   readonly lease: Lease;
   readonly host: ReplicationHost;

@@ -10,9 +10,11 @@ import { dataLinkFeatures } from './features.ts';
 import { Handshake } from './handshake.ts';
 import type { Agreement, Hello, Start } from './handshake.ts';
 import type { LineageView, SyncDecision } from './lineage.ts';
+import { groundsOf } from './mirror-events.ts';
 import type { ReplicationOptions } from './replication-options.ts';
 import type { Resync } from './resync.ts';
 import { SourceEnd } from './source-end.ts';
+import type { SourceSession } from './source.ts';
 import type { ElementState, DataLinkState, MirrorRole } from './state.ts';
 import { TargetSession } from './target.ts';
 import { malformed, readRefusal, wireVersion } from './wire.ts';
@@ -62,13 +64,18 @@ export class Replication {
       ...{ transport, preferOwnDial, clock, random, limits },
       handlers: {
         connected: (connection) => this.#connected(connection),
-        refused: (eventClass, text, { code }) => host.emit('link:refused', eventClass, text, { evidence: { code } }),
+        refused: (eventClass, text, error) => host.emit('link:refused', eventClass, text, groundsOf(error)),
       },
     });
   }
 
   get resync(): Resync | null {
     return this.#source?.resync ?? null;
+  }
+
+  /** The stream of writes, where this node is the source. */
+  get stream(): SourceSession | null {
+    return this.#source?.session ?? null;
   }
 
   get connected(): boolean {
@@ -155,12 +162,8 @@ export class Replication {
   #connected(connection: Connection): void {
     const { node, peer, clock, limits, host } = this.#options;
     const data: DataConnection = new DataConnection({
-      connection,
-      node,
-      peer,
-      clock,
-      probeIntervalMs: limits.probeIntervalMs,
-      deadlineMs: limits.deadlineMs,
+      ...{ connection, node, peer, clock },
+      ...{ probeIntervalMs: limits.probeIntervalMs, deadlineMs: limits.deadlineMs },
       epoch: () => host.epoch(),
       handlers: {
         message: (message) => this.#message(message),
@@ -243,7 +246,7 @@ export class Replication {
   #peerRefuses(body: Uint8Array): void {
     const { host } = this.#options;
     const error = readRefusal(body);
-    host.emit('link:refused', 1, `the peer closed the data link: ${error.message}`, { evidence: { code: error.code } });
+    host.emit('link:refused', 1, `the peer closed the data link: ${error.message}`, groundsOf(error));
     if (error.code === 'HM_IO_WRITE' || error.code === 'HM_IO_FLUSH' || error.code === 'HM_NO_SPACE') {
       this.peerElement = 'failed';
       this.peerBehind = true;
@@ -272,8 +275,8 @@ export class Replication {
     serving.lost();
     serving.freeze(false);
     const because = error ? error.message : 'closed in order';
-    if (connected) host.emit('link:lost', 1, `the data link is lost: ${because}`, { evidence: { code: error?.code ?? null } });
-    else host.emit('link:refused', 1, `the data link ended during its handshake: ${because}`, { evidence: { code: error?.code ?? null } });
+    if (connected) host.emit('link:lost', 1, `the data link is lost: ${because}`, groundsOf(error));
+    else host.emit('link:refused', 1, `the data link ended during its handshake: ${because}`, groundsOf(error));
     host.changed();
   }
 
@@ -344,20 +347,15 @@ export class Replication {
   }
 
   #becomeTarget(agreement: Agreement, start: Start): void {
-    const { device, host, serving } = this.#options;
+    const { device, host, serving, counters } = this.#options;
     this.#target = new TargetSession({
       data: this.#data as DataConnection,
-      device,
-      sizeBytes: start.sizeBytes,
+      ...{ device, sizeBytes: start.sizeBytes, counters },
       handlers: {
-        adopt: (body, adopted) => {
-          this.#adopt(body, start, adopted);
-        },
+        adopt: (body, adopted) => this.#adopt(body, start, adopted),
         failed: (error) => {
           const data = this.#data;
-          void host.failed(error).then(() => {
-            data?.refuse(error);
-          });
+          void host.failed(error).then(() => data?.refuse(error));
         },
       },
     });
@@ -373,6 +371,7 @@ export class Replication {
     this.role = role;
     this.connection = 'connected';
     this.lostAtMs = null;
+    this.#options.counters.link.agreed += 1;
     const { rule, because, source, target, scope } = agreement;
     this.#options.host.emit('lineage:decided', 0, `${source} is the source of ${target} (copy: ${scope}): ${because}`, {
       rule,

@@ -1,17 +1,17 @@
-import type { Done } from '../device/block-device.ts';
 import type { HotMirrorError } from '../errors.ts';
+import type { RequestKind } from './counters.ts';
+import type { AnsweredRequest } from './replies.ts';
 
 /** A request of the application that changes an element, or a flush, on its way to both elements. */
-export interface Request {
+export interface Request extends AnsweredRequest {
   /** `zeroes` has a length and no bytes. */
   readonly kind: 'write' | 'zeroes' | 'flush';
   readonly offsetBytes: number;
-  readonly lengthBytes: number;
   readonly bytes: Uint8Array;
   readonly fua: boolean;
   /** Zeroes that must keep their space. */
   readonly noHole: boolean;
-  readonly done: Done;
+  startedMs: number;
   /** Steps on this node's element that are not over. */
   local: number;
   /** Steps on the peer's element that are not over, or never will be while the peer is away. */
@@ -29,10 +29,28 @@ export function overlaps(request: Request, offsetBytes: number, lengthBytes: num
 const noBytes = new Uint8Array(0);
 
 /** What is known of a request when it comes in; what is absent is nothing. */
-type NewRequest = Pick<Request, 'done'> & Partial<Pick<Request, 'offsetBytes' | 'lengthBytes' | 'bytes' | 'fua' | 'noHole'>>;
+type NewRequest = Pick<Request, 'done'> &
+  Partial<Pick<Request, 'offsetBytes' | 'lengthBytes' | 'bytes' | 'fua' | 'noHole'>> & {
+    /** As what it is counted, where that is not its kind. */
+    readonly counts?: RequestKind;
+  };
 
 /** A request that has just come in. */
 export function newRequest(kind: Request['kind'], asked: NewRequest): Request {
-  const { done, offsetBytes = 0, bytes = noBytes, lengthBytes = bytes.byteLength, fua = false, noHole = false } = asked;
-  return { kind, offsetBytes, lengthBytes, bytes, fua, noHole, done, local: 0, remote: 0, single: false, error: null };
+  const { done, counts = kind, offsetBytes = 0, bytes = noBytes, lengthBytes = bytes.byteLength, fua = false, noHole = false } = asked;
+  return {
+    kind,
+    counts,
+    offsetBytes,
+    lengthBytes,
+    bytes,
+    fua,
+    noHole,
+    done,
+    startedMs: 0,
+    local: 0,
+    remote: 0,
+    single: false,
+    error: null,
+  };
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock/clock.ts';
 import type { BlockDevice } from '../device/block-device.ts';
 import type { HotMirrorError } from '../errors.ts';
+import type { Counters } from './counters.ts';
 import type { DirtyMap, ExtentRun } from './dirty-map.ts';
 import type { SourceSession } from './source.ts';
 import type { ResyncProgress } from './state.ts';
@@ -19,6 +20,7 @@ export interface ResyncOptions {
   readonly dirty: DirtyMap;
   readonly sizeBytes: number;
   readonly session: SourceSession;
+  readonly counters: Counters;
   readonly clock: Clock;
   /** A batch is confirmed durable and its bits are cleared. */
   readonly progressed: () => void;
@@ -145,6 +147,7 @@ export class Resync {
   #send(run: ExtentRun, offsetBytes: number, bytes: Uint8Array): void {
     this.#unreadable.read(run);
     this.#options.session.resync(offsetBytes, bytes, () => undefined);
+    this.#options.counters.resync.sentExtents += run.count;
     for (let extent = run.first; extent < run.first + run.count; extent += 1) {
       this.#copyNumber += 1;
       this.#copies.set(extent, this.#copyNumber);

@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../device/block-device.ts';
 import type { HotMirrorError } from '../errors.ts';
 import type { ActivityLog } from './activity-log.ts';
+import type { Counters } from './counters.ts';
 import type { ElementStore } from './element-store.ts';
 import type { Lease } from './lease.ts';
 
@@ -24,6 +25,7 @@ export interface ServingOptions {
   readonly store: ElementStore;
   readonly activity: ActivityLog;
   readonly lease: Lease;
+  readonly counters: Counters;
   readonly queuedRequests: number;
   readonly newGeneration: () => string;
   readonly handlers: ServingHandlers;

@@ -7,6 +7,7 @@ import type { Resync } from './resync.ts';
 import { connectedHelp } from './read-repair.ts';
 import type { PeerHelp } from './read-repair.ts';
 import { Reads } from './reads.ts';
+import { Replies } from './replies.ts';
 import { newRequest, overlaps } from './request.ts';
 import type { Request } from './request.ts';
 import type { ServingOptions } from './serving-options.ts';
@@ -32,8 +33,7 @@ export class Serving {
   /** Issued and not complete, in the order issued. */
   readonly #issued = new Set<Request>();
   readonly #reads: Reads;
-  /** Complete, but not to be told before there is evidence of ownership. */
-  #parkedReplies: Done[] = [];
+  readonly #replies: Replies;
   #awaitingMint: Request[] = [];
   #minting = false;
   #pumping = false;
@@ -41,14 +41,14 @@ export class Serving {
 
   constructor(options: ServingOptions) {
     this.#options = options;
+    this.#replies = new Replies({ counters: options.counters, owns: () => this.#owns(), answered: () => this.#checkDrained() });
     this.#reads = new Reads({
       device: options.device,
       dirty: () => options.store.dirty,
       session: () => this.#session,
       peer: () => this.#peerHelp(),
       mayRead: (offsetBytes, lengthBytes) => !this.#needsMint() && !this.#overlapsUnfinished(offsetBytes, lengthBytes),
-      reply: (done, error) =>
-        this.#reply(done, error ?? (this.#serving ? null : new HotMirrorError('HM_NOT_SERVING', 'serving has ended'))),
+      reply: (read, error) => this.#replies.reply(read, this.#serving ? error : new HotMirrorError('HM_NOT_SERVING', 'serving has ended')),
       repaired: (offsetBytes, lengthBytes) => options.handlers.repaired(offsetBytes, lengthBytes),
       failed: (error) => options.handlers.failed(error),
       rewritten: () => this.#checkDrained(),
@@ -56,6 +56,7 @@ export class Serving {
     this.#intents = new IntentLog({
       activity: options.activity,
       store: options.store,
+      counters: options.counters,
       needed: () => (this.#maySend() ? neededRegions(this.#queue, options.activity.capacity) : new Set()),
       flushBoth: () => this.#flushBoth(),
       logged: () => this.#pump(),
@@ -82,9 +83,7 @@ export class Serving {
     this.#serving = false;
     this.#accepting = false;
     this.#mayBeAlone = false;
-    for (const { done } of this.#queue.splice(0)) done(error);
-    this.#reads.stop(error);
-    for (const done of this.#parkedReplies.splice(0)) done(error);
+    this.#replies.fail([...this.#queue.splice(0), ...this.#reads.stop()], error);
     this.#awaitingMint = [];
     for (const request of this.#issued) {
       request.error ??= error;
@@ -173,43 +172,49 @@ export class Serving {
     this.#completeAlone();
     this.#reads.peerChanged();
     this.#mint();
-    this.#releaseReplies();
+    this.#replies.release();
     this.#options.handlers.changed();
     this.#pump();
   }
 
   /** Something changed that may let requests go on: room in a window, a lease, a read lock. */
   resume(): void {
-    this.#releaseReplies();
+    this.#replies.release();
     this.#pump();
   }
 
   /** Requests inside, for status and bounds. */
   get inside(): number {
-    return this.#queue.length + this.#issued.size + this.#reads.inside + this.#parkedReplies.length;
+    return this.#queue.length + this.#issued.size + this.#reads.inside + this.#replies.inside;
   }
 
   read(offsetBytes: number, into: Uint8Array, done: Done): void {
     if (!this.#admit(done)) return;
-    if (!this.#reads.read({ offsetBytes, into, done })) this.#mint();
+    const startedMs = this.#options.counters.nowMs();
+    if (!this.#reads.read({ counts: 'read', startedMs, offsetBytes, lengthBytes: into.byteLength, into, done })) this.#mint();
   }
 
   write(offsetBytes: number, bytes: Uint8Array, options: WriteOptions, done: Done): void {
-    if (!this.#admit(done)) return;
-    this.#queue.push(newRequest('write', { offsetBytes, bytes, fua: options.fua === true, done }));
-    this.#pump();
+    if (this.#admit(done)) this.#take(newRequest('write', { offsetBytes, bytes, fua: options.fua === true, done }));
   }
 
   writeZeroes(offsetBytes: number, lengthBytes: number, options: ZeroesOptions, done: Done): void {
-    if (!this.#admit(done)) return;
     const { fua = false, noHole = false } = options;
-    this.#queue.push(newRequest('zeroes', { offsetBytes, lengthBytes, fua, noHole, done }));
-    this.#pump();
+    if (this.#admit(done)) this.#take(newRequest('zeroes', { offsetBytes, lengthBytes, fua, noHole, done }));
+  }
+
+  /** Zeroes that are counted as what they were asked for. */
+  trim(offsetBytes: number, lengthBytes: number, done: Done): void {
+    if (this.#admit(done)) this.#take(newRequest('zeroes', { counts: 'trim', offsetBytes, lengthBytes, done }));
   }
 
   flush(done: Done): void {
-    if (!this.#admit(done)) return;
-    this.#queue.push(newRequest('flush', { done }));
+    if (this.#admit(done)) this.#take(newRequest('flush', { done }));
+  }
+
+  #take(request: Request): void {
+    request.startedMs = this.#options.counters.nowMs();
+    this.#queue.push(request);
     this.#pump();
   }
 
@@ -217,6 +222,7 @@ export class Serving {
     if (!this.#accepting) done(new HotMirrorError('HM_NOT_SERVING', 'this node does not serve the mirror'));
     else if (this.inside >= this.#options.queuedRequests) done(new HotMirrorError('HM_BUSY', `${String(this.inside)} requests wait`));
     else return true;
+    this.#options.counters.refusedRequests += 1;
     return false;
   }
 
@@ -310,7 +316,7 @@ export class Serving {
     }
     this.#issued.delete(request);
     if (request.kind !== 'flush') this.#options.activity.finished(request.offsetBytes, request.lengthBytes);
-    this.#reply(request.done, request.error);
+    this.#replies.reply(request, request.error);
     this.#intents.requestFinished();
     this.#reads.retry();
   }
@@ -346,21 +352,9 @@ export class Serving {
       );
   }
 
-  /** Rule serve.lease: an answer goes out only with evidence that this node still owns what it serves. */
-  #reply(done: Done, error: HotMirrorError | null): void {
-    if (error || this.#owns()) done(error);
-    else this.#parkedReplies.push(done);
-    this.#checkDrained();
-  }
-
+  /** Rule serve.lease. */
   #owns(): boolean {
     return this.#serving && (this.#mayBeAlone || this.#options.lease.valid());
-  }
-
-  #releaseReplies(): void {
-    if (this.#parkedReplies.length === 0 || !this.#owns()) return;
-    for (const done of this.#parkedReplies.splice(0)) done(null);
-    this.#checkDrained();
   }
 
   #needsMint(): boolean {

@@ -31,12 +31,13 @@ export class SourceEnd {
     this.#options = options;
     this.#lineage = lineage;
     this.#handlers = handlers;
-    const { store, limits, serving } = options;
+    const { store, limits, serving, counters } = options;
     this.session = new SourceSession({
       data,
       extentBytes: store.metadata.extentBytes,
       windowBytes: limits.windowBytes,
       resyncWindowBytes: limits.resyncWindowBytes,
+      counters,
       room: () => {
         serving.resume();
         this.#resync?.pump();
@@ -83,12 +84,13 @@ export class SourceEnd {
   }
 
   #makeResync(): Resync {
-    const { store, serving, device, clock, host, name } = this.#options;
+    const { store, serving, device, counters, clock, host, name } = this.#options;
     const resync: Resync = new Resync({
       device,
       dirty: store.dirty,
       sizeBytes: store.metadata.sizeBytes,
       session: this.session,
+      counters,
       clock,
       progressed: () => {
         // What was copied need not be copied again after a crash (rule resync.progress).
@@ -130,6 +132,7 @@ export class SourceEnd {
     const settle = async (): Promise<void> => {
       await this.#lineage.settle();
       if (this.#ended) return;
+      if (this.#resync) this.#options.counters.resync.finished += 1;
       this.#resync = null;
       this.#handlers.settled();
       this.#options.serving.settled();

@@ -1,4 +1,5 @@
 import type { HotMirrorError } from '../errors.ts';
+import type { Counters } from './counters.ts';
 import type { DataConnection } from './data-connection.ts';
 import { Fetches } from './fetches.ts';
 import { encodeZeroes, malformed, maxBodyBytes } from './wire.ts';
@@ -10,6 +11,7 @@ export interface SourceSessionOptions {
   readonly extentBytes: number;
   readonly windowBytes: number;
   readonly resyncWindowBytes: number;
+  readonly counters: Counters;
   /** There is room in a window again. */
   readonly room: () => void;
   /** The target has taken over the lineage. */
@@ -73,6 +75,16 @@ export class SourceSession {
 
   get connectionId(): string {
     return this.#options.data.id;
+  }
+
+  /** Bytes of writes that are sent and not acknowledged. */
+  get windowBytes(): number {
+    return this.#windowBytes;
+  }
+
+  /** Bytes of resync writes that are sent and not acknowledged. */
+  get resyncWindowBytes(): number {
+    return this.#resyncBytes;
   }
 
   /** Whether a write may be sent now. One that is larger than the window may go alone. */
@@ -173,11 +185,17 @@ export class SourceSession {
 
   /** Takes note of what is sent next, and gives its sequence. */
   #track({ offsetBytes, lengthBytes, windowBytes = 0, resyncBytes = 0, acknowledged }: Sending): number {
+    const { extentBytes, counters } = this.#options;
+    if (resyncBytes > 0) {
+      counters.resync.sentBytes += resyncBytes;
+    } else {
+      counters.replication.sentWrites += 1;
+      counters.replication.sentBytes += lengthBytes;
+    }
     this.#sequence += 1;
     this.#windowBytes += windowBytes;
     this.#resyncBytes += resyncBytes;
     this.#sent.push({ sequence: this.#sequence, windowBytes, resyncBytes, acknowledged });
-    const { extentBytes } = this.#options;
     const last = Math.floor((offsetBytes + lengthBytes - 1) / extentBytes);
     for (let extent = Math.floor(offsetBytes / extentBytes); extent <= last; extent += 1) this.#written.add(extent);
     return this.#sequence;

@@ -37,3 +37,10 @@ export function splitZeroes(serving: Serving, offsetBytes: number, lengthBytes: 
     serving.writeZeroes(offsetBytes + atBytes, pieceBytes, options, pieceDone);
   });
 }
+
+/** Trims in pieces of the same length. */
+export function splitTrim(serving: Serving, offsetBytes: number, lengthBytes: number, done: Done): void {
+  splitRequest(lengthBytes, maxZeroesBytes, done, (atBytes, pieceBytes, pieceDone) => {
+    serving.trim(offsetBytes + atBytes, pieceBytes, pieceDone);
+  });
+}

@@ -1,5 +1,6 @@
 import type { BlockDevice } from '../device/block-device.ts';
 import type { HotMirrorError } from '../errors.ts';
+import type { Counters } from './counters.ts';
 import type { DataConnection } from './data-connection.ts';
 import { decodeFetch, decodeZeroes, malformed, maxFetchingBytes } from './wire.ts';
 import type { Message } from './wire.ts';
@@ -23,6 +24,7 @@ export interface TargetSessionOptions {
   readonly device: BlockDevice;
   /** Size of the mirror. */
   readonly sizeBytes: number;
+  readonly counters: Counters;
   readonly handlers: TargetHandlers;
 }
 
@@ -107,9 +109,11 @@ export class TargetSession {
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
-  #write({ a: sequence, b: offsetBytes, body }: Message): void {
-    const { device } = this.#options;
+  #write({ name, a: sequence, b: offsetBytes, body }: Message): void {
+    const { device, counters } = this.#options;
     if (!this.#receive(sequence, offsetBytes, body.byteLength)) return;
+    if (name === 'resync') counters.resync.receivedBytes += body.byteLength;
+    else this.#count(body.byteLength);
     // The bytes are valid during this call only.
     const bytes = device.capabilities.synchronous ? body : body.slice();
     this.#request(
@@ -122,6 +126,7 @@ export class TargetSession {
   #zeroes({ a: sequence, b: offsetBytes, body }: Message): void {
     const { lengthBytes, noHole } = decodeZeroes(body);
     if (!this.#receive(sequence, offsetBytes, lengthBytes)) return;
+    this.#count(lengthBytes);
     this.#request(
       (done) => this.#options.device.writeZeroes(offsetBytes, lengthBytes, { noHole }, done),
       () => this.#finish(sequence),
@@ -162,6 +167,12 @@ export class TargetSession {
     const block = device.blockSizeBytes;
     if (lengthBytes === 0 || offsetBytes % block !== 0 || lengthBytes % block !== 0) throw malformed(`a ${what} is not in whole blocks`);
     if (offsetBytes + lengthBytes > sizeBytes) throw malformed(`a ${what} reaches beyond the mirror`);
+  }
+
+  #count(lengthBytes: number): void {
+    const { replication } = this.#options.counters;
+    replication.receivedWrites += 1;
+    replication.receivedBytes += lengthBytes;
   }
 
   #finish(sequence: number): void {

@@ -3,8 +3,11 @@ import * as z from 'zod';
 import type { SerializedError } from '../errors.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { ElementState, Json, MirrorView, PeerState, ResyncProgress } from '../failover/ports.ts';
+import type { MirrorCounters } from '../mirror/counters.ts';
 import type { Rule } from '../rules.ts';
 import { rules } from '../rules.ts';
+
+export type { MirrorCounters } from '../mirror/counters.ts';
 
 /** Version of {@link NodeStatus} and {@link LoggedEvent}. */
 export const schemaVersion = 1;
@@ -57,6 +60,8 @@ export interface MirrorStatus {
   readonly resync: ResyncProgress | null;
   /** The NBD URI; null while the node does not serve. */
   readonly export: string | null;
+  /** Only where they were asked for (`--statistics`); null where the mirror's thread does not tell: it has died, or its disk keeps it. */
+  readonly counters?: MirrorCounters | null;
 }
 
 /** One entry of the event log, as `events --json` prints it: stable, see the command-line contract. */
@@ -112,7 +117,12 @@ export interface PlanView {
 
 /** The commands that a node takes on its control socket. */
 export interface ControlCommands {
-  readonly status: { readonly params: Record<string, never>; readonly progress: never; readonly result: NodeStatus };
+  /** With `statistics`, each mirror has its counters too. */
+  readonly status: {
+    readonly params: { readonly statistics?: boolean | undefined };
+    readonly progress: never;
+    readonly result: NodeStatus;
+  };
   /** Streams the log as progress; with `follow` it goes on until the client leaves. */
   readonly events: { readonly params: { readonly follow: boolean }; readonly progress: LoggedEvent; readonly result: null };
   readonly control: { readonly params: { readonly mode: 'auto' | 'manual' }; readonly progress: never; readonly result: WishResult };
@@ -169,7 +179,7 @@ const ruleName = z.custom<Rule>((value) => typeof value === 'string' && Object.h
 const forcibleWish = z.strictObject({ force: z.boolean(), overrides: z.array(ruleName).max(Object.keys(rules).length) });
 
 const paramSchemas = {
-  status: nothing,
+  status: z.strictObject({ statistics: z.boolean().optional() }),
   events: z.strictObject({ follow: z.boolean() }),
   control: z.strictObject({ mode: z.enum(['auto', 'manual']) }),
   fallback: forcibleWish,
@@ -190,7 +200,8 @@ const requestSchema = z.strictObject({
 export function parseRequest(line: string): ControlRequest {
   try {
     const request = requestSchema.parse(JSON.parse(line));
-    return { ...request, params: paramSchemas[request.command].parse(request.params) };
+    // What was read from a line of JSON and kept is JSON.
+    return { ...request, params: paramSchemas[request.command].parse(request.params) as Json };
   } catch (error) {
     throw new HotMirrorError('HM_PROTOCOL', 'the control socket got a line that is no request of this version', { cause: error });
   }

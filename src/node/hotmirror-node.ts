@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 
 import type { Arbiter } from '../arbiter/arbiter.ts';
 import { OperatorArbiter } from '../arbiter/operator.ts';
+import type { Clock } from '../clock/clock.ts';
 import type { BlockDevice } from '../device/block-device.ts';
 import { openStateFile } from '../device/state-file.ts';
 import { noEpoch } from '../epoch.ts';
@@ -9,7 +10,9 @@ import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
 import { FailoverOrchestrator } from '../failover/orchestrator.ts';
 import { DurablePairRecordStore, pairRecordBytes } from '../failover/pair-record-store.ts';
+import { within } from '../failover/within.ts';
 import { HeartbeatMonitor } from '../heartbeat/heartbeat-monitor.ts';
+import type { MirrorCounters } from '../mirror/counters.ts';
 import { commandPlatform } from '../platform/command.ts';
 import { nonePlatform } from '../platform/none.ts';
 import type { PlatformActions } from '../platform/platform-actions.ts';
@@ -30,6 +33,9 @@ import { NodeEvents } from './node-events.ts';
 import type { ProgramOptions } from './programs.ts';
 import { monitorTransports } from './transports.ts';
 import { workerThread } from './worker-thread.ts';
+
+/** A thread that its disk keeps for longer tells no counters. */
+const countersDeadlineMs = 2_000;
 
 /** Opens and closes the parts of a node in order. */
 class Parts {
@@ -53,6 +59,7 @@ class Parts {
 /** @internal What a node consists of. */
 export interface NodeParts {
   readonly name: string;
+  readonly clock: Clock;
   readonly config: PairConfig;
   readonly log: EventLog;
   readonly monitor: HeartbeatMonitor;
@@ -71,6 +78,7 @@ export class HotMirrorNode {
   readonly log: EventLog;
   readonly orchestrator: FailoverOrchestrator;
   readonly monitor: HeartbeatMonitor;
+  readonly #clock: Clock;
   readonly #config: PairConfig;
   readonly #mirrors: ReadonlyMap<string, MirrorProxy>;
   readonly #parts: Parts;
@@ -80,6 +88,7 @@ export class HotMirrorNode {
   /** @internal Use {@link HotMirrorNode.start}. */
   constructor(options: NodeParts) {
     this.name = options.name;
+    this.#clock = options.clock;
     this.#config = options.config;
     this.log = options.log;
     this.monitor = options.monitor;
@@ -158,6 +167,18 @@ export class HotMirrorNode {
     };
   }
 
+  /** What `hotmirror status --statistics --json` prints: `status()` with the counters of each mirror. Waits for a mirror's thread at most two seconds. */
+  async statistics(): Promise<NodeStatus> {
+    const told = await Promise.all(this.#config.mirrors.map(({ name }) => this.#countersOf(this.mirror(name))));
+    const status = this.status();
+    return { ...status, mirrors: status.mirrors.map((mirror, index) => ({ ...mirror, counters: told[index] ?? null })) };
+  }
+
+  async #countersOf(mirror: MirrorProxy): Promise<MirrorCounters | null> {
+    const limit = { deadlineMs: countersDeadlineMs, code: 'HM_REQUEST_TIMEOUT', what: `the thread of mirror ${mirror.name}` } as const;
+    return within(this.#clock, limit, () => mirror.counters()).catch(() => null);
+  }
+
   /** Stops in order (rule node.leave): services, mirrors, links, and lets go of everything. */
   close(): Promise<void> {
     this.#closing ??= this.#parts.close();
@@ -214,8 +235,8 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
   await parts.add(monitor.start(), () => monitor.close({ leave: true }));
   // Closed before the monitor: what it says to the peer on the way out travels over the monitor's links.
   await parts.add(Promise.resolve(), () => orchestrator.close({ leave: true }));
-  const assembledNode = new HotMirrorNode({ name: node, config, log, monitor, orchestrator, mirrors, parts });
-  assembled.resolve({ orchestrator, log, status: () => assembledNode.status() });
+  const assembledNode = new HotMirrorNode({ name: node, clock, config, log, monitor, orchestrator, mirrors, parts });
+  assembled.resolve({ orchestrator, log, status: () => assembledNode.status(), statistics: () => assembledNode.statistics() });
   return assembledNode;
 }
 

@@ -3,11 +3,13 @@ import { devicePromises } from '../device/promises.ts';
 import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { MirrorPort } from '../failover/ports.ts';
+import type { MirrorCounters } from '../mirror/counters.ts';
 import type { MirrorCall, MirrorCalls, MirrorMessage, MirrorMethod, MirrorThreadPort } from './mirror-messages.ts';
 
 /** A mirror as its thread holds it; `MirrorLink` fits as it is. */
 export interface HostedMirror extends MirrorPort, BlockDevice {
   open(options: { readonly epoch: Epoch }): Promise<void>;
+  counters(): MirrorCounters;
 }
 
 type Handlers = {
@@ -82,6 +84,7 @@ function mirrorHandlers(mirror: HostedMirror): Handlers {
     read: ({ offsetBytes, lengthBytes }) => device.read(offsetBytes, lengthBytes),
     write: ({ offsetBytes, bytes, fua }) => nothing(device.write(offsetBytes, bytes, { fua })),
     flush: () => nothing(device.flush()),
+    counters: () => Promise.resolve(mirror.counters()),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Epoch } from '../epoch.ts';
 import type { SerializedError } from '../errors.ts';
 import type { MirrorView, OutdateOrder } from '../failover/ports.ts';
+import type { MirrorCounters } from '../mirror/counters.ts';
 import type { Rule } from '../rules.ts';
 
 /** What a mirror in another thread can be asked, by method: what goes there and what comes back. */
@@ -29,6 +30,7 @@ export interface MirrorCalls {
     readonly result: null;
   };
   readonly flush: { readonly params: null; readonly result: null };
+  readonly counters: { readonly params: null; readonly result: MirrorCounters };
 }
 
 /** The name of a call. */

@@ -2,6 +2,7 @@ import { noEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { MirrorPort, MirrorView, OutdateOrder } from '../failover/ports.ts';
+import type { MirrorCounters } from '../mirror/counters.ts';
 import type { MirrorCalls, MirrorThreadEvent, MirrorMessage, MirrorMethod, MirrorThread } from './mirror-messages.ts';
 
 /** Calls that wait for their reply; more are refused. */
@@ -153,6 +154,11 @@ export class MirrorProxy implements MirrorPort {
   /** Makes everything written before durable on both elements. */
   async flush(): Promise<void> {
     await this.#call('flush', null);
+  }
+
+  /** What the mirror has done since it was opened, and what waits in it now. */
+  counters(): Promise<MirrorCounters> {
+    return this.#call('counters', null);
   }
 
   /** Closes the mirror, then ends its thread. Closing again resolves too. */

@@ -9,12 +9,16 @@ export interface NodeControl {
   readonly orchestrator: FailoverOrchestrator;
   readonly log: EventLog;
   readonly status: () => NodeStatus;
+  readonly statistics: () => Promise<NodeStatus>;
 }
 
 /** The commands of the control socket. Each waits until the node is assembled. */
 export function controlHandlers(assembled: Promise<NodeControl>): ControlHandlers {
   return {
-    status: async () => (await assembled).status(),
+    async status({ statistics = false }) {
+      const node = await assembled;
+      return statistics ? node.statistics() : node.status();
+    },
     async events({ follow }, { signal, progress }) {
       const { log } = await assembled;
       if (follow) for await (const event of log.follow(signal)) await progress(event);

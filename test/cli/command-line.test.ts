@@ -7,13 +7,14 @@ import type { CliIo, ExitCode } from '../../src/cli/command.ts';
 import { main } from '../../src/cli/command-line.ts';
 import { errorRemedies, HotMirrorError } from '../../src/errors.ts';
 import { loadConfig } from '../../src/node/config.ts';
-import type { ControlHandlers, LoggedEvent, PlanView } from '../../src/node/control-protocol.ts';
+import type { ControlHandlers, LoggedEvent, MirrorStatus, PlanView } from '../../src/node/control-protocol.ts';
 import { openControlSocket } from '../../src/node/control-socket.ts';
 import { nodePrograms } from '../../src/node/node-programs.ts';
 import type { NodePrograms } from '../../src/node/programs.ts';
 import { rules } from '../../src/rules.ts';
 import { SeededRandom } from '../../src/testing/seeded-random.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
+import { FakeMirror } from '../node/fake-mirror.ts';
 import { exampleStatus, refusingHandlers } from '../node/fake-node.ts';
 import { withFolder } from '../node/temporary-folder.ts';
 
@@ -309,6 +310,28 @@ describe('command line', () => {
         },
         { node: 'south' },
       ));
+
+    it('adds with --statistics what each mirror has counted, and asks for it only then', async () => {
+      const counters = { ...new FakeMirror().counters(), refusedRequests: 3 };
+      const latencyMs = { mean: 1.5, p50: 1, p90: 2, p99: 3, p999: 4, max: 5 };
+      const requests = { ...counters.requests, write: { requests: 7, bytes: 4096, errors: 1, latencyMs } };
+      const [mirror] = exampleStatus.mirrors as [MirrorStatus];
+      const told = {
+        ...exampleStatus,
+        mirrors: [
+          { ...mirror, counters: { ...counters, requests } },
+          { ...mirror, name: 'mail', counters: null },
+        ],
+      };
+      const status: ControlHandlers['status'] = ({ statistics }) => Promise.resolve(statistics === true ? told : exampleStatus);
+      await withNode({ status }, async (on) => {
+        expect(JSON.parse((await on('status', '--json')).out)).to.deep.equal(exampleStatus);
+        expect(JSON.parse((await on('status', '--statistics', '--json')).out)).to.deep.equal(told);
+        const { out } = await on('status', '--statistics');
+        expect(out).to.match(/^ {2}write +7 +4 KiB +1 +1\.50 +1\.00 +2\.00 +3\.00 +4\.00 +5\.00$/mu);
+        expect(out).to.contain('3 requests refused').and.contain('statistics of mail: its thread does not tell');
+      });
+    });
 
     it('asks either node, the one with the host name first, and only the one that --node names', () =>
       withNode(

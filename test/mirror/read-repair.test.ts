@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 
 import type { ErrorCode } from '../../src/errors.ts';
+import { Counters } from '../../src/mirror/counters.ts';
 import type { DataConnection } from '../../src/mirror/data-connection.ts';
 import { Fetches } from '../../src/mirror/fetches.ts';
 import { defaultExtentBytes } from '../../src/mirror/metadata.ts';
@@ -12,6 +13,7 @@ import { encodeFetch, maxBodyBytes, maxFetchingBytes } from '../../src/mirror/wi
 import type { BlockDevice, Done } from '../../src/device/block-device.ts';
 import { MemoryDevice } from '../../src/device/memory.ts';
 import { HotMirrorError } from '../../src/errors.ts';
+import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { MirrorPair, pattern } from './support/mirror-pair.ts';
 import type { NodeName } from './support/mirror-pair.ts';
 import { WornDisk } from './support/worn-disk.ts';
@@ -270,7 +272,13 @@ describe('Fetches', () => {
     };
     const sent: Sent[] = [];
     const handlers = { adopt: () => undefined, failed: () => undefined };
-    const target = new TargetSession({ data: recorded(sent), device, sizeBytes: device.sizeBytes, handlers });
+    const target = new TargetSession({
+      data: recorded(sent),
+      device,
+      sizeBytes: device.sizeBytes,
+      counters: new Counters(new VirtualClock()),
+      handlers,
+    });
     target.message(message('write', 1, 0, pattern(block, 1)));
     target.message(message('fetch', 1, 0, encodeFetch(block)));
     expect(sent).to.deep.equal([]);
@@ -293,7 +301,13 @@ describe('Fetches', () => {
       close: () => Promise.resolve(),
     };
     const handlers = { adopt: () => undefined, failed: () => undefined };
-    const target = new TargetSession({ data: recorded([]), device: stuck, sizeBytes: device.sizeBytes, handlers });
+    const target = new TargetSession({
+      data: recorded([]),
+      device: stuck,
+      sizeBytes: device.sizeBytes,
+      counters: new Counters(new VirtualClock()),
+      handlers,
+    });
     for (const [offsetBytes, body] of [
       [0, new Uint8Array(3)],
       [0, encodeFetch(0)],

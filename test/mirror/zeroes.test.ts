@@ -3,11 +3,13 @@ import { expect } from 'chai';
 import type { BlockDevice } from '../../src/device/block-device.ts';
 import { HotMirrorError } from '../../src/errors.ts';
 import { regionBytes } from '../../src/mirror/activity-log.ts';
+import { Counters } from '../../src/mirror/counters.ts';
 import type { DataConnection } from '../../src/mirror/data-connection.ts';
 import { commonFeatures, dataLinkFeatures } from '../../src/mirror/features.ts';
 import { SourceSession } from '../../src/mirror/source.ts';
 import { decodeZeroes, encodeZeroes, maxBodyBytes, maxZeroesBytes } from '../../src/mirror/wire.ts';
 import type { MessageName } from '../../src/mirror/wire.ts';
+import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { MirrorPair, pattern } from './support/mirror-pair.ts';
 
 const block = 4096;
@@ -89,7 +91,12 @@ describe('Zeroes', () => {
       writable: true,
       send: (name: MessageName, a: number, _b: number, body: Uint8Array) => void sent.push({ name, a, bytes: body.byteLength }),
     } as unknown as DataConnection;
-    const options = { extentBytes: 65_536, windowBytes: maxBodyBytes, resyncWindowBytes: maxBodyBytes };
+    const options = {
+      extentBytes: 65_536,
+      windowBytes: maxBodyBytes,
+      resyncWindowBytes: maxBodyBytes,
+      counters: new Counters(new VirtualClock()),
+    };
     const session = new SourceSession({ data, ...options, room: () => undefined, adopted: () => undefined });
     let acknowledged = 0;
     session.zeroes({ offsetBytes: 0, lengthBytes: maxBodyBytes + block, noHole: false }, () => (acknowledged += 1));

@@ -1,7 +1,10 @@
 import type { DeviceCapabilities, Done } from '../../src/device/block-device.ts';
 import { HotMirrorError } from '../../src/errors.ts';
 import type { MirrorView, OutdateOrder } from '../../src/failover/ports.ts';
+import { Counters } from '../../src/mirror/counters.ts';
+import type { MirrorCounters } from '../../src/mirror/counters.ts';
 import type { HostedMirror } from '../../src/node/mirror-host.ts';
+import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 
 /** A mirror that records what it is told; `doubt('refuse')` is refused and `doubt('die')` ends its thread. */
 export class FakeMirror implements HostedMirror {
@@ -32,6 +35,11 @@ export class FakeMirror implements HostedMirror {
 
   state(): MirrorView {
     return this.#view;
+  }
+
+  counters(): MirrorCounters {
+    const queues = { inside: 0, windowBytes: 0, resyncWindowBytes: 0, lagBytes: 0 };
+    return new Counters(new VirtualClock()).summary({ queues, activityLog: { regions: 0, capacity: 256 } });
   }
 
   onChange(listener: () => void): () => void {

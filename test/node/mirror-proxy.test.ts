@@ -60,6 +60,14 @@ function silentThread(): {
 }
 
 describe('mirror in another thread', () => {
+  it('tells what it has counted', async () => {
+    const mirror = new FakeMirror();
+    const { thread } = channelThread(mirror);
+    const proxy = await MirrorProxy.open('files', thread);
+    expect(await proxy.counters()).to.deep.equal(mirror.counters());
+    await proxy.close();
+  });
+
   let mirror: FakeMirror;
   let proxy: MirrorProxy;
   let end: (because: string) => void;

@@ -68,6 +68,8 @@ const ambientCode = [
   "import { setTimeout } from 'timers/promises'; void setTimeout(1);",
   "void import('node:timers');",
   "import { performance } from 'node:perf_hooks'; performance.now();",
+  "import * as hooks from 'node:perf_hooks'; hooks.performance.now();",
+  "import { createHistogram, monitorEventLoopDelay } from 'node:perf_hooks'; createHistogram(); monitorEventLoopDelay();",
 ];
 
 const injectedCode = [
@@ -82,6 +84,7 @@ const injectedCode = [
   'export const signal = AbortSignal.abort();',
   "import { createHmac } from 'node:crypto'; createHmac('sha256', '');",
   "import * as crypto from 'node:crypto'; crypto.createHash('sha256');",
+  "import { createHistogram } from 'node:perf_hooks'; createHistogram().record(5);",
   'export const pid = process.pid;',
   'export const isText = (value: unknown): boolean => value === globalThis.name;',
   'export function later(setTimeout: () => void): void { setTimeout(); }',

@@ -12,9 +12,15 @@ const clearScreen = '\u001b[2J\u001b[H';
 /** Shows the node's state. */
 export const statusCommand: Command = {
   name: 'status',
-  usage: '[--watch]',
+  usage: '[--watch] [--statistics]',
   summary: "shows the node's state",
-  options: { watch: { type: 'boolean', help: 'shows it again each second, until Ctrl-C' } },
+  options: {
+    watch: { type: 'boolean', help: 'shows it again each second, until Ctrl-C' },
+    statistics: {
+      type: 'boolean',
+      help: 'adds what each mirror has counted since its node started: requests, latencies, queues, resync, link',
+    },
+  },
   words: [],
   common: ['config', 'node', 'json'],
   async run(invocation) {
@@ -26,7 +32,9 @@ export const statusCommand: Command = {
 
 async function show(invocation: Invocation): Promise<void> {
   const { config } = configOf(invocation);
-  print(invocation, await ask(invocation, 'status', {}), (status) => statusView(status, config));
+  // A node of an earlier version knows no statistics, and is asked for none.
+  const params = flag(invocation, 'statistics') ? { statistics: true } : {};
+  print(invocation, await ask(invocation, 'status', params), (status) => statusView(status, config));
 }
 
 /** Goes on through a failure of the node: that is when one watches. */

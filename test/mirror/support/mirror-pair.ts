@@ -1,10 +1,14 @@
+import { expect } from 'chai';
+
 import { devicePromises } from '../../../src/device/promises.ts';
 import { MemoryDevice } from '../../../src/device/memory.ts';
 import type { BlockDevice } from '../../../src/device/block-device.ts';
 import { elementMetadataBytes } from '../../../src/mirror/create-element.ts';
+import { mirrorEventNames } from '../../../src/mirror/mirror-events.ts';
 import type { MirrorEvent, MirrorEventName } from '../../../src/mirror/mirror-events.ts';
 import { MirrorLink } from '../../../src/mirror/mirror-link.ts';
 import type { MirrorLimits } from '../../../src/mirror/options.ts';
+import { rules } from '../../../src/rules.ts';
 import { SeededRandom } from '../../../src/testing/seeded-random.ts';
 import { VirtualClock } from '../../../src/testing/virtual-clock.ts';
 import type { VirtualClockOptions } from '../../../src/testing/virtual-clock.ts';
@@ -22,24 +26,6 @@ export interface Told {
   readonly name: MirrorEventName;
   readonly event: MirrorEvent;
 }
-
-const told: readonly MirrorEventName[] = [
-  'link:connected',
-  'link:lost',
-  'link:refused',
-  'lineage:decided',
-  'lineage:minted',
-  'resync:started',
-  'resync:finished',
-  'writes:parked',
-  'writes:resumed',
-  'element:failed',
-  'block:repaired',
-  'block:unreadable',
-  'epoch:refused',
-  'peer:left',
-  'metadata:repaired',
-];
 
 export interface MirrorPairOptions {
   readonly sizeBytes?: number;
@@ -123,7 +109,7 @@ export class MirrorPair {
       random: this.random,
       ...(this.#options.limits ? { limits: this.#options.limits } : {}),
     });
-    for (const name of told) mirror.events.on(name, (event: MirrorEvent) => void this.told.push({ node, name, event }));
+    for (const name of mirrorEventNames) mirror.events.on(name, (event: MirrorEvent) => this.#tell({ node, name, event }));
     this.mirrors[node] = mirror;
     await this.clock.settled(mirror.open(options), 60_000, 'opening');
     return mirror;
@@ -170,6 +156,21 @@ export class MirrorPair {
 
   get identical(): boolean {
     return Buffer.compare(this.disks.alpha.contents, this.disks.beta.contents) === 0;
+  }
+
+  /** Every event is plain data with a class, and cites a rule that there is; a listener's error would be lost, so that it is told instead. */
+  #tell(told: Told): void {
+    const { event } = told;
+    try {
+      expect(JSON.parse(JSON.stringify(event))).to.deep.equal(event);
+      expect(event.class).to.be.oneOf([0, 1, 2, 3]);
+      if (event.rule !== undefined) expect(rules).to.have.property(event.rule);
+    } catch (error) {
+      this.clock.timer(0, () => {
+        throw error;
+      });
+    }
+    if (told.name !== 'state:changed' && told.name !== 'resync:progressed') this.told.push(told);
   }
 
   /** Names of the events of a node, in order. */
