@@ -615,6 +615,7 @@ describe('FailoverOrchestrator', () => {
       await world.run(5_000);
       expect(world.serving).to.deep.equal([]);
       world.start('beta');
+      world.mendData();
       await world.run(1_000);
       expect(world.beta.mirror.state().split).not.to.equal(null);
       // The operator chooses alpha: the record is beta's no more, and its element gives way.
@@ -629,9 +630,10 @@ describe('FailoverOrchestrator', () => {
       world.partition();
       await world.run(5_000);
       world.network.whole = true;
+      world.mendData();
       await world.until(() => world.machines.every((machine) => machine.mirror.state().split !== null), 5_000, 'the split');
       world.forgive();
-      world.alpha.mirror.failures.set('resolve alpha', new HotMirrorError('HM_REFUSED', 'inconsistent', { rule: 'lineage.source' }));
+      world.alpha.mirror.failures.set('resolve', new HotMirrorError('HM_REFUSED', 'inconsistent', { rule: 'lineage.source' }));
       const asked = (name: 'alpha' | 'beta'): readonly string[] => world[name].mirror.calls.filter((call) => call.startsWith('resolve'));
       expect(refused(await world.outcome(world.beta.orchestrator.resolve({ survivor: 'alpha', mirror: 'm0' })))).to.equal(
         'HM_REFUSED lineage.source',
