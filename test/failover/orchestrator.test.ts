@@ -633,6 +633,7 @@ describe('FailoverOrchestrator', () => {
       world.mendData();
       await world.until(() => world.machines.every((machine) => machine.mirror.state().split !== null), 5_000, 'the split');
       world.forgive();
+      await world.run(1_000);
       world.alpha.mirror.failures.set('resolve', new HotMirrorError('HM_REFUSED', 'inconsistent', { rule: 'lineage.source' }));
       const asked = (name: 'alpha' | 'beta'): readonly string[] => world[name].mirror.calls.filter((call) => call.startsWith('resolve'));
       expect(refused(await world.outcome(world.beta.orchestrator.resolve({ survivor: 'alpha', mirror: 'm0' })))).to.equal(
