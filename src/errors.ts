@@ -52,12 +52,13 @@ const remedies = {
   // mirror
   HM_NOT_SERVING: 'This node does not serve the mirror. Ask the serving node.',
   HM_STALE_EPOCH: 'The other node has taken over with a higher epoch. Nothing of this request was acknowledged.',
-  HM_SPLIT_BRAIN: 'Both elements were written alone. Nothing is copied until an operator names the survivor.',
+  HM_SPLIT_BRAIN:
+    'Both elements were written alone. Nothing is copied until an operator names the survivor: `hotmirror resolve MIRROR --survivor NODE`.',
   HM_UNRELATED:
     'The two elements belong to different mirrors. Check the configuration; `init --force --blank` gives up the data of the node it is run on.',
   HM_BOTH_BLANK: 'Neither element holds data. Run `init` on the home primary.',
   HM_ELEMENT_TOO_SMALL: 'An element is smaller than the mirror. Use a device at least as large.',
-  HM_NO_DIRECTION: 'Both elements may hold the newer data. An operator must name the survivor.',
+  HM_NO_DIRECTION: 'Both elements may hold the newer data. An operator must name the survivor: `hotmirror resolve MIRROR --survivor NODE`.',
   HM_BUSY: 'Too many requests wait. Send fewer at a time.',
 
   // heartbeat

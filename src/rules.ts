@@ -21,6 +21,8 @@ const sentences = {
   'lineage.base': 'The side whose base is the generation of the other is the source; the union is copied.',
   'lineage.history': 'A generation found in the history of the other is too old for its map: everything is copied.',
   'lineage.split': 'Both sides completed writes alone: nobody copies anything.',
+  'lineage.resolve': "An operator's word ends the split whose generations were judged, and no other.",
+  'lineage.unchanged': 'A side that began nothing alone gives way by itself, where that is configured.',
   'lineage.unrelated': 'Elements with nothing in common are never copied over each other.',
   'lineage.direction': 'Which side is newer cannot be known, so an operator says it.',
   'lineage.source': 'An unfinished or failed element is never a source.',

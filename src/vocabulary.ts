@@ -54,6 +54,24 @@ export interface PeerAnswer {
   readonly report: Json;
 }
 
+/** A split brain as both sides saw it: the generations that an operator's word is about (rule lineage.resolve). */
+export interface SplitEvidence {
+  /** The rule that copied nothing: `lineage.split` or `lineage.direction`. */
+  readonly rule: Rule;
+  /** The generation of each element, by its node. */
+  readonly judged: Readonly<Record<string, string>>;
+}
+
+/** An operator's word that ends a split brain; it counts for the generations that were judged, and for no others. */
+export interface ResolveOrder {
+  /** The node whose element survives; the other gives way. */
+  readonly survivor: string;
+  /** As in {@link SplitEvidence}. */
+  readonly judged: Readonly<Record<string, string>>;
+  /** A file on the node that gives way: what will be overwritten there is saved first. Absent: it is lost. */
+  readonly salvage?: string | undefined;
+}
+
 /** Tells a passive element that it is old (rule `outdate`); the ids must match what the element knows. */
 export interface OutdateOrder {
   readonly epoch: Epoch;

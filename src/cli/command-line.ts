@@ -11,6 +11,7 @@ import { eventsCommand } from './commands/events.ts';
 import { initCommand } from './commands/init.ts';
 import { adoptCommand, fallbackCommand, recoverCommand, resumeCommand, switchoverCommand } from './commands/moves.ts';
 import { planCommand } from './commands/plan.ts';
+import { resolveCommand } from './commands/resolve.ts';
 import { runCommand } from './commands/run.ts';
 import { simulateCommand } from './commands/simulate.ts';
 import { statusCommand } from './commands/status.ts';
@@ -30,12 +31,13 @@ const commands: readonly Command[] = [
   resumeCommand,
   adoptCommand,
   planCommand,
+  resolveCommand,
   demoCommand,
   simulateCommand,
 ];
 
 /** Named in the contract, and not built yet. */
-const laterCommands: readonly string[] = ['regenerate', 'verify', 'element', 'resolve', 'drill', 'menu'];
+const laterCommands: readonly string[] = ['regenerate', 'verify', 'element', 'drill', 'menu'];
 
 /** Runs one command line (without program names) and gives its exit code. Never rejects. */
 export async function main(argv: readonly string[], io: CliIo): Promise<ExitCode> {
@@ -97,6 +99,7 @@ function parse(
 }
 
 function checkWords({ name, usage, words }: Command, positionals: readonly string[]): void {
-  const fits = positionals.length === words.length && words.every((allowed, at) => allowed.includes(positionals[at] ?? ''));
+  const fits =
+    positionals.length === words.length && words.every((allowed, at) => allowed.length === 0 || allowed.includes(positionals[at] ?? ''));
   if (!fits) throw new HotMirrorError('HM_USAGE', `usage: hotmirror ${name} ${usage}`.trimEnd());
 }

@@ -76,7 +76,7 @@ export interface Command {
   readonly usage: string;
   readonly summary: string;
   readonly options: OptionsConfig;
-  /** What the words after the name may be. */
+  /** What the words after the name may be; an empty list: anything. */
   readonly words: readonly (readonly string[])[];
   /** Which of the options that all commands accept mean something to this one. */
   readonly common: readonly CommonOption[];

@@ -29,7 +29,9 @@ const ruleRemedies: Readonly<Partial<Record<Rule, string>>> = {
   'takeover.arbiter': 'Make the arbiter reachable, or override with `--override takeover.arbiter` when the peer certainly serves no more.',
   'takeover.fence': 'Switch the peer off by hand, then override with `--override takeover.fence`.',
   'recover.ready': 'Start the home primary and wait until `hotmirror status` shows it as up and its element as healthy.',
-  'lineage.split': 'An operator must name the survivor; nothing is copied before.',
+  'lineage.split': 'Name the survivor: `hotmirror resolve MIRROR --survivor NODE`; nothing is copied before.',
+  'lineage.resolve':
+    'Look at `hotmirror status` of both nodes and name the survivor anew. A node that is to give way must not serve: stop it, let the other take over with `hotmirror fallback --force --yes` (`recover` where that is the home primary), and start it again.',
   'lineage.unrelated': 'Check that both nodes use the same configuration and the right devices.',
   handover: 'Wait until the resync is complete and both nodes are up.',
   alone: 'Make the peer reachable, or let an operator decide.',

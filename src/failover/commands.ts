@@ -1,6 +1,7 @@
 import { sleep } from '../clock/clock.ts';
 import { randomHex } from '../clock/random.ts';
 import { compareEpochs, formatEpoch } from '../epoch.ts';
+import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { Rule } from '../rules.ts';
 import { parkedMirrors } from './alone-run.ts';
@@ -12,6 +13,7 @@ import type { PairNode } from './pair-node.ts';
 import type { Control } from './pair-record.ts';
 import { withEpoch } from './pair-record.ts';
 import { refusal } from './refusal.ts';
+import { resolveHere, resolveMirrors } from './resolve-run.ts';
 import { startService } from './serve.ts';
 import { takeOver } from './takeover-run.ts';
 
@@ -27,7 +29,19 @@ export interface MoveWish {
   readonly signal?: AbortSignal;
 }
 
-type Forwarded = Pick<CommandRequest, 'command' | 'reason' | 'regenerate' | 'force'>;
+type Forwarded = Pick<CommandRequest, 'command' | 'reason' | 'regenerate' | 'force' | 'resolve'>;
+
+/** Which split brains are to end, and how. */
+export interface ResolveWish {
+  readonly survivor: string;
+  /** Null: every mirror that is split. */
+  readonly mirror: string | null;
+  /** A file on the node that gives way, for what is overwritten there; null: none. */
+  readonly salvage: string | null;
+}
+
+/** A command that no reason of a person and no force goes with. */
+const plainly = { reason: 'resolve', regenerate: false, force: false } as const;
 
 /** Commands of the peer that are remembered, so that asking again finds the outcome. */
 const maxRemembered = 16;
@@ -147,13 +161,24 @@ export class Commands {
     });
   }
 
-  /** Ends a split of the pair record: the survivor owns a new epoch, which the other writes as soon as it hears of it. */
-  async resolve(survivor: string): Promise<void> {
+  /** Ends the split brains that this node sees: of the pair records, and of the named mirror, or of all. */
+  async resolve({ survivor, mirror, salvage }: ResolveWish): Promise<void> {
     const node = this.#node;
-    if (survivor !== node.name) {
-      await this.#forward({ command: 'resolve', reason: 'resolve', regenerate: false, force: false });
-      return;
-    }
+    if (survivor === node.name) await this.#resolveRecord();
+    else if (node.monitor.reachable() || this.#otherOwner()) await this.#forward({ command: 'resolve', ...plainly });
+    await resolveMirrors(node, survivor, mirror, salvage, (resolve) => this.#forward({ command: 'resolve-mirror', ...plainly, resolve }));
+  }
+
+  /** The epoch of the other owner, where the pair records are split. */
+  #otherOwner(): Epoch | null {
+    const { record } = this.#node;
+    const theirs = this.#node.livePeer()?.record?.epoch;
+    return record.conflict ?? (theirs && compareEpochs(theirs, record.epoch) === 'conflict' ? theirs : null);
+  }
+
+  /** This node owns a new epoch, which the other writes as soon as it hears of it. */
+  async #resolveRecord(): Promise<void> {
+    const node = this.#node;
     const theirs = node.livePeer()?.record?.epoch;
     await node.keeper.change('resolve', (record) => {
       const split = record.conflict ?? (theirs && compareEpochs(theirs, record.epoch) === 'conflict' ? theirs : null);
@@ -177,7 +202,7 @@ export class Commands {
     return { state: 'running' };
   }
 
-  #carryOut({ command, reason, regenerate, force }: CommandRequest): Promise<void> {
+  #carryOut({ command, reason, regenerate, force, resolve }: CommandRequest): Promise<void> {
     const node = this.#node;
     switch (command) {
       case 'give':
@@ -185,7 +210,9 @@ export class Commands {
       case 'adopt':
         return node.serving ? this.adopt() : Promise.reject(refusal('handover', 'neither node serves'));
       case 'resolve':
-        return this.resolve(node.name);
+        return this.#resolveRecord();
+      case 'resolve-mirror':
+        return resolve ? resolveHere(node, resolve) : Promise.reject(refusal('lineage.resolve', 'the order is missing'));
       case 'start-service':
         return this.#ensureService(reason);
     }
@@ -194,9 +221,9 @@ export class Commands {
   /** Has the other node do it, and asks until it has ended. */
   async #forward(what: Forwarded, signal?: AbortSignal): Promise<void> {
     const node = this.#node;
-    const { command, reason, regenerate, force } = what;
+    const { command, reason, regenerate, force, resolve } = what;
     const id = randomHex(node.options.random, idBytes);
-    const request = toJson({ kind: 'command', id, command, reason, regenerate, force });
+    const request = toJson({ kind: 'command', id, command, reason, regenerate, force, ...(resolve ? { resolve } : {}) });
     const until = AbortSignal.any([node.ended.signal, ...(signal ? [signal] : [])]);
     for (;;) {
       const answer = await this.#ask(request, until);

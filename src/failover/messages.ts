@@ -5,6 +5,7 @@ import type { Rule } from '../rules.ts';
 import { rules } from '../rules.ts';
 import type { Epoch } from '../epoch.ts';
 import type { PairRecord } from './pair-record.ts';
+import type { MirrorResolve } from './resolve-run.ts';
 import { controlSchema, epochSchema } from './pair-record.ts';
 import type { Json, OutdateOrder } from './ports.ts';
 
@@ -27,10 +28,18 @@ const control = z.object({ kind: z.literal('control'), control: controlSchema })
 const command = z.object({
   kind: z.literal('command'),
   id: z.string().min(1).max(64),
-  command: z.enum(['give', 'adopt', 'resolve', 'start-service']),
+  command: z.enum(['give', 'adopt', 'resolve', 'resolve-mirror', 'start-service']),
   reason: text,
   regenerate: z.boolean(),
   force: z.boolean(),
+  resolve: z
+    .object({
+      mirror: z.string().max(255),
+      survivor: text,
+      judged: z.record(z.string().max(255), text),
+      salvage: z.string().max(4_096).optional(),
+    })
+    .optional(),
 });
 
 const requestSchema: z.ZodType<Request> = z.discriminatedUnion('kind', [outdate, handover, control, command]);
@@ -61,11 +70,13 @@ export interface CommandRequest {
   readonly kind: 'command';
   /** Asked for again with the same id until it has ended. */
   readonly id: string;
-  readonly command: 'give' | 'adopt' | 'resolve' | 'start-service';
+  readonly command: 'give' | 'adopt' | 'resolve' | 'resolve-mirror' | 'start-service';
   readonly reason: string;
   /** `give`: regenerate first. */
   readonly regenerate: boolean;
   readonly force: boolean;
+  /** `resolve-mirror`: the order. */
+  readonly resolve?: MirrorResolve | undefined;
 }
 
 /** What one node asks of the other. */

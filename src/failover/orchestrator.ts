@@ -142,12 +142,17 @@ export class FailoverOrchestrator implements AsyncDisposable {
     await this.#commands.resume(checkRules(options.overrides ?? []));
   }
 
-  /** Ends a split of the pair records: `survivor` owns the service from now on. The mirrors' own split brain is resolved at the mirrors. */
-  async resolve(options: { readonly survivor: string }): Promise<void> {
+  /**
+   * Ends a split brain: of the pair records, so that `survivor` owns the service from now on, and of `mirror`, or of every mirror that this node sees as split,
+   * where the other element gives way to that of `survivor` (rule `lineage.resolve`). What the other completed alone is overwritten; `salvage` names a file on
+   * its node that keeps it. Rejects with `HM_REFUSED` where the loser serves, or nothing is known of a split of `mirror`; asked again it goes on.
+   */
+  async resolve(options: { readonly survivor: string; readonly mirror?: string; readonly salvage?: string }): Promise<void> {
     this.#assertStarted();
     const { name, peerName } = this.#node;
-    if (options.survivor !== name && options.survivor !== peerName) throw new RangeError(`${options.survivor} is no node of this pair`);
-    await this.#commands.resolve(options.survivor);
+    const { survivor, mirror = null, salvage = null } = options;
+    if (survivor !== name && survivor !== peerName) throw new RangeError(`${survivor} is no node of this pair`);
+    await this.#commands.resolve({ survivor, mirror, salvage });
   }
 
   /** The steps that would run now and the rules that would block them. Changes nothing. */

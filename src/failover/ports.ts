@@ -6,8 +6,10 @@ import type {
   OutdateOrder,
   PeerAnswer,
   PeerState,
+  ResolveOrder,
   ResyncProgress,
   SilenceEvidence,
+  SplitEvidence,
   WatchState,
 } from '../vocabulary.ts';
 
@@ -17,8 +19,10 @@ export type {
   OutdateOrder,
   PeerAnswer,
   PeerState,
+  ResolveOrder,
   ResyncProgress,
   SilenceEvidence,
+  SplitEvidence,
   WatchState,
 } from '../vocabulary.ts';
 
@@ -42,6 +46,8 @@ export interface MirrorView {
   readonly handshaking: boolean;
   /** When the data link was lost, by this node's clock; null while it is connected or was never. */
   readonly lostAtMs: number | null;
+  /** Why nothing is copied until an operator names the survivor; null where there is no such reason. */
+  readonly split: SplitEvidence | null;
   /** The peer durably recorded that its element is outdated or inconsistent, relative to this one, so it cannot take over by itself. */
   readonly peerBehind: boolean;
   readonly dirtyBytes: number;
@@ -75,6 +81,8 @@ export interface MirrorPort {
   goAlone(order: { readonly epoch: Epoch; readonly rule: Rule; readonly connectionId: string | null }): Promise<void>;
   /** The passive element durably records that it is old (rule `outdate`). Rejects with `HM_REFUSED` where the order does not fit it. */
   outdate(order: OutdateOrder): Promise<void>;
+  /** An operator's word on a split brain (rule `lineage.resolve`). Rejects with `HM_REFUSED` where it does not fit this element. */
+  resolve(order: ResolveOrder): Promise<void>;
   /**
    * Passive: an `uptodate` element becomes `consistent`, unless the data link proves it wrong: it is connected, and the peer answers on it a probe that is
    * sent from now on. Resolves once either is so (rule `element.start`).

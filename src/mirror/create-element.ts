@@ -47,6 +47,8 @@ export async function createElement(options: CreateElementOptions): Promise<void
       base: null,
       history: [],
       offered: false,
+      unchanged: false,
+      gaveWay: null,
       resyncId: null,
       inUse: false,
       crashed: false,

@@ -29,6 +29,7 @@ export function describeMirror(
     connectionId: replication.connectionId,
     handshaking: replication.linked && !replication.connected,
     lostAtMs: replication.lostAtMs,
+    split: replication.split,
     peerBehind: replication.peerBehind,
     dirtyBytes: Math.min(dirty.count * metadata.extentBytes, sizeBytes),
     resync: replication.resync?.progress ?? null,

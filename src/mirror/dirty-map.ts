@@ -53,6 +53,11 @@ export class DirtyMap {
     for (let extent = Math.floor(offsetBytes / this.extentBytes); extent <= last; extent += 1) this.mark(extent);
   }
 
+  /** Marks a run of extents, as far as the disk has them. */
+  markRun(first: number, count: number): void {
+    for (let extent = first; extent < Math.min(first + count, this.extents); extent += 1) this.mark(extent);
+  }
+
   markAll(): void {
     for (let extent = 0; extent < this.extents; extent += 1) this.mark(extent);
   }

@@ -10,7 +10,8 @@ import type { ElementStore } from './element-store.ts';
 import type { Agreement, Start } from './handshake.ts';
 import type { LineageView } from './lineage.ts';
 import type { ExtentRun } from './dirty-map.ts';
-import { historyLength, idSchema, settledFrom } from './metadata.ts';
+import { historyLength, idSchema, settled, settledFrom } from './metadata.ts';
+import type { WhenSplit } from './options.ts';
 import type { ReplicationHost } from './replication-options.ts';
 import type { ElementState } from './state.ts';
 import { malformed } from './wire.ts';
@@ -32,6 +33,7 @@ export interface ElementLineageOptions {
   readonly store: ElementStore;
   readonly random: Random;
   readonly host: Pick<ReplicationHost, 'failed'>;
+  readonly whenSplit: WhenSplit;
 }
 
 /**
@@ -47,7 +49,7 @@ export class ElementLineage {
 
   /** What this side brings to the handshake. */
   view(state: ElementState, serving: boolean): LineageView {
-    const { node, device, store } = this.#options;
+    const { node, device, store, whenSplit } = this.#options;
     const { metadata } = store;
     const blank = metadata.current === null;
     return {
@@ -64,6 +66,8 @@ export class ElementLineage {
       serving,
       dirtyExtents: blank ? 0 : store.dirty.count,
       resyncId: metadata.resyncId,
+      gaveWayTo: metadata.gaveWay?.own === metadata.current ? metadata.gaveWay.to : null,
+      discardable: whenSplit === 'discard-unchanged' && metadata.unchanged,
     };
   }
 
@@ -80,8 +84,10 @@ export class ElementLineage {
     }
     const { metadata } = store;
     // What a crash may have lost here is settled by the decision itself; were it not, the next decision could be another one.
-    if (metadata.resyncId !== resyncId || !metadata.inUse || metadata.crashed || metadata.state !== 'consistent') {
-      await store.update(() => ({ resyncId, inUse: true, crashed: false, state: 'consistent' }));
+    // Nor does what was true while this element was alone hold once it has a target: its writes change it too.
+    const asItIs = metadata.inUse && !metadata.crashed && !metadata.unchanged && metadata.state === 'consistent' && !metadata.gaveWay;
+    if (!asItIs || metadata.resyncId !== resyncId) {
+      await store.update(() => ({ resyncId, inUse: true, crashed: false, unchanged: false, gaveWay: null, state: 'consistent' }));
     }
     return { mirrorId: metadata.mirrorId ?? '', sizeBytes: metadata.sizeBytes, resyncId };
   }
@@ -128,8 +134,7 @@ export class ElementLineage {
       state: 'consistent',
       base: null,
       offered: false,
-      resyncId: null,
-      crashed: false,
+      ...settled,
       note: '',
     }));
     store.dirty.clearAll();

@@ -43,6 +43,8 @@ const helloSchema = z.object({
     serving: z.boolean(),
     dirtyExtents: whole,
     resyncId: generation,
+    gaveWayTo: generation.default(null),
+    discardable: z.boolean().default(false),
   }),
 });
 
@@ -84,8 +86,8 @@ export type Agreement = Extract<SyncDecision, { kind: 'sync' }>;
 export interface HandshakeHost {
   /** What this side says; asked for once, when nothing that it depends on can change any more. */
   hello(): Promise<Hello>;
-  /** Both refused to copy: the connection is closed. */
-  refused(decision: Extract<SyncDecision, { kind: 'refuse' }>, error: HotMirrorError): void;
+  /** Both refused to copy, from these views: the connection is closed. */
+  refused(decision: Extract<SyncDecision, { kind: 'refuse' }>, views: readonly LineageView[], error: HotMirrorError): void;
   /** This side is the source: prepares durably what the target is told. */
   prepareSource(agreement: Agreement, theirs: LineageView): Promise<Start>;
   /** This side is the target: makes durable what must be before the first write (rule resync.begin); gives its dirty runs. */
@@ -208,7 +210,9 @@ export class Handshake {
     if (!this.#mine || !this.#theirs || this.#phase !== 'hello') return;
     this.#check(this.#theirs);
     this.#data.features = commonFeatures(this.#theirs.features);
-    this.#decision = decideSync(this.#mine.view, this.#theirs.view);
+    const known = (view: LineageView): LineageView =>
+      this.#data.features.has('giveWay') ? view : { ...view, gaveWayTo: null, discardable: false };
+    this.#decision = decideSync(known(this.#mine.view), known(this.#theirs.view));
     this.#phase = 'decide';
     this.#data.sendJson('decide', this.#decision);
   }
@@ -222,7 +226,11 @@ export class Handshake {
     if (decision.kind === 'refuse') {
       this.#phase = 'done';
       const error = new HotMirrorError(refusalCode(decision), decision.because, { rule: decision.rule });
-      this.#host.refused(decision, error);
+      this.#host.refused(
+        decision,
+        [this.#mine, this.#theirs].flatMap((hello) => hello?.view ?? []),
+        error,
+      );
       this.#data.refuse(error);
       return;
     }

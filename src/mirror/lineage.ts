@@ -1,5 +1,5 @@
 import type { Rule } from '../rules.ts';
-import type { ElementState } from './state.ts';
+import type { ElementState, SplitEvidence } from './state.ts';
 
 /**
  * What one side brings to the handshake: all that a decision may look at. Plain data; it crosses the wire.
@@ -29,6 +29,10 @@ export interface LineageView {
   readonly dirtyExtents: number;
   /** The full copy that this element is part of, as source or target; null when none is unfinished. */
   readonly resyncId: string | null;
+  /** An operator's word: it gives way to the element that holds this generation, or one that descends from it (rule lineage.resolve). */
+  readonly gaveWayTo: string | null;
+  /** It holds what it held before it was alone, and may give way by itself (rule lineage.unchanged). */
+  readonly discardable: boolean;
 }
 
 /** How much is copied. */
@@ -97,13 +101,16 @@ function chooseDirection(a: LineageView, b: LineageView): SyncDecision {
   return chooseByAncestry(a, b);
 }
 
+/** What an operator must decide before anything is copied; null where a word would not help. */
+export function splitOf({ rule }: SyncDecision, views: readonly LineageView[]): SplitEvidence | null {
+  if (rule !== 'lineage.split' && rule !== 'lineage.direction') return null;
+  return { rule, judged: Object.fromEntries(views.map(({ node, current }) => [node, current ?? ''])) };
+}
+
 function fillBlank(a: LineageView, b: LineageView): SyncDecision {
   if (a.current === null && b.current === null) return refuse('standalone', 'lineage.blank', 'both elements are blank');
   const [source, target] = a.current === null ? [b, a] : [a, b];
-  if (target.resyncId !== null && target.resyncId === source.resyncId) {
-    return sync(source, target, 'union', 'resync.progress', 'the full copy that was begun goes on from the map of the source');
-  }
-  return sync(source, target, 'full', 'lineage.fill', `the element of ${target.node} is blank`);
+  return begun(source, target) ?? sync(source, target, 'full', 'lineage.fill', `the element of ${target.node} is blank`);
 }
 
 /** Equal currents: nobody completed anything alone (row 3 of lineage.decide). */
@@ -126,7 +133,8 @@ function chooseAmongEquals(a: LineageView, b: LineageView): SyncDecision {
     const [source, target] = a.servedEpoch > b.servedEpoch ? [a, b] : [b, a];
     return sync(source, target, scope, rule, `${source.node} served last, in epoch ${String(source.servedEpoch)}`);
   }
-  if (scope !== 'nothing') return refuse('standalone', 'lineage.direction', 'both elements were last served in the same epoch');
+  if (scope !== 'nothing')
+    return giveWay(a, b, refuse('standalone', 'lineage.direction', 'both elements were last served in the same epoch'));
   const [source, target] = b.serving ? [b, a] : [a, b];
   return sync(source, target, scope, rule, 'both elements are equal');
 }
@@ -146,18 +154,52 @@ function chooseByAncestry(a: LineageView, b: LineageView): SyncDecision {
   }
   const [only] = candidates;
   if (only && candidates.length === 1) return only;
-  if (only) return refuse('split-brain', 'lineage.split', 'each element descends from the other');
+  if (only) return giveWay(a, b, refuse('split-brain', 'lineage.split', 'each element descends from the other'));
   if (ancestors(a).some((id) => ancestors(b).includes(id))) {
-    return refuse('split-brain', 'lineage.split', 'both elements were written alone since they were last equal');
+    return giveWay(a, b, refuse('split-brain', 'lineage.split', 'both elements were written alone since they were last equal'));
   }
   return refuse('unrelated', 'lineage.unrelated', 'the elements have no generation in common');
 }
 
+/**
+ * What lineage alone cannot decide: where one side gives way, the other is the source. An operator's word comes first; one that both sides were given, or
+ * that is about other generations, is none.
+ */
+function giveWay(a: LineageView, b: LineageView, otherwise: SyncDecision): SyncDecision {
+  const told = giver(a, b, (view, other) => view.gaveWayTo !== null && ancestors(other).includes(view.gaveWayTo));
+  if (told === 'both') return otherwise;
+  if (told) return copyOver(told, told === a ? b : a, 'lineage.resolve', `an operator let ${told.node} give way`);
+  const unchanged = giver(a, b, (view) => view.discardable);
+  if (unchanged === null || unchanged === 'both') return otherwise;
+  const because = `${unchanged.node} began no write and no flush alone, and gives way`;
+  return copyOver(unchanged, unchanged === a ? b : a, 'lineage.unchanged', because);
+}
+
+/** Who of the two it holds of. */
+function giver(a: LineageView, b: LineageView, holds: (view: LineageView, other: LineageView) => boolean): LineageView | 'both' | null {
+  const [first, second] = [holds(a, b), holds(b, a)];
+  if (first && second) return 'both';
+  if (first) return a;
+  return second ? b : null;
+}
+
+/** Both maps tell all that differs where they are relative to the same generation. */
+function copyOver(target: LineageView, source: LineageView, rule: Rule, because: string): SyncDecision {
+  const sameBase = target.current === source.current || (target.base !== null && target.base === source.base);
+  return begun(source, target) ?? sync(source, target, sameBase ? 'union' : 'full', rule, because);
+}
+
 function fullCopy(source: LineageView, target: LineageView): SyncDecision {
-  if (target.resyncId !== null && target.resyncId === source.resyncId) {
-    return sync(source, target, 'union', 'resync.progress', 'the full copy that was begun goes on from the map of the source');
-  }
-  return sync(source, target, 'full', 'lineage.history', `what ${target.node} holds is older than the map of ${source.node}`);
+  return (
+    begun(source, target) ??
+    sync(source, target, 'full', 'lineage.history', `what ${target.node} holds is older than the map of ${source.node}`)
+  );
+}
+
+/** A full copy between the two that was begun before. */
+function begun(source: LineageView, target: LineageView): SyncDecision | null {
+  if (target.resyncId === null || target.resyncId !== source.resyncId) return null;
+  return sync(source, target, 'union', 'resync.progress', 'the full copy that was begun goes on from the map of the source');
 }
 
 function ancestors(view: LineageView): readonly string[] {

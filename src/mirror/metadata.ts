@@ -23,6 +23,10 @@ export interface ElementMetadata {
   readonly history: readonly string[];
   /** The current generation was offered to the peer (lineage.adopt), which may hold it: going alone again mints anew. */
   readonly offered: boolean;
+  /** No write and no flush was begun alone since the current generation was minted, and nothing was dirty then (rule lineage.unchanged). */
+  readonly unchanged: boolean;
+  /** An operator's word that this element gives way (rule lineage.resolve); null without one. */
+  readonly gaveWay: GaveWay | null;
   /** Source and target of an unfinished full copy hold the same id, so that it can go on (rule resync.progress). */
   readonly resyncId: string | null;
   /** In use now: found set at a start, the node had crashed. */
@@ -30,6 +34,14 @@ export interface ElementMetadata {
   readonly crashed: boolean;
   /** The activity log: regions in which the elements may differ. */
   readonly activeRegions: readonly number[];
+}
+
+/** The word of an operator about one split: it counts only while this element holds the generation that was judged. */
+export interface GaveWay {
+  /** The generation of this element that was judged. */
+  readonly own: string;
+  /** The generation of the survivor that was judged. */
+  readonly to: string;
 }
 
 /** Earlier generations that are remembered. */
@@ -58,22 +70,30 @@ const schema = z.strictObject({
   base: idSchema.nullable(),
   history: z.array(idSchema).max(historyLength),
   offered: z.boolean(),
+  unchanged: z.boolean().default(false),
+  gaveWay: z.strictObject({ own: idSchema, to: idSchema }).nullable().default(null),
   resyncId: idSchema.nullable(),
   inUse: z.boolean(),
   crashed: z.boolean(),
   activeRegions: z.array(count),
 });
 
-/** A new generation: what was current becomes the base, because the peer may hold it (rule lineage.mint). */
-export function mintedFrom(metadata: ElementMetadata, generation: string): Partial<ElementMetadata> {
+/**
+ * A new generation: what was current becomes the base, because the peer may hold it (rule lineage.mint). `unchanged`: the element still holds what it held
+ * under the old one. An operator's word about the old generation says nothing about the new one.
+ */
+export function mintedFrom(metadata: ElementMetadata, generation: string, unchanged: boolean): Partial<ElementMetadata> {
   const { base, current, history } = metadata;
-  return { current: generation, base: current, history: remember(base, history), offered: false };
+  return { current: generation, base: current, history: remember(base, history), offered: false, unchanged, gaveWay: null };
 }
 
 /** The peer holds the current generation now: base and map are dropped (rule lineage.adopt). */
 export function settledFrom(metadata: ElementMetadata): Partial<ElementMetadata> {
-  return { base: null, history: remember(metadata.base, metadata.history), offered: false, resyncId: null, crashed: false };
+  return { base: null, history: remember(metadata.base, metadata.history), offered: false, ...settled };
 }
+
+/** What holds of an element that is the same as its peer's. */
+export const settled = { resyncId: null, crashed: false, unchanged: false, gaveWay: null } as const;
 
 /** Whether the peer cannot hold the current generation, so that no new one is needed to write alone. */
 export function isMinted(metadata: ElementMetadata): boolean {

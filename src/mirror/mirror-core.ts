@@ -94,10 +94,10 @@ export class MirrorCore {
 
   /** What an order works on. */
   orderContext(): OrderContext {
-    const { name, node, clock, device } = this.#options;
+    const { name, node, peer, clock, device } = this.#options;
     const { store, serving, replication, known } = this;
     const told = { changed: (): void => this.changed(), failed: (error: HotMirrorError): Promise<void> => this.failed(error) };
-    return { name, node, clock, device, store, serving, replication, known, ...told };
+    return { name, node, peer, clock, device, store, serving, replication, known, ...told };
   }
 
   /** Ends serving at once, with an error for every request inside. */
@@ -186,6 +186,7 @@ export class MirrorCore {
     return new Replication({
       ...this.#options,
       protocol: this.#options.protocol ?? 'sync',
+      whenSplit: this.#options.whenSplit ?? 'ask',
       limits: this.#limits,
       store,
       lease,

@@ -21,7 +21,8 @@ import { demote, doubt, goAlone, leave, outdate, promote, raiseEpoch, seal } fro
 import type { GoAloneOrder, OrderContext, PromoteOrder } from './orders.ts';
 import type { Serving } from './serving.ts';
 import type { MirrorState } from './state.ts';
-import type { OutdateOrder } from '../vocabulary.ts';
+import type { OutdateOrder, ResolveOrder } from '../vocabulary.ts';
+import { resolveSplit } from './resolve.ts';
 import { refuseRange } from './request-range.ts';
 import { splitTrim, splitWrite, splitZeroes } from './split-request.ts';
 
@@ -155,6 +156,15 @@ export class MirrorLink implements BlockDevice {
   /** The passive element durably records that it is old (rule outdate). Rejects with `HM_REFUSED` where the order does not fit this element. */
   outdate(order: OutdateOrder): Promise<void> {
     return this.#order((context) => outdate(context, order));
+  }
+
+  /**
+   * An operator ends a split brain (rule lineage.resolve): the element of the survivor's peer durably gives way, and the next handshake makes it the target;
+   * the survivor's own element takes back an earlier word that it gives way. Until a resync has completed the generations stay what they are.
+   * Rejects with `HM_REFUSED` where the element holds another generation than was judged, is served, or could not be a source.
+   */
+  resolve(order: ResolveOrder): Promise<void> {
+    return this.#order((context) => resolveSplit(context, order));
   }
 
   /**

@@ -7,6 +7,12 @@ import type { Transport } from '../transport/transport.ts';
 /** When a write completes (rule write.both). */
 export type MirrorProtocol = 'sync' | 'memsync' | 'async';
 
+/**
+ * What a split brain waits for (rule lineage.split). `ask`: an operator names the survivor. `discard-unchanged`: a side that began no write and no flush
+ * alone gives way by itself (rule lineage.unchanged).
+ */
+export type WhenSplit = 'ask' | 'discard-unchanged';
+
 /** Bounds and times of one mirror. */
 export interface MirrorLimits {
   /** Application bytes sent and not yet acknowledged. Default 8 MiB. */
@@ -52,6 +58,8 @@ export interface MirrorLinkOptions {
   /** Default `sync`, so far the only one. */
   readonly protocol?: MirrorProtocol;
   readonly limits?: Partial<MirrorLimits>;
+  /** Default `ask`. */
+  readonly whenSplit?: WhenSplit;
 }
 
 /** The defaults of {@link MirrorLimits}. */

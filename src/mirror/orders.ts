@@ -18,6 +18,7 @@ import type { ElementState } from './state.ts';
 export interface OrderContext {
   readonly name: string;
   readonly node: string;
+  readonly peer: string;
   readonly clock: Clock;
   readonly device: BlockDevice;
   readonly store: ElementStore;
@@ -55,7 +56,11 @@ export async function promote(context: OrderContext, { epoch, alone, force = fal
     // A handshake or a copy that may yet make the element fit is not ended in vain.
     assertFit(context, force);
     await readyToServe(context, force);
-    await store.update(() => ({ epoch, servedEpoch: epoch.number, inUse: true, crashed: false, state: 'consistent' }));
+    await store.update((metadata) => ({
+      ...{ epoch, servedEpoch: epoch.number, inUse: true, crashed: false, state: 'consistent' },
+      // Served again it gives way no more, and what it writes is not what was judged: that gets a generation of its own.
+      ...(metadata.gaveWay ? { gaveWay: null, offered: true } : {}),
+    }));
     // A connection, or a higher epoch, may have come meanwhile.
     await readyToServe(context, force);
     assertOwnEpoch(context, epoch);

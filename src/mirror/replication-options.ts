@@ -8,7 +8,7 @@ import type { Counters } from './counters.ts';
 import type { ElementStore } from './element-store.ts';
 import type { Lease } from './lease.ts';
 import type { MirrorEventName } from './mirror-events.ts';
-import type { MirrorLimits } from './options.ts';
+import type { MirrorLimits, WhenSplit } from './options.ts';
 import type { Serving } from './serving.ts';
 
 /** What replication tells the mirror that it belongs to. */
@@ -32,6 +32,7 @@ export interface ReplicationOptions {
   readonly peer: string;
   readonly preferOwnDial: boolean;
   readonly protocol: string;
+  readonly whenSplit: WhenSplit;
   readonly device: BlockDevice;
   readonly transport: Transport;
   readonly clock: Clock;

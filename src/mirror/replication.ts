@@ -9,19 +9,17 @@ import { ElementLineage } from './element-lineage.ts';
 import { dataLinkFeatures } from './features.ts';
 import { Handshake } from './handshake.ts';
 import type { Agreement, Hello, Start } from './handshake.ts';
+import { splitOf } from './lineage.ts';
 import type { LineageView, SyncDecision } from './lineage.ts';
 import { groundsOf } from './mirror-events.ts';
 import type { ReplicationOptions } from './replication-options.ts';
 import type { Resync } from './resync.ts';
 import { SourceEnd } from './source-end.ts';
 import type { SourceSession } from './source.ts';
-import type { ElementState, DataLinkState, MirrorRole } from './state.ts';
+import type { ElementState, DataLinkState, MirrorRole, SplitEvidence } from './state.ts';
 import { TargetSession } from './target.ts';
-import { malformed, readRefusal, wireVersion } from './wire.ts';
+import { fromSource, malformed, readRefusal, wireVersion } from './wire.ts';
 import type { Message } from './wire.ts';
-
-/** Messages that only a source sends. */
-const fromSource = new Set(['start', 'write', 'zeroes', 'resync', 'flush', 'fetch', 'adopt']);
 
 /**
  * The data link of one mirror: keeps the connection, agrees by handshake who copies what, and runs the source's or the target's end.
@@ -36,6 +34,8 @@ export class Replication {
   connection: DataLinkState = 'standalone';
   connectionId: string | null = null;
   lostAtMs: number | null = null;
+  /** What an operator must decide, as the last handshake saw it. */
+  split: SplitEvidence | null = null;
   /** Connections that have ended, handshakes included. */
   losses = 0;
   readonly #options: ReplicationOptions;
@@ -283,13 +283,10 @@ export class Replication {
   #handshakeHost(): ConstructorParameters<typeof Handshake>[0]['host'] {
     return {
       hello: () => this.#hello(),
-      refused: (decision, error) => this.#refused(decision, error),
+      refused: (decision, views, error) => this.#refused(decision, views, error),
       prepareSource: (agreement, theirs) => this.#prepareSource(agreement, theirs),
       prepareTarget: (agreement, start) => this.#prepareTarget(agreement, start),
-      include: (first, count) => {
-        const { dirty } = this.#options.store;
-        for (let extent = first; extent < Math.min(first + count, dirty.extents); extent += 1) dirty.mark(extent);
-      },
+      include: (first, count) => this.#options.store.dirty.markRun(first, count),
       source: (agreement) => this.#becomeSource(agreement),
       target: (agreement, start) => this.#becomeTarget(agreement, start),
     };
@@ -305,8 +302,9 @@ export class Replication {
     return { wire: wireVersion, features: dataLinkFeatures, mirror: name, protocol, extentBytes, view };
   }
 
-  #refused(decision: Extract<SyncDecision, { kind: 'refuse' }>, error: HotMirrorError): void {
+  #refused(decision: Extract<SyncDecision, { kind: 'refuse' }>, views: readonly LineageView[], error: HotMirrorError): void {
     this.connection = decision.outcome;
+    this.split = splitOf(decision, views);
     this.#options.host.emit('lineage:decided', decision.outcome === 'standalone' ? 1 : 3, `nothing is copied: ${decision.because}`, {
       rule: decision.rule,
       evidence: { code: error.code, outcome: decision.outcome },
@@ -372,6 +370,7 @@ export class Replication {
     this.connection = 'connected';
     this.lostAtMs = null;
     this.#options.counters.link.agreed += 1;
+    this.split = null;
     const { rule, because, source, target, scope } = agreement;
     this.#options.host.emit('lineage:decided', 0, `${source} is the source of ${target} (copy: ${scope}): ${because}`, {
       rule,

@@ -2,7 +2,7 @@ import type { Done, WriteOptions, ZeroesOptions } from '../device/block-device.t
 import { HotMirrorError } from '../errors.ts';
 import { flushElement } from './element-lifecycle.ts';
 import { IntentLog, neededRegions } from './intent-log.ts';
-import { isMinted, mintedFrom } from './metadata.ts';
+import { Mint } from './mint.ts';
 import type { Resync } from './resync.ts';
 import { connectedHelp } from './read-repair.ts';
 import type { PeerHelp } from './read-repair.ts';
@@ -35,7 +35,7 @@ export class Serving {
   readonly #reads: Reads;
   readonly #replies: Replies;
   #awaitingMint: Request[] = [];
-  #minting = false;
+  readonly #generation: Mint;
   #pumping = false;
   #drained: ((drained: boolean) => void)[] = [];
 
@@ -53,6 +53,8 @@ export class Serving {
       failed: (error) => options.handlers.failed(error),
       rewritten: () => this.#checkDrained(),
     });
+    const { store, newGeneration, handlers } = options;
+    this.#generation = new Mint({ store, newGeneration, minted: (id) => handlers.minted(id), failed: (error) => handlers.failed(error) });
     this.#intents = new IntentLog({
       activity: options.activity,
       store: options.store,
@@ -238,7 +240,7 @@ export class Serving {
   }
 
   #mayIssue({ kind, offsetBytes, lengthBytes, bytes }: Request): boolean {
-    if (!this.#maySend()) return false;
+    if (!this.#maySend() || !(this.#session || this.#generation.mayChange(() => this.#pump()))) return false;
     if (this.#session && (!this.#session.hasRoom(bytes.byteLength) || this.#resync?.locks(offsetBytes, lengthBytes))) return false;
     if (kind !== 'flush' && this.#options.activity.missing(offsetBytes, lengthBytes).length > 0) {
       this.#intents.log();
@@ -250,7 +252,7 @@ export class Serving {
   /** Whether requests may be carried out now: to both elements, or by this one alone. */
   #maySend(): boolean {
     if (!this.#serving) return false;
-    return this.#session !== null || (this.#mayBeAlone && (!this.#frozen || isMinted(this.#options.store.metadata)));
+    return this.#session !== null || (this.#mayBeAlone && (!this.#frozen || this.#generation.done));
   }
 
   #issue(request: Request): void {
@@ -309,7 +311,7 @@ export class Serving {
 
   #advance(request: Request): void {
     if (request.local > 0 || request.remote > 0 || !this.#issued.has(request)) return;
-    if (!request.error && request.single && !isMinted(this.#options.store.metadata)) {
+    if (!request.error && request.single && !this.#generation.done) {
       this.#awaitingMint.push(request);
       this.#mint();
       return;
@@ -332,24 +334,13 @@ export class Serving {
   }
 
   #mint(): void {
-    if (this.#minting || this.#frozen || (this.#awaitingMint.length === 0 && !(this.#reads.waiting && this.#needsMint()))) return;
-    this.#minting = true;
-    const { store, newGeneration, handlers } = this.#options;
-    const generation = newGeneration();
-    store
-      .update((metadata) => mintedFrom(metadata, generation))
-      .then(
-        () => {
-          this.#minting = false;
-          handlers.minted(generation);
-          for (const request of this.#awaitingMint.splice(0)) this.#advance(request);
-          this.#reads.retry();
-        },
-        (error: unknown) => {
-          this.#minting = false;
-          handlers.failed(HotMirrorError.from(error, 'HM_STATE_UNWRITABLE', 'a new generation could not be made durable'));
-        },
-      );
+    if (this.#frozen || (this.#awaitingMint.length === 0 && !(this.#reads.waiting && this.#needsMint()))) return;
+    this.#generation.mint(this.#issued.size === 0, () => {
+      for (const request of this.#awaitingMint.splice(0)) this.#advance(request);
+      this.#reads.retry();
+      this.#mint();
+      this.#pump();
+    });
   }
 
   /** Rule serve.lease. */
@@ -358,7 +349,7 @@ export class Serving {
   }
 
   #needsMint(): boolean {
-    return this.#mayBeAlone && !this.#session && !isMinted(this.#options.store.metadata);
+    return this.#mayBeAlone && !this.#session && !this.#generation.done;
   }
 
   #peerHelp(): PeerHelp {

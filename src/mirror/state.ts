@@ -1,7 +1,7 @@
 import type { Epoch } from '../epoch.ts';
-import type { ElementState, ResyncProgress } from '../vocabulary.ts';
+import type { ElementState, ResyncProgress, SplitEvidence } from '../vocabulary.ts';
 
-export type { ElementState, ResyncProgress } from '../vocabulary.ts';
+export type { ElementState, ResyncProgress, SplitEvidence } from '../vocabulary.ts';
 
 /** Which way this node replicates. */
 export type MirrorRole = 'source' | 'target' | 'none';
@@ -31,6 +31,8 @@ export interface MirrorState {
   readonly handshaking: boolean;
   /** When the data link was lost, by this node's clock; null while it is connected, or was not since the start. */
   readonly lostAtMs: number | null;
+  /** Why nothing is copied until an operator names the survivor, at the last handshake; null where there is no such reason. */
+  readonly split: SplitEvidence | null;
   /** The peer durably recorded that its element is behind this one, so it cannot take over by itself. */
   readonly peerBehind: boolean;
   readonly dirtyBytes: number;

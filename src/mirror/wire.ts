@@ -56,6 +56,9 @@ export type MessageName = keyof typeof messageTypes;
 
 const names = new Map<number, MessageName>(Object.entries(messageTypes).map(([name, type]) => [type, name as MessageName]));
 
+/** Messages that only a source sends. */
+export const fromSource: ReadonlySet<MessageName> = new Set<MessageName>(['start', 'write', 'zeroes', 'resync', 'flush', 'fetch', 'adopt']);
+
 /** One message as it arrived; `body` is valid during the call that hands it over. */
 export interface Message {
   readonly name: MessageName;

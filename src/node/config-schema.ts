@@ -78,6 +78,7 @@ const monitorLink = z.object({ name }).catchall(linkAddress);
 const mirror = z.strictObject({
   name,
   protocol: z.enum(['sync'], { error: notYet(['memsync', 'async'], ['sync']) }).default('sync'),
+  whenSplit: z.enum(['ask', 'discard-unchanged']).default('ask'),
   elements: z.record(name, z.strictObject({ device: devicePath })),
   dataLink: z.record(name, linkAddress),
   export: z.record(name, z.string().superRefine(custom(exportUriProblem))).optional(),
@@ -135,6 +136,7 @@ export interface FileConfig {
 export interface FileMirror {
   readonly name: string;
   readonly protocol: 'sync';
+  readonly whenSplit: 'ask' | 'discard-unchanged';
   readonly elements: Readonly<Record<string, { readonly device: string }>>;
   readonly dataLink: Readonly<Record<string, string | LinkAddress>>;
   readonly export?: Readonly<Record<string, string>> | undefined;

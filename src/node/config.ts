@@ -35,6 +35,8 @@ export interface NodeConfig {
 export interface MirrorConfig {
   readonly name: string;
   readonly protocol: 'sync';
+  /** What a split brain waits for (rules `lineage.split`, `lineage.unchanged`). */
+  readonly whenSplit: 'ask' | 'discard-unchanged';
   readonly elements: Readonly<Record<string, { readonly device: string }>>;
   readonly dataLink: Readonly<Record<string, LinkAddress>>;
   /** NBD URIs, as written: exports come with a later version. */

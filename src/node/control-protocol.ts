@@ -97,6 +97,15 @@ export interface ForcibleWish {
   readonly overrides: readonly Rule[];
 }
 
+/** How a split brain is to end. */
+export interface ResolveParams {
+  readonly mirror: string;
+  /** The node whose element survives. */
+  readonly survivor: string;
+  /** Where the other node saves what is overwritten on it; null: nowhere. */
+  readonly salvage: string | null;
+}
+
 /** How far a running wish is. */
 export interface WishProgress {
   readonly text: string;
@@ -135,6 +144,7 @@ export interface ControlCommands {
     readonly progress: WishProgress;
     readonly result: WishResult;
   };
+  readonly resolve: { readonly params: ResolveParams; readonly progress: WishProgress; readonly result: WishResult };
   readonly plan: { readonly params: { readonly wish: 'fallback' | 'recover' }; readonly progress: never; readonly result: PlanView };
 }
 
@@ -187,6 +197,7 @@ const paramSchemas = {
   switchover: nothing,
   adopt: nothing,
   resume: z.strictObject({ overrides: z.array(ruleName).max(Object.keys(rules).length) }),
+  resolve: z.strictObject({ mirror: z.string().max(255), survivor: z.string().max(255), salvage: z.string().max(4_096).nullable() }),
   plan: z.strictObject({ wish: z.enum(['fallback', 'recover']) }),
 } satisfies { readonly [Name in ControlCommand]: z.ZodType<ControlCommands[Name]['params']> };
 

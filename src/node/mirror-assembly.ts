@@ -34,6 +34,7 @@ export async function assembleMirror({ config, node, key, mirror: name }: Mirror
     clock: systemClock,
     random: systemRandom,
     protocol: mirror.protocol,
+    whenSplit: mirror.whenSplit,
     limits: { ...mirror.limits, probeIntervalMs: intervalMs, deadlineMs, leaseMs },
   });
 }

@@ -73,6 +73,7 @@ function mirrorHandlers(mirror: HostedMirror): Handlers {
     unseal: () => nothing(mirror.unseal()),
     goAlone: (order) => nothing(mirror.goAlone(order)),
     outdate: (order) => nothing(mirror.outdate(order)),
+    resolve: (order) => nothing(mirror.resolve(order)),
     doubt: (because) => nothing(mirror.doubt(because)),
     raiseEpoch: (epoch) => nothing(mirror.raiseEpoch(epoch)),
     renewLease(evidence) {

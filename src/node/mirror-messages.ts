@@ -1,6 +1,6 @@
 import type { Epoch } from '../epoch.ts';
 import type { SerializedError } from '../errors.ts';
-import type { MirrorView, OutdateOrder } from '../failover/ports.ts';
+import type { MirrorView, OutdateOrder, ResolveOrder } from '../failover/ports.ts';
 import type { MirrorCounters } from '../mirror/counters.ts';
 import type { Rule } from '../rules.ts';
 
@@ -19,6 +19,7 @@ export interface MirrorCalls {
     readonly result: null;
   };
   readonly outdate: { readonly params: OutdateOrder; readonly result: null };
+  readonly resolve: { readonly params: ResolveOrder; readonly result: null };
   readonly doubt: { readonly params: string; readonly result: null };
   readonly raiseEpoch: { readonly params: Epoch; readonly result: null };
   readonly renewLease: { readonly params: { readonly probeSentMs: number }; readonly result: null };

@@ -1,7 +1,7 @@
 import { noEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
-import type { MirrorPort, MirrorView, OutdateOrder } from '../failover/ports.ts';
+import type { MirrorPort, MirrorView, OutdateOrder, ResolveOrder } from '../failover/ports.ts';
 import type { MirrorCounters } from '../mirror/counters.ts';
 import type { MirrorCalls, MirrorThreadEvent, MirrorMessage, MirrorMethod, MirrorThread } from './mirror-messages.ts';
 
@@ -108,6 +108,11 @@ export class MirrorProxy implements MirrorPort {
   /** As `MirrorPort.outdate`. */
   async outdate(order: OutdateOrder): Promise<void> {
     await this.#call('outdate', order);
+  }
+
+  /** As `MirrorPort.resolve`. */
+  async resolve(order: ResolveOrder): Promise<void> {
+    await this.#call('resolve', order);
   }
 
   async doubt(because: string): Promise<void> {

@@ -43,6 +43,15 @@ export function controlHandlers(assembled: Promise<NodeControl>): ControlHandler
       wish(await assembled, stream, 'this node goes on without its peer', (orchestrator) =>
         orchestrator.resume({ reason: 'an operator asked for it', overrides }),
       ),
+    async resolve({ mirror, survivor, salvage }) {
+      const { orchestrator, status } = await assembled;
+      const split = status().mirrors.some(({ name, connection }) => name === mirror && connection !== 'connected');
+      await orchestrator.resolve({ mirror, survivor, ...(salvage === null ? {} : { salvage }) });
+      return {
+        changed: split,
+        text: `${mirror}: the other node gives way to ${survivor}, and is overwritten as soon as both are connected`,
+      };
+    },
     async plan({ wish: wanted }) {
       return planView(wanted, (await assembled).orchestrator.plan(wanted));
     },

@@ -235,6 +235,38 @@ describe('command line', () => {
       },
     ));
 
+  describe('resolve', () => {
+    it('says what may be lost and exits with 3 without --yes', () =>
+      withNode({}, async (on) => {
+        const { code, err } = await on('resolve', 'files', '--survivor', 'north');
+        expect(code).to.equal(3);
+        expect(err).to.contain('what south completed alone in files').and.to.contain('kept nowhere').and.to.contain('--yes');
+        expect((await on('resolve', 'files', '--survivor', 'north', '--salvage', 'kept')).err).to.contain('kept in kept on south');
+      }));
+
+    it('asks the node, with an absolute path for the salvage file', () => {
+      const asked: unknown[] = [];
+      const resolve = (params: unknown): Promise<{ changed: boolean; text: string }> => {
+        asked.push(params);
+        return Promise.resolve({ changed: true, text: 'done' });
+      };
+      return withNode({ resolve }, async (on) => {
+        expect(await on('resolve', 'files', '--survivor', 'north', '--yes')).to.include({ code: 0, out: 'done\n' });
+        await on('resolve', 'files', '--survivor', 'south', '--salvage', '/kept', '--yes');
+        expect(asked).to.deep.equal([
+          { mirror: 'files', survivor: 'north', salvage: null },
+          { mirror: 'files', survivor: 'south', salvage: '/kept' },
+        ]);
+      });
+    });
+
+    it('exit code 2: no such mirror, no survivor, no such node', () =>
+      withNode({}, async (on) => {
+        for (const words of [['disks', '--survivor', 'north'], ['files'], ['files', '--survivor', 'west'], []])
+          expect((await on('resolve', ...words)).code, words.join(' ')).to.equal(2);
+      }));
+  });
+
   it('exit code 1: failed', () =>
     withNode({ recover: () => Promise.reject(new HotMirrorError('HM_STEP_FAILED', 'mount: no such device')) }, async (on) => {
       const { code, err } = await on('recover');

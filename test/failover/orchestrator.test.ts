@@ -615,13 +615,44 @@ describe('FailoverOrchestrator', () => {
       await world.run(5_000);
       expect(world.serving).to.deep.equal([]);
       world.start('beta');
-      // The operator chose alpha: beta's element is overwritten.
-      Object.assign(world.beta.disks.get('m0') ?? {}, { currentId: 'g1', element: 'outdated', history: [] });
-      await world.run(200);
-      expect(await world.outcome(world.beta.orchestrator.resolve({ survivor: 'alpha' }))).to.equal(null);
       world.mendData();
+      await world.run(1_000);
+      expect(world.beta.mirror.state().split).not.to.equal(null);
+      // The operator chooses alpha: the record is beta's no more, and its element gives way.
+      expect(await world.outcome(world.beta.orchestrator.resolve({ survivor: 'alpha' }))).to.equal(null);
       await world.until(() => world.serving.join() === 'alpha' && world.calm(), 10_000, 'alpha serving');
       expect(world.beta.orchestrator.status()).to.include({ epoch: 3, owner: 'alpha' });
+    });
+
+    it('lineage.resolve: the survivor is told before the other gives way, and its refusal leaves both as they are', async () => {
+      world = new World();
+      await world.settle();
+      world.partition();
+      await world.run(5_000);
+      world.network.whole = true;
+      world.mendData();
+      await world.until(() => world.machines.every((machine) => machine.mirror.state().split !== null), 5_000, 'the split');
+      world.forgive();
+      await world.run(1_000);
+      world.alpha.mirror.failures.set('resolve', new HotMirrorError('HM_REFUSED', 'inconsistent', { rule: 'lineage.source' }));
+      const asked = (name: 'alpha' | 'beta'): readonly string[] => world[name].mirror.calls.filter((call) => call.startsWith('resolve'));
+      expect(refused(await world.outcome(world.beta.orchestrator.resolve({ survivor: 'alpha', mirror: 'm0' })))).to.equal(
+        'HM_REFUSED lineage.source',
+      );
+      expect([asked('alpha'), asked('beta')]).to.deep.equal([['resolve alpha'], []]);
+      expect(await world.outcome(world.beta.orchestrator.resolve({ survivor: 'alpha', mirror: 'm0' }))).to.equal(null);
+      expect(asked('beta')).to.deep.equal(['resolve alpha']);
+      await world.until(() => world.serving.join() === 'alpha' && world.calm(), 10_000, 'alpha serving');
+    });
+
+    it('lineage.resolve: what is not split is refused while the data link is down, and done where it is connected', async () => {
+      world = new World();
+      await world.settle();
+      expect(await world.outcome(world.alpha.orchestrator.resolve({ survivor: 'alpha', mirror: 'm0' }))).to.equal(null);
+      world.crash('beta');
+      await world.run(200);
+      expect(refused(await world.outcome(world.alpha.orchestrator.resolve({ survivor: 'alpha', mirror: 'm0' })))).to.contain('HM_');
+      expect(() => world.alpha.orchestrator.status()).not.to.throw();
     });
 
     it('serve.lease: answers renew it, except those that show a higher epoch or an intent', async () => {

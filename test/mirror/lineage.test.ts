@@ -20,6 +20,8 @@ const view = (node: string, changes: Partial<LineageView> = {}): LineageView => 
   serving: false,
   dirtyExtents: 0,
   resyncId: null,
+  gaveWayTo: null,
+  discardable: false,
   ...changes,
 });
 
@@ -43,6 +45,39 @@ const relations: Readonly<Record<string, readonly [Partial<LineageView>, Partial
     { current: 'g3', base: 'g2', history: ['g1'] },
     { current: 'g5', base: 'g4', history: ['g1'] },
   ],
+  splitGaveWay: [
+    { current: 'g2', base: 'g1' },
+    { current: 'g3', base: 'g1', gaveWayTo: 'g2' },
+  ],
+  splitBothGaveWay: [
+    { current: 'g2', base: 'g1', gaveWayTo: 'g3' },
+    { current: 'g3', base: 'g1', gaveWayTo: 'g2' },
+  ],
+  splitGaveWayToOther: [
+    { current: 'g2', base: 'g1' },
+    { current: 'g3', base: 'g1', gaveWayTo: 'g9' },
+  ],
+  splitDiscardable: [
+    { current: 'g2', base: 'g1' },
+    { current: 'g3', base: 'g1', discardable: true },
+  ],
+  splitBothDiscardable: [
+    { current: 'g2', base: 'g1', discardable: true },
+    { current: 'g3', base: 'g1', discardable: true },
+  ],
+  ancestorGaveWay: [
+    { current: 'g3', base: 'g2', history: ['g1'] },
+    { current: 'g5', base: 'g4', history: ['g1'], gaveWayTo: 'g3' },
+  ],
+  ancestorGaveWayResumed: [
+    { current: 'g3', base: 'g2', history: ['g1'], resyncId: 'r' },
+    { current: 'g5', base: 'g4', history: ['g1'], gaveWayTo: 'g3', resyncId: 'r' },
+  ],
+  survivorWentOn: [
+    { current: 'g6', base: 'g2', history: ['g1'] },
+    { current: 'g3', base: 'g1', gaveWayTo: 'g2' },
+  ],
+  unrelatedGaveWay: [{}, { current: 'g9', gaveWayTo: 'g1' }],
   crossed: [
     { current: 'g2', base: 'g3' },
     { current: 'g3', base: 'g2' },
@@ -65,7 +100,10 @@ function* everyPair(): Generator<{ readonly relation: string; readonly a: Lineag
   }
 }
 
-describe('decideSync', () => {
+describe('decideSync', function () {
+  // Millions of pairs of views.
+  this.timeout(30_000);
+
   it('gives both nodes the same decision, whoever asks (lineage.decide)', () => {
     for (const { a, b } of everyPair()) {
       const [mine, theirs] = [JSON.stringify(decideSync(a, b)), JSON.stringify(decideSync(b, a))];
@@ -98,7 +136,11 @@ describe('decideSync', () => {
       split: ['split-brain'],
       ancestor: ['split-brain'],
       crossed: ['split-brain'],
+      splitBothGaveWay: ['split-brain'],
+      splitGaveWayToOther: ['split-brain'],
+      splitBothDiscardable: ['split-brain'],
       unrelated: ['unrelated'],
+      unrelatedGaveWay: ['unrelated'],
       otherMirror: ['unrelated'],
     };
     for (const { relation, a, b } of everyPair()) {
@@ -140,6 +182,34 @@ describe('decideSync', () => {
     ['bases equal, currents differ', ...relations['split']!, 'refuse lineage.split'],
     ['only a common ancestor', ...relations['ancestor']!, 'refuse lineage.split'],
     ['each descends from the other', ...relations['crossed']!, 'refuse lineage.split'],
+    ['split, and beta gives way', ...relations['splitGaveWay']!, 'alpha union lineage.resolve'],
+    ['split, and both were told to give way', ...relations['splitBothGaveWay']!, 'refuse lineage.split'],
+    ['split, and the word is about another generation', ...relations['splitGaveWayToOther']!, 'refuse lineage.split'],
+    ['only a common ancestor, and beta gives way', ...relations['ancestorGaveWay']!, 'alpha full lineage.resolve'],
+    ['only a common ancestor, and beta is being overwritten', ...relations['ancestorGaveWayResumed']!, 'alpha union resync.progress'],
+    ['the survivor was written alone once more', ...relations['survivorWentOn']!, 'alpha full lineage.resolve'],
+    [
+      'split, and beta serves although it gives way',
+      { current: 'g2', base: 'g1' },
+      { current: 'g3', base: 'g1', gaveWayTo: 'g2', serving: true },
+      'refuse lineage.serving',
+    ],
+    [
+      'split, and the survivor is inconsistent',
+      { current: 'g2', base: 'g1', state: 'inconsistent' },
+      { current: 'g3', base: 'g1', gaveWayTo: 'g2' },
+      'refuse lineage.source',
+    ],
+    ['equal, a tie, and beta gives way', { dirtyExtents: 1 }, { gaveWayTo: 'g1' }, 'alpha union lineage.resolve'],
+    ['split, and beta may be discarded', ...relations['splitDiscardable']!, 'alpha union lineage.unchanged'],
+    ['split, and both may be discarded', ...relations['splitBothDiscardable']!, 'refuse lineage.split'],
+    [
+      'split, beta may be discarded, and the word of an operator is that alpha gives way',
+      { current: 'g2', base: 'g1', gaveWayTo: 'g3' },
+      { current: 'g3', base: 'g1', discardable: true },
+      'beta union lineage.resolve',
+    ],
+    ['nothing in common, whatever was said', ...relations['unrelatedGaveWay']!, 'refuse lineage.unrelated'],
     ['nothing in common', ...relations['unrelated']!, 'refuse lineage.unrelated'],
     ['the newer one is inconsistent', { base: 'g1', current: 'g2', state: 'inconsistent' }, {}, 'refuse lineage.source'],
     ['the older one serves', { base: 'g1', current: 'g2' }, { serving: true }, 'refuse lineage.serving'],

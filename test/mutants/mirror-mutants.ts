@@ -114,7 +114,7 @@ export const mirrorMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/serving.ts',
-        find: `    if (!request.error && request.single && !isMinted(this.#options.store.metadata)) {
+        find: `    if (!request.error && request.single && !this.#generation.done) {
       this.#awaitingMint.push(request);
       this.#mint();
       return;
@@ -123,8 +123,8 @@ export const mirrorMutants: readonly Mutant[] = [
       },
       {
         file: 'mirror/serving.ts',
-        find: `    return this.#mayBeAlone && !this.#session && !isMinted(this.#options.store.metadata);`,
-        replace: `    return !this.#serving && !isMinted(this.#options.store.metadata);`,
+        find: `    return this.#mayBeAlone && !this.#session && !this.#generation.done;`,
+        replace: `    return !this.#serving && !this.#generation.done;`,
       },
     ],
     withinSeeds: targetedSeeds,
@@ -211,10 +211,8 @@ export const mirrorMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/replication.ts',
-        find: `extent += 1) dirty.mark(extent);
-      },`,
-        replace: `extent += 1) dirty.has(extent);
-      },`,
+        find: `include: (first, count) => this.#options.store.dirty.markRun(first, count),`,
+        replace: `include: (first) => void this.#options.store.dirty.has(first),`,
       },
     ],
     withinSeeds: 100,

@@ -28,6 +28,7 @@ export class FakeMirror implements HostedMirror {
     connectionId: null,
     handshaking: false,
     lostAtMs: null,
+    split: null,
     peerBehind: false,
     dirtyBytes: 0,
     resync: null,
@@ -92,6 +93,10 @@ export class FakeMirror implements HostedMirror {
     if (because === 'refuse') return Promise.reject(new HotMirrorError('HM_REFUSED', 'no', { rule: 'element.start' }));
     if (because === 'die') process.exit(7);
     return this.#ordered(because);
+  }
+
+  resolve(order: Parameters<HostedMirror['resolve']>[0]): Promise<void> {
+    return this.#ordered(order);
   }
 
   raiseEpoch(epoch: Parameters<HostedMirror['raiseEpoch']>[0]): Promise<void> {

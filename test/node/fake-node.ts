@@ -12,6 +12,7 @@ export const refusingHandlers: ControlHandlers = {
   switchover: unexpected,
   adopt: unexpected,
   resume: unexpected,
+  resolve: unexpected,
   plan: unexpected,
 };
 

@@ -92,6 +92,8 @@ describe('mirror in another thread', () => {
     const order = { epoch, currentId: 'a', connectionId: null, nonce: 'n' };
     await proxy.outdate(order);
     expect(proxy.state().element).to.equal('outdated');
+    const word = { survivor: 'north', judged: { north: 'a', south: 'b' } };
+    await proxy.resolve(word);
     await proxy.doubt('a long pause');
     await proxy.raiseEpoch({ number: 4, owner: 'south' });
     await proxy.leave();
@@ -103,6 +105,7 @@ describe('mirror in another thread', () => {
       'seal',
       'unseal',
       order,
+      word,
       'a long pause',
       { number: 4, owner: 'south' },
       'leave',

@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock/clock.ts';
-import type { MirrorPort, MirrorView, OutdateOrder } from '../../failover/ports.ts';
+import type { MirrorPort, MirrorView, OutdateOrder, ResolveOrder } from '../../failover/ports.ts';
 import type { MirrorLink } from '../../mirror/mirror-link.ts';
 
 /** One way between two threads. Messages keep their order, whatever the clock rounds. */
@@ -74,6 +74,10 @@ export class LaggedMirror implements MirrorPort {
 
   outdate(order: OutdateOrder): Promise<void> {
     return this.#call(() => this.#link.outdate(order));
+  }
+
+  resolve(order: ResolveOrder): Promise<void> {
+    return this.#call(() => this.#link.resolve(order));
   }
 
   doubt(because: string): Promise<void> {

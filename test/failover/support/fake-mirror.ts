@@ -3,7 +3,7 @@ import { sleep } from '../../../src/clock/clock.ts';
 import type { Epoch } from '../../../src/epoch.ts';
 import { compareEpochs, noEpoch } from '../../../src/epoch.ts';
 import { HotMirrorError } from '../../../src/errors.ts';
-import type { ElementState, MirrorPort, MirrorView, OutdateOrder } from '../../../src/failover/ports.ts';
+import type { ElementState, MirrorPort, MirrorView, OutdateOrder, ResolveOrder } from '../../../src/failover/ports.ts';
 import type { Rule } from '../../../src/rules.ts';
 
 /** What survives a crash of the node: metadata and data, where `acknowledged` stands for all completed writes. */
@@ -78,6 +78,7 @@ export class FakeMirror implements MirrorPort {
   #serving: MirrorView['serving'] = 'no';
   #lostAtMs: number | null = null;
   #peerBehind = false;
+  #split: MirrorView['split'] = null;
   #resync: MirrorView['resync'] = null;
 
   constructor(name: string, node: string, disk: FakeDisk, link: FakeDataLink, clock: Clock, times: FakeMirrorTimes) {
@@ -109,6 +110,7 @@ export class FakeMirror implements MirrorPort {
       connectionId: this.#connectionId,
       handshaking: false,
       lostAtMs: this.#lostAtMs,
+      split: this.#split,
       peerBehind: this.#peerBehind,
       dirtyBytes: 0,
       resync: this.#resync,
@@ -167,8 +169,10 @@ export class FakeMirror implements MirrorPort {
     const source = FakeMirror.#source(a, b);
     for (const end of [a, b]) {
       end.#connectionId = connectionId;
+      end.#split = null;
       if (!source) {
         end.#connection = 'split-brain';
+        end.#split = { rule: 'lineage.split', judged: { [a.node]: a.#disk.currentId, [b.node]: b.#disk.currentId } };
         end.#changed();
         continue;
       }
@@ -265,6 +269,20 @@ export class FakeMirror implements MirrorPort {
     this.#disk.epoch = order.epoch;
     this.#mint();
     this.#changed();
+  }
+
+  async resolve({ survivor, judged }: ResolveOrder): Promise<void> {
+    await this.#arrive(`resolve ${survivor}`);
+    if (judged[this.node] !== this.#disk.currentId)
+      throw new HotMirrorError('HM_REFUSED', 'another generation', { rule: 'lineage.resolve' });
+    if (survivor === this.node) return;
+    if (this.#serving !== 'no') throw new HotMirrorError('HM_REFUSED', 'served here', { rule: 'lineage.resolve' });
+    // As if it were blank: the next handshake fills it.
+    this.#disk.currentId = '';
+    this.#disk.element = 'outdated';
+    this.#connection = 'connecting';
+    this.#changed();
+    this.dial();
   }
 
   async outdate(order: OutdateOrder): Promise<void> {

@@ -7,7 +7,7 @@ import { elementMetadataBytes } from '../../../src/mirror/create-element.ts';
 import { mirrorEventNames } from '../../../src/mirror/mirror-events.ts';
 import type { MirrorEvent, MirrorEventName } from '../../../src/mirror/mirror-events.ts';
 import { MirrorLink } from '../../../src/mirror/mirror-link.ts';
-import type { MirrorLimits } from '../../../src/mirror/options.ts';
+import type { MirrorLimits, WhenSplit } from '../../../src/mirror/options.ts';
 import { rules } from '../../../src/rules.ts';
 import { SeededRandom } from '../../../src/testing/seeded-random.ts';
 import { VirtualClock } from '../../../src/testing/virtual-clock.ts';
@@ -33,6 +33,7 @@ export interface MirrorPairOptions {
   readonly seed?: number;
   readonly limits?: Partial<MirrorLimits>;
   readonly delayMs?: number;
+  readonly whenSplit?: WhenSplit;
   /** Wraps a device, to record or to fail. */
   readonly wrap?: (device: BlockDevice, what: string) => BlockDevice;
   /** Requests to disks complete at once (default), or after so many ms. */
@@ -108,6 +109,7 @@ export class MirrorPair {
       clock: this.clock,
       random: this.random,
       ...(this.#options.limits ? { limits: this.#options.limits } : {}),
+      ...(this.#options.whenSplit ? { whenSplit: this.#options.whenSplit } : {}),
     });
     for (const name of mirrorEventNames) mirror.events.on(name, (event: MirrorEvent) => this.#tell({ node, name, event }));
     this.mirrors[node] = mirror;

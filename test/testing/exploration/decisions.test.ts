@@ -49,6 +49,8 @@ describe('The pure decisions, from both sides at once', () => {
     readonly servedEpoch: number;
     readonly dirtyExtents: number;
     readonly resyncId: string | null;
+    readonly gaveWayTo: string | null;
+    readonly discardable: boolean;
   }
 
   const rests = [
@@ -59,6 +61,8 @@ describe('The pure decisions, from both sides at once', () => {
       servedEpoch: [1, 2],
       dirtyExtents: [0, 1],
       resyncId: [null],
+      gaveWayTo: [null],
+      discardable: [false],
     }),
     ...combinations<Rest>({
       state: ['uptodate', 'outdated', 'off'],
@@ -67,6 +71,8 @@ describe('The pure decisions, from both sides at once', () => {
       servedEpoch: [1],
       dirtyExtents: [0],
       resyncId: ['r'],
+      gaveWayTo: [null],
+      discardable: [false],
     }),
   ];
 

@@ -25,6 +25,8 @@ const metadata: ElementMetadata = {
   history: [],
   offered: false,
   resyncId: null,
+  unchanged: false,
+  gaveWay: null,
   inUse: true,
   crashed: false,
   activeRegions: [],

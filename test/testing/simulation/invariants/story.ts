@@ -60,6 +60,7 @@ function mirrorState(node: NodeName): MirrorState {
     handshaking: false,
     lostAtMs: null,
     peerBehind: false,
+    split: null,
     dirtyBytes: 0,
     resync: null,
   };
