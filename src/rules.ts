@@ -5,6 +5,7 @@
 const sentences = {
   'element.start': 'An element is at most consistent after a start, a long pause, or a sign that the peer outlived the data link.',
   'node.leave': 'A node that stops says so, and the other never takes over because of it.',
+  'element.off': 'An element that an operator takes out stays out, also over a restart, until it is brought back.',
 
   'write.both': 'A write completes when both elements hold it.',
   'write.flush': 'A flush completes when everything completed before it is durable on both elements.',

@@ -7,6 +7,7 @@ import { commonOptions, exitCodes } from './command.ts';
 import { checkCommand } from './commands/check.ts';
 import { controlCommand } from './commands/control.ts';
 import { demoCommand } from './commands/demo.ts';
+import { elementCommand } from './commands/element.ts';
 import { eventsCommand } from './commands/events.ts';
 import { initCommand } from './commands/init.ts';
 import { adoptCommand, fallbackCommand, recoverCommand, resumeCommand, switchoverCommand } from './commands/moves.ts';
@@ -30,6 +31,7 @@ const commands: readonly Command[] = [
   switchoverCommand,
   resumeCommand,
   adoptCommand,
+  elementCommand,
   planCommand,
   resolveCommand,
   demoCommand,
@@ -37,7 +39,7 @@ const commands: readonly Command[] = [
 ];
 
 /** Named in the contract, and not built yet. */
-const laterCommands: readonly string[] = ['regenerate', 'verify', 'element', 'drill', 'menu'];
+const laterCommands: readonly string[] = ['regenerate', 'verify', 'drill', 'menu'];
 
 /** Runs one command line (without program names) and gives its exit code. Never rejects. */
 export async function main(argv: readonly string[], io: CliIo): Promise<ExitCode> {

@@ -33,6 +33,7 @@ const ruleRemedies: Readonly<Partial<Record<Rule, string>>> = {
   'lineage.resolve':
     'Look at `hotmirror status` of both nodes and name the survivor anew. A node that is to give way must not serve: stop it, let the other take over with `hotmirror fallback --force --yes` (`recover` where that is the home primary), and start it again.',
   'lineage.unrelated': 'Check that both nodes use the same configuration and the right devices.',
+  'element.off': 'Run `hotmirror switchover` first: a node serves from its own element.',
   handover: 'Wait until the resync is complete and both nodes are up.',
   alone: 'Make the peer reachable, or let an operator decide.',
 };

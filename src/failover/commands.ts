@@ -161,6 +161,18 @@ export class Commands {
     });
   }
 
+  /** Serialised with takeovers, which would otherwise commit to an element that is no longer there. */
+  async setElement(name: string, to: 'off' | 'on'): Promise<void> {
+    const node = this.#node;
+    const mirror = node.mirrors.find((one) => one.name === name);
+    if (!mirror) throw new RangeError(`there is no mirror ${name}`);
+    await node.decide(async () => {
+      if (to === 'off' && node.serving) throw refusal('element.off', `${node.name} serves: move the service first`);
+      await node.order(mirror, `element ${to}`, () => mirror.setElement(to));
+    });
+    node.wake();
+  }
+
   /** Ends the split brains that this node sees: of the pair records, and of the named mirror, or of all. */
   async resolve({ survivor, mirror, salvage }: ResolveWish): Promise<void> {
     const node = this.#node;

@@ -143,6 +143,15 @@ export class FailoverOrchestrator implements AsyncDisposable {
   }
 
   /**
+   * Takes this node's element of a mirror out, durably, or brings it back (rule `element.off`); never between the steps of a takeover. Rejects with `RangeError` for an
+   * unknown mirror, `HM_REFUSED` where this node serves from it or it has failed.
+   */
+  async setElement(options: { readonly mirror: string; readonly to: 'off' | 'on' }): Promise<void> {
+    this.#assertStarted();
+    await this.#commands.setElement(options.mirror, options.to);
+  }
+
+  /**
    * Ends a split brain: of the pair records, so that `survivor` owns the service from now on, and of `mirror`, or of every mirror that this node sees as split,
    * where the other element gives way to that of `survivor` (rule `lineage.resolve`). What the other completed alone is overwritten; `salvage` names a file on
    * its node that keeps it. Rejects with `HM_REFUSED` where the loser serves, or nothing is known of a split of `mirror`; asked again it goes on.

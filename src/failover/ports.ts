@@ -92,6 +92,8 @@ export interface MirrorPort {
   raiseEpoch(epoch: Epoch): Promise<void>;
   /** Fresh evidence of ownership from the monitor (rule `serve.lease`), by this machine's monotonic clock. */
   renewLease(evidence: { readonly probeSentMs: number }): void;
+  /** Takes this node's element out, durably, or brings it back (rule `element.off`). Rejects with `HM_REFUSED` where it is served. */
+  setElement(wish: 'off' | 'on'): Promise<void>;
   /** Says goodbye on the data link (rule `node.leave`). */
   leave(): Promise<void>;
 }

@@ -41,6 +41,7 @@ export async function createElement(options: CreateElementOptions): Promise<void
       extentBytes: defaultExtentBytes,
       state: data ? 'consistent' : 'inconsistent',
       note: '',
+      offInconsistent: false,
       epoch: data ? (options.epoch ?? noEpoch) : noEpoch,
       servedEpoch: 0,
       current: data ? randomHex(random, generationBytes) : null,

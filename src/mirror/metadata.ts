@@ -15,6 +15,8 @@ export interface ElementMetadata {
   readonly state: Exclude<ElementState, 'uptodate' | 'absent'>;
   /** Why the element failed or was switched off; empty otherwise. */
   readonly note: string;
+  /** `off` and not even complete: brought back it is `inconsistent` again, not `outdated`. */
+  readonly offInconsistent: boolean;
   readonly epoch: Epoch;
   /** Written before serving in it. */
   readonly servedEpoch: number;
@@ -64,6 +66,7 @@ const schema = z.strictObject({
   extentBytes: count.positive(),
   state: z.enum(['consistent', 'outdated', 'inconsistent', 'failed', 'off']),
   note: z.string(),
+  offInconsistent: z.boolean().default(false),
   epoch: z.strictObject({ number: count, owner: z.string() }),
   servedEpoch: count,
   current: idSchema.nullable(),
@@ -103,6 +106,16 @@ export function isMinted(metadata: ElementMetadata): boolean {
 /** The element failed, and why; it stays so until an operator replaces it. */
 export function failedBy({ message }: HotMirrorError): Partial<ElementMetadata> {
   return { state: 'failed', note: message.slice(0, noteLength) };
+}
+
+/** An operator takes the element out. */
+export function takenOut({ state, offInconsistent }: ElementMetadata): Partial<ElementMetadata> {
+  return { state: 'off', note: 'taken out by an operator', offInconsistent: state === 'off' ? offInconsistent : state === 'inconsistent' };
+}
+
+/** An operator brings it back: it may lack what was written since. */
+export function broughtBack({ offInconsistent }: ElementMetadata): Partial<ElementMetadata> {
+  return { state: offInconsistent ? 'inconsistent' : 'outdated', note: '', offInconsistent: false };
 }
 
 function remember(generation: string | null, history: readonly string[]): readonly string[] {

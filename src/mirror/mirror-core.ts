@@ -96,7 +96,9 @@ export class MirrorCore {
   orderContext(): OrderContext {
     const { name, node, peer, clock, device } = this.#options;
     const { store, serving, replication, known } = this;
-    const told = { changed: (): void => this.changed(), failed: (error: HotMirrorError): Promise<void> => this.failed(error) };
+    const announce: OrderContext['announce'] = (event, eventClass, text) =>
+      this.#announcer.emit(event, eventClass, text, { rule: 'element.off' });
+    const told = { announce, changed: (): void => this.changed(), failed: (error: HotMirrorError): Promise<void> => this.failed(error) };
     return { name, node, peer, clock, device, store, serving, replication, known, ...told };
   }
 

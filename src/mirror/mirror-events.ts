@@ -35,6 +35,10 @@ export type MirrorEvents = {
   'writes:resumed': (event: MirrorEvent) => void;
   /** The element failed and is detached. Class 1 on the target, 3 on the source. */
   'element:failed': (event: MirrorEvent) => void;
+  /** An operator has taken the element out (element.off). Class 1. */
+  'element:detached': (event: MirrorEvent) => void;
+  /** An operator has brought it back. */
+  'element:attached': (event: MirrorEvent) => void;
   /** A range could not be read here; the peer's bytes were used and written back (write.error). Class 1. At most one a second. */
   'block:repaired': (event: MirrorEvent) => void;
   /** Ranges of the source cannot be read: the resync goes on without them and tries again (write.error). Class 1. */
@@ -63,6 +67,8 @@ const names: Readonly<Record<MirrorEventName, true>> = {
   'writes:parked': true,
   'writes:resumed': true,
   'element:failed': true,
+  'element:detached': true,
+  'element:attached': true,
   'block:repaired': true,
   'block:unreadable': true,
   'epoch:refused': true,

@@ -12,6 +12,8 @@ import type { CreateElementOptions } from './create-element.ts';
 import type { MirrorCounters } from './counters.ts';
 import type { MirrorSnapshot } from './describe.ts';
 import { recoverElement, settleElement } from './element-lifecycle.ts';
+import { setElement } from './element-orders.ts';
+import type { ElementWish } from './element-orders.ts';
 import { ElementStore } from './element-store.ts';
 import { MirrorCore } from './mirror-core.ts';
 import type { MirrorEvents } from './mirror-events.ts';
@@ -187,6 +189,15 @@ export class MirrorLink implements BlockDevice {
   /** Fresh evidence of ownership (rule serve.lease): the peer answered a token sent then, by this machine's monotonic clock. */
   renewLease(evidence: { readonly probeSentMs: number }): void {
     if (this.#core?.lease.renew(evidence.probeSentMs)) this.#core.serving.resume();
+  }
+
+  /**
+   * An operator takes this node's element out, or brings it back (rule element.off). `off` is durable, survives a restart, and the source is told, so that it goes on alone;
+   * `on` connects again, and what differs is copied. Resolves at once where it is so already. Rejects with `HM_REFUSED` while this node serves or copies from it, or
+   * where it has failed.
+   */
+  setElement(wish: ElementWish): Promise<void> {
+    return this.#order((context) => setElement(context, wish));
   }
 
   /** Says goodbye on the data link (rule node.leave): a target is durably `outdated` first; a source has flushed both elements. */

@@ -28,6 +28,8 @@ export interface OrderContext {
   readonly known: { epoch: Epoch };
   /** Something of the mirror's state changed. */
   readonly changed: () => void;
+  /** Tells listeners of something done by rule element.off. */
+  readonly announce: (name: 'element:detached' | 'element:attached', eventClass: 0 | 1, text: string) => void;
   /** The element failed; resolves when that is durable, or cannot be. */
   readonly failed: (error: HotMirrorError) => Promise<void>;
 }
@@ -153,7 +155,8 @@ export async function outdate({ name, store, serving, replication, known, change
   await replication.stop();
   try {
     const { current, state } = store.metadata;
-    if (state === 'inconsistent') return;
+    // None of these takes over by itself; a failed element stays so until its disk is replaced, one that was taken out until it is brought back.
+    if (state === 'inconsistent' || state === 'failed' || state === 'off') return;
     if (order.currentId !== current) throw refuse(`the element holds generation ${current ?? 'none'}`);
     await store.update(() => ({ state: 'outdated' }));
     replication.element = 'outdated';

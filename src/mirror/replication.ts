@@ -18,7 +18,7 @@ import { SourceEnd } from './source-end.ts';
 import type { SourceSession } from './source.ts';
 import type { ElementState, DataLinkState, MirrorRole, SplitEvidence } from './state.ts';
 import { TargetSession } from './target.ts';
-import { fromSource, malformed, readRefusal, wireVersion } from './wire.ts';
+import { fromSource, leavesOff, malformed, readRefusal, wireVersion } from './wire.ts';
 import type { Message } from './wire.ts';
 
 /**
@@ -87,15 +87,16 @@ export class Replication {
     return this.#link.stopped;
   }
 
-  /** Listens and dials. Rejects as the transport does. */
+  /** Listens and dials, unless the element is `off`: there is nothing to agree on. Rejects as the transport does. */
   async start(): Promise<void> {
+    if (this.element === 'off') return;
     await this.#link.start();
     this.#started();
   }
 
   /** Undoes `stop`; see {@link DataLink.resume}. */
   async resume(): Promise<void> {
-    if (!this.stopped) return;
+    if (!this.stopped || this.element === 'off') return;
     this.#adopting = true;
     await this.#link.resume();
     this.#started();
@@ -141,7 +142,7 @@ export class Replication {
   }
 
   /** Rule node.leave: `prepare` makes a target durably outdated, then the peer is told; waits for its answer at most a deadline. */
-  async leave(prepare: (role: MirrorRole) => Promise<void>): Promise<void> {
+  async leave(prepare: (role: MirrorRole) => Promise<void>, because: 'stop' | 'off' = 'stop'): Promise<void> {
     const data = this.#data;
     if (!data || !this.connected) return;
     this.#adopting = false;
@@ -154,7 +155,7 @@ export class Replication {
         deadline.cancel();
         resolve();
       };
-      data.send('leave');
+      data.send('leave', because === 'off' ? leavesOff : 0);
     });
     this.#leaving = null;
   }
@@ -197,7 +198,7 @@ export class Replication {
 
   #message(message: Message): void {
     if (message.name === 'leave') {
-      this.#peerLeaves();
+      this.#peerLeaves(message.a === leavesOff);
     } else if (message.name === 'left') {
       this.#leaving?.();
     } else if (message.name === 'refuse') {
@@ -231,16 +232,15 @@ export class Replication {
     return true;
   }
 
-  #peerLeaves(): void {
+  #peerLeaves(off: boolean): void {
     const { host, peer } = this.#options;
-    const data = this.#data;
     if (this.#source) {
-      this.peerElement = 'outdated';
+      this.peerElement = off ? 'off' : 'outdated';
       this.peerBehind = true;
     }
-    data?.send('left');
-    host.emit('peer:left', 1, `${peer} stops in order`, { rule: 'node.leave' });
-    void data?.close();
+    this.#data?.send('left');
+    host.emit('peer:left', 1, `${peer} ${off ? 'takes its element out' : 'stops in order'}`, { rule: off ? 'element.off' : 'node.leave' });
+    void this.#data?.close();
   }
 
   #peerRefuses(body: Uint8Array): void {

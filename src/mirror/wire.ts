@@ -37,7 +37,7 @@ export const messageTypes = {
   ping: 13,
   /** Both: I am; a: the number. */
   pong: 14,
-  /** Both: I stop; a target says it after its element is durably outdated (node.leave). */
+  /** Both: I stop; a target says it after its element is durably outdated (node.leave). a: 1 where its element is durably `off` instead (element.off). */
   leave: 15,
   /** Both: I have noted that you stop. */
   left: 16,
@@ -90,6 +90,9 @@ export const maxZeroesBytes = 4_194_304;
 
 /** Most bytes that fetches without an answer may ask for: what a target has to keep for them. */
 export const maxFetchingBytes = 8_388_608;
+
+/** `a` of a `leave` that takes an element out. */
+export const leavesOff = 1;
 
 const zeroesBodyBytes = 8;
 const fetchBodyBytes = 4;

@@ -139,6 +139,11 @@ export interface ControlCommands {
   readonly recover: { readonly params: ForcibleWish; readonly progress: WishProgress; readonly result: WishResult };
   readonly switchover: { readonly params: Record<string, never>; readonly progress: WishProgress; readonly result: WishResult };
   readonly adopt: { readonly params: Record<string, never>; readonly progress: WishProgress; readonly result: WishResult };
+  readonly element: {
+    readonly params: { readonly mirror: string; readonly to: 'off' | 'on' };
+    readonly progress: never;
+    readonly result: WishResult;
+  };
   readonly resume: {
     readonly params: { readonly overrides: readonly Rule[] };
     readonly progress: WishProgress;
@@ -196,6 +201,7 @@ const paramSchemas = {
   recover: forcibleWish,
   switchover: nothing,
   adopt: nothing,
+  element: z.strictObject({ mirror: z.string(), to: z.enum(['off', 'on']) }),
   resume: z.strictObject({ overrides: z.array(ruleName).max(Object.keys(rules).length) }),
   resolve: z.strictObject({ mirror: z.string().max(255), survivor: z.string().max(255), salvage: z.string().max(4_096).nullable() }),
   plan: z.strictObject({ wish: z.enum(['fallback', 'recover']) }),

@@ -80,6 +80,7 @@ function mirrorHandlers(mirror: HostedMirror): Handlers {
       mirror.renewLease(evidence);
       return Promise.resolve(null);
     },
+    setElement: (wish) => nothing(mirror.setElement(wish)),
     leave: () => nothing(mirror.leave()),
     close: () => nothing(mirror.close()),
     read: ({ offsetBytes, lengthBytes }) => device.read(offsetBytes, lengthBytes),

@@ -23,6 +23,7 @@ export interface MirrorCalls {
   readonly doubt: { readonly params: string; readonly result: null };
   readonly raiseEpoch: { readonly params: Epoch; readonly result: null };
   readonly renewLease: { readonly params: { readonly probeSentMs: number }; readonly result: null };
+  readonly setElement: { readonly params: 'off' | 'on'; readonly result: null };
   readonly leave: { readonly params: null; readonly result: null };
   readonly close: { readonly params: null; readonly result: null };
   readonly read: { readonly params: { readonly offsetBytes: number; readonly lengthBytes: number }; readonly result: Uint8Array };

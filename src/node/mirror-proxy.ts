@@ -140,6 +140,10 @@ export class MirrorProxy implements MirrorPort {
     this.#call('renewLease', evidence).then(next, next);
   }
 
+  async setElement(wish: 'off' | 'on'): Promise<void> {
+    await this.#call('setElement', wish);
+  }
+
   async leave(): Promise<void> {
     await this.#call('leave', null);
   }

@@ -1,3 +1,4 @@
+import { HotMirrorError } from '../errors.ts';
 import { stepWords } from '../failover/plan.ts';
 import type { FailoverOrchestrator } from '../failover/orchestrator.ts';
 import type { FailoverPlan } from '../failover/status.ts';
@@ -39,6 +40,19 @@ export function controlHandlers(assembled: Promise<NodeControl>): ControlHandler
       wish(await assembled, stream, 'the other node serves', (orchestrator) => orchestrator.switchover()),
     adopt: async (_params, stream) =>
       wish(await assembled, stream, 'the serving node is the home primary', (orchestrator) => orchestrator.adopt()),
+    async element({ mirror, to }) {
+      const { orchestrator, status } = await assembled;
+      const isOff = (): boolean | undefined => {
+        const found = status().mirrors.find(({ name }) => name === mirror);
+        return found && found.element === 'off';
+      };
+      const before = isOff();
+      if (before === undefined) throw new HotMirrorError('HM_USAGE', `there is no mirror ${mirror}`);
+      await orchestrator.setElement({ mirror, to });
+      const text =
+        to === 'off' ? `this node's element of ${mirror} is out` : `this node's element of ${mirror} is in; what differs is copied to it`;
+      return { changed: before !== (to === 'off'), text };
+    },
     resume: async ({ overrides }, stream) =>
       wish(await assembled, stream, 'this node goes on without its peer', (orchestrator) =>
         orchestrator.resume({ reason: 'an operator asked for it', overrides }),

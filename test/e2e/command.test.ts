@@ -237,6 +237,18 @@ describe('hotmirror, a pair of two running nodes', function () {
     await pair.health('alpha');
   });
 
+  it('element off, on: the passive element goes out and comes back in, while the serving one is refused', async () => {
+    const offAndOn = [] as boolean[];
+    for (const to of ['off', 'off', 'on', 'on']) {
+      const { changed } = JSON.parse(await pair.must('beta', 'element', 'm0', to, '--json')) as { changed: boolean };
+      offAndOn.push(changed);
+      if (to === 'off') await pair.until('alpha', 'the loss', ({ mirrors }) => mirrors[0]?.peerElement === 'off');
+      else await pair.health('alpha');
+    }
+    expect(offAndOn).to.deep.equal([true, false, true, false]);
+    expect(await pair.status('alpha')).to.include({ serving: true });
+  });
+
   it('adopt: swaps the homes, recorded on both nodes, and check tells of the difference to the file', async () => {
     await pair.must('alpha', 'switchover');
     await pair.health('beta');

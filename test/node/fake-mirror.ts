@@ -107,6 +107,10 @@ export class FakeMirror implements HostedMirror {
     this.orders.push(evidence);
   }
 
+  setElement(wish: 'off' | 'on'): Promise<void> {
+    return this.#ordered(wish, { element: wish === 'off' ? 'off' : 'outdated' });
+  }
+
   leave(): Promise<void> {
     return this.#ordered('leave');
   }

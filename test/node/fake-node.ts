@@ -11,6 +11,7 @@ export const refusingHandlers: ControlHandlers = {
   recover: unexpected,
   switchover: unexpected,
   adopt: unexpected,
+  element: unexpected,
   resume: unexpected,
   resolve: unexpected,
   plan: unexpected,

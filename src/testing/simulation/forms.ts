@@ -66,7 +66,18 @@ export const stepForm: z.ZodType = z.discriminatedUnion('do', [
   z.strictObject({
     do: z.literal('operator'),
     node,
-    order: z.enum(['fallback', 'force-fallback', 'recover', 'switchover', 'adopt', 'manual', 'auto', 'resume']),
+    order: z.enum([
+      'fallback',
+      'force-fallback',
+      'recover',
+      'switchover',
+      'adopt',
+      'manual',
+      'auto',
+      'resume',
+      'element-off',
+      'element-on',
+    ]),
   }),
   z.strictObject({
     do: z.literal('platform'),

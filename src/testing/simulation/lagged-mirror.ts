@@ -92,6 +92,10 @@ export class LaggedMirror implements MirrorPort {
     void this.#call(async () => this.#link.renewLease(evidence));
   }
 
+  setElement(wish: 'off' | 'on'): Promise<void> {
+    return this.#call(() => this.#link.setElement(wish));
+  }
+
   leave(): Promise<void> {
     return this.#call(() => this.#link.leave());
   }

@@ -111,7 +111,7 @@ export function operate(world: World, node: NodeName, order: OperatorOrder): Pro
       text,
     });
   note('operator:asked', `an operator asks for ${order}`, { code: null });
-  return orders[order](process.orchestrator).then(
+  return orders[order](process.orchestrator, [...process.mirrors.keys()]).then(
     () => {
       if (process.alive) note('operator:answered', `${order}: done`, { code: null });
     },
@@ -124,7 +124,7 @@ export function operate(world: World, node: NodeName, order: OperatorOrder): Pro
   );
 }
 
-const orders: Readonly<Record<OperatorOrder, (orchestrator: FailoverOrchestrator) => Promise<void>>> = {
+const orders: Readonly<Record<OperatorOrder, (orchestrator: FailoverOrchestrator, mirrors: readonly string[]) => Promise<void>>> = {
   fallback: (orchestrator) => orchestrator.fallback(),
   'force-fallback': (orchestrator) => orchestrator.fallback({ force: true }),
   recover: (orchestrator) => orchestrator.recover(),
@@ -133,4 +133,10 @@ const orders: Readonly<Record<OperatorOrder, (orchestrator: FailoverOrchestrator
   manual: (orchestrator) => orchestrator.setControl('manual'),
   auto: (orchestrator) => orchestrator.setControl('auto'),
   resume: (orchestrator) => orchestrator.resume({ reason: 'an operator of the simulation' }),
+  'element-off': (orchestrator, mirrors) => setElements(orchestrator, mirrors, 'off'),
+  'element-on': (orchestrator, mirrors) => setElements(orchestrator, mirrors, 'on'),
 };
+
+async function setElements(orchestrator: FailoverOrchestrator, mirrors: readonly string[], to: 'off' | 'on'): Promise<void> {
+  await Promise.all(mirrors.map((mirror) => orchestrator.setElement({ mirror, to })));
+}

@@ -83,6 +83,7 @@ class Repair {
       this.#world.resume(node);
       this.#notice(node);
       this.#restartFailedService(node);
+      this.#bringBack(node);
       if (this.#failedSinceMs.has(node)) await this.#replace(node);
       else this.#world.boot(node);
     }
@@ -118,6 +119,15 @@ class Repair {
   #restartFailedService(node: NodeName): void {
     const { process } = this.#world.nodes[node];
     if (process?.ready && process.orchestrator.status().service === 'failed') this.#world.kill(node, 'process');
+  }
+
+  /** An operator who took elements out brings them back. */
+  #bringBack(node: NodeName): void {
+    const { process } = this.#world.nodes[node];
+    if (!process?.ready || process.stopping) return;
+    for (const [mirror, link] of process.mirrors) {
+      if (link.state().element === 'off') process.orchestrator.setElement({ mirror, to: 'on' }).catch(() => undefined);
+    }
   }
 
   /** Starts the node with blank disks, once the other one serves or owns the service; where it cannot take over by itself, it is told to. */

@@ -15,7 +15,18 @@ export function otherNode(node: NodeName): NodeName {
 }
 
 /** What an operator may ask of a node. */
-export type OperatorOrder = 'fallback' | 'force-fallback' | 'recover' | 'switchover' | 'adopt' | 'manual' | 'auto' | 'resume';
+export type OperatorOrder =
+  | 'fallback'
+  | 'force-fallback'
+  | 'recover'
+  | 'switchover'
+  | 'adopt'
+  | 'manual'
+  | 'auto'
+  | 'resume'
+  /** This node's elements are taken out, or brought back. */
+  | 'element-off'
+  | 'element-on';
 
 /**
  * One thing that happens to a simulated pair. Plain data, so that a schedule of them can be kept, shrunk and run again. A step that does not fit the

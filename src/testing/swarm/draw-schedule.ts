@@ -1,6 +1,8 @@
 import { SeededRandom } from '../seeded-random.ts';
 import type { SimulationSchedule } from '../simulation/schedule.ts';
+import { nodeNames } from '../simulation/steps.ts';
 import type { SimulationStep } from '../simulation/steps.ts';
+import { streamOf } from '../simulation/streams.ts';
 import { chance, oneOf, within } from './chance.ts';
 import { drawConfiguration } from './configuration.ts';
 import type { SwarmConfiguration } from './configuration.ts';
@@ -12,6 +14,10 @@ const mostFaults = 21;
 const repairPercent = 40;
 const longRunPercent = 1;
 const longRunDeadlines = 10;
+/** Of a hundred schedules, those in which elements are taken out, how often at most, and how many of those times they are brought back. */
+const outPercent = 25;
+const mostOut = 3;
+const backPercent = 70;
 /** Scales of the time between two faults, in deadlines: a few frames, a few tokens, about a deadline, several. */
 const runScales: readonly number[] = [0.02, 0.02, 0.2, 0.5, 1.3, 1.6, 3];
 
@@ -30,7 +36,36 @@ export function drawSchedule(seed: number): SimulationSchedule {
     steps.push(...series, { do: 'run', forMs: runMs(random, configuration) });
     left -= Math.ceil(series.length / 2);
   }
-  return { version: 1, options: configuration.options, steps };
+  return { version: 1, options: configuration.options, steps: withElementsTakenOut(seed, steps, configuration) };
+}
+
+/**
+ * In some schedules an operator takes elements out now and then, and brings them back. They have a stream of chance of their own, so that whatever else a seed draws is the
+ * same with and without them.
+ */
+function withElementsTakenOut(
+  seed: number,
+  steps: readonly SimulationStep[],
+  configuration: SwarmConfiguration,
+): readonly SimulationStep[] {
+  const random = streamOf(seed, 'elements taken out');
+  if (!chance(random, outPercent)) return steps;
+  const mixed = [...steps];
+  for (let left = within(random, 1, mostOut); left > 0; left -= 1) {
+    const node = oneOf(random, nodeNames);
+    const out = insert(random, mixed, 0, { do: 'operator', node, order: 'element-off' }, configuration);
+    // Some are brought back only once faults stop.
+    if (chance(random, backPercent)) insert(random, mixed, out + 1, { do: 'operator', node, order: 'element-on' }, configuration);
+  }
+  return mixed;
+}
+
+/** Puts a step, and a run after it, behind one of the runs from `from` on, which is a run itself; gives the place of the step. */
+function insert(random: SeededRandom, steps: SimulationStep[], from: number, step: SimulationStep, drawn: SwarmConfiguration): number {
+  const runs = Math.ceil((steps.length - from) / 2);
+  const at = from + 1 + 2 * random.below(runs);
+  steps.splice(at, 0, step, { do: 'run', forMs: runMs(random, drawn) });
+  return at;
 }
 
 /** Which kinds of fault this schedule has; one at least. */

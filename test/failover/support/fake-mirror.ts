@@ -319,6 +319,12 @@ export class FakeMirror implements MirrorPort {
     this.calls.push('renewLease');
   }
 
+  async setElement(wish: 'off' | 'on'): Promise<void> {
+    await this.#arrive(`setElement ${wish}`);
+    this.#disk.element = wish === 'off' ? 'off' : 'outdated';
+    this.#changed();
+  }
+
   async leave(): Promise<void> {
     await this.#arrive('leave');
     const peer = this.#connection === 'connected' ? this.#link.other(this) : null;

@@ -18,6 +18,7 @@ const metadata: ElementMetadata = {
   extentBytes: defaultExtentBytes,
   state: 'consistent',
   note: '',
+  offInconsistent: false,
   epoch: { number: 1, owner: 'alpha' },
   servedEpoch: 1,
   current: generation('1'),

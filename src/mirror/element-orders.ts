@@ -1,0 +1,55 @@
+import { HotMirrorError } from '../errors.ts';
+import { flushOrFail } from './element-lifecycle.ts';
+import { broughtBack, takenOut } from './metadata.ts';
+import type { OrderContext } from './orders.ts';
+
+/** What an element is to be by the word of an operator. */
+export type ElementWish = 'off' | 'on';
+
+/** See `MirrorLink.setElement`. */
+export async function setElement(context: OrderContext, wish: ElementWish): Promise<void> {
+  const { name, replication } = context;
+  if (replication.element === 'failed') {
+    throw new HotMirrorError('HM_REFUSED', `the element of ${name} has failed: replace the disk`, { rule: 'write.error' });
+  }
+  if (wish === 'off') await takeOut(context);
+  else await bringBack(context);
+}
+
+/** The source hears of it once it is durable, so that it goes on without this element (rule alone); until then it may count on it. */
+async function takeOut(context: OrderContext): Promise<void> {
+  const { name, store, serving, replication, device, changed, failed, announce } = context;
+  if (replication.element === 'off') return;
+  if (serving.state !== 'no' || replication.role === 'source') {
+    const because = `the element of ${name} is what this node serves or copies from: move the service first`;
+    throw new HotMirrorError('HM_REFUSED', because, { rule: 'element.off' });
+  }
+  const out = async (): Promise<void> => {
+    if (store.metadata.current !== null) await flushOrFail(device, failed);
+    await store.update(takenOut);
+  };
+  try {
+    await replication.leave(out, 'off');
+    // Nothing reaches the element any more, neither from this connection nor from one that came meanwhile.
+    await replication.stop();
+    if (store.metadata.state !== 'off') await out();
+  } catch (error) {
+    // A connection that was about to be left takes over no lineage any more.
+    await replication.stop();
+    await replication.resume();
+    throw error;
+  }
+  replication.element = 'off';
+  announce('element:detached', 1, `the element of ${name} was taken out by an operator`);
+  changed();
+}
+
+/** It may be behind by all that was written since; the handshake finds out by generations and maps what, as after a start (rule lineage.decide). */
+async function bringBack({ name, store, replication, changed, announce }: OrderContext): Promise<void> {
+  if (replication.element !== 'off') return;
+  await store.update(broughtBack);
+  replication.element = store.metadata.state;
+  announce('element:attached', 0, `the element of ${name} was brought back by an operator`);
+  await replication.resume();
+  changed();
+}
