@@ -4,6 +4,7 @@ import type { ElementStore } from './element-store.ts';
 import type { Lease } from './lease.ts';
 import type { ElementMetadata } from './metadata.ts';
 import type { Replication } from './replication.ts';
+import type { ResyncControl } from './resync-control.ts';
 import type { Serving } from './serving.ts';
 import type { MirrorState } from './state.ts';
 
@@ -12,9 +13,9 @@ export function describeMirror(
   name: string,
   sizeBytes: number,
   knownEpoch: Epoch,
-  parts: { readonly store: ElementStore; readonly serving: Serving; readonly replication: Replication },
+  parts: { readonly store: ElementStore; readonly serving: Serving; readonly replication: Replication; readonly control: ResyncControl },
 ): MirrorState {
-  const { store, serving, replication } = parts;
+  const { store, serving, replication, control } = parts;
   const { metadata, dirty } = store;
   return {
     name,
@@ -33,6 +34,7 @@ export function describeMirror(
     peerBehind: replication.peerBehind,
     dirtyBytes: Math.min(dirty.count * metadata.extentBytes, sizeBytes),
     resync: replication.resync?.progress ?? null,
+    resyncPaused: control.paused,
   };
 }
 

@@ -9,6 +9,8 @@ export const dataLinkFeatures = [
   'fetch',
   /** The `hello` tells who gives way in a split brain, and the decision heeds it. */
   'giveWay',
+  /** Message `hole`: extents of zeroes in a resync travel without their bytes. */
+  'holes',
 ] as const;
 
 /** The name of a feature. */

@@ -17,6 +17,8 @@ import type { MirrorLimits, MirrorLinkOptions } from './options.ts';
 import type { OrderContext } from './orders.ts';
 import { RepairNews } from './repair-news.ts';
 import { Replication } from './replication.ts';
+import { ResyncControl } from './resync-control.ts';
+import type { ResyncRateLimits } from './resync-rate.ts';
 import { Serving } from './serving.ts';
 import type { MirrorState } from './state.ts';
 
@@ -30,6 +32,8 @@ export interface MirrorCoreOptions {
   readonly limits: MirrorLimits;
   readonly store: ElementStore;
   readonly announcer: Announcer;
+  /** How fast resyncs go at first. */
+  readonly resync: ResyncRateLimits;
   /** What this node durably knows of the pair's epoch. */
   readonly epoch: Epoch;
 }
@@ -43,6 +47,7 @@ export class MirrorCore {
   readonly counters: Counters;
   readonly serving: Serving;
   readonly replication: Replication;
+  readonly control: ResyncControl;
   /** The pair's epoch as this node knows it. */
   readonly known: { epoch: Epoch };
   readonly #options: MirrorLinkOptions;
@@ -51,7 +56,7 @@ export class MirrorCore {
   readonly #repairs: RepairNews;
   readonly #activity: ActivityLog;
 
-  constructor({ options, limits, store, announcer, epoch }: MirrorCoreOptions) {
+  constructor({ options, limits, store, announcer, resync, epoch }: MirrorCoreOptions) {
     this.#options = options;
     this.#limits = limits;
     this.#announcer = announcer;
@@ -61,6 +66,7 @@ export class MirrorCore {
     this.lease = new Lease(options.clock, limits.leaseMs, limits.deadlineMs);
     this.counters = new Counters(options.clock);
     this.#activity = new ActivityLog(limits.activeRegions);
+    this.control = new ResyncControl(options.clock, resync);
     this.serving = this.#makeServing();
     this.replication = this.#makeReplication();
   }
@@ -184,13 +190,14 @@ export class MirrorCore {
   }
 
   #makeReplication(): Replication {
-    const { store, lease, counters, serving } = this;
+    const { store, lease, counters, serving, control } = this;
     return new Replication({
       ...this.#options,
       protocol: this.#options.protocol ?? 'sync',
       whenSplit: this.#options.whenSplit ?? 'ask',
       limits: this.#limits,
       store,
+      control,
       lease,
       counters,
       serving,

@@ -25,6 +25,8 @@ import type { Serving } from './serving.ts';
 import type { MirrorState } from './state.ts';
 import type { OutdateOrder, ResolveOrder } from '../vocabulary.ts';
 import { resolveSplit } from './resolve.ts';
+import { checkedRate, defaultResyncRate } from './resync-rate.ts';
+import type { ResyncRateLimits } from './resync-rate.ts';
 import { refuseRange } from './request-range.ts';
 import { splitTrim, splitWrite, splitZeroes } from './split-request.ts';
 
@@ -43,6 +45,7 @@ export class MirrorLink implements BlockDevice {
   readonly #options: MirrorLinkOptions;
   readonly #limits: MirrorLimits;
   readonly #announcer: Announcer;
+  #resync: ResyncRateLimits;
   /** Orders that change durable state run one at a time. */
   readonly #orders = new PQueue({ concurrency: 1 });
   /** Exists once the metadata is loaded. */
@@ -53,6 +56,7 @@ export class MirrorLink implements BlockDevice {
   constructor(options: MirrorLinkOptions) {
     this.#options = options;
     this.#limits = mirrorLimits(options);
+    this.#resync = checkedRate({ ...defaultResyncRate, ...options.resync });
     this.name = options.name;
     this.blockSizeBytes = options.device.blockSizeBytes;
     const { punchHole, exclusive } = options.device.capabilities;
@@ -114,7 +118,14 @@ export class MirrorLink implements BlockDevice {
       );
     }
     await recoverElement(device, store);
-    const core = new MirrorCore({ options: this.#options, limits: this.#limits, store, announcer: this.#announcer, epoch });
+    const core = new MirrorCore({
+      options: this.#options,
+      limits: this.#limits,
+      store,
+      announcer: this.#announcer,
+      resync: this.#resync,
+      epoch,
+    });
     this.#core = core;
     await core.replication.start();
     core.changed();
@@ -200,6 +211,29 @@ export class MirrorLink implements BlockDevice {
     return this.#order((context) => setElement(context, wish));
   }
 
+  /** Changes how fast resyncs go, also one that runs; what is absent stays as it is. Throws `RangeError` on limits that make no sense. */
+  configureResync(limits: Partial<ResyncRateLimits>): void {
+    this.#resync = checkedRate({ ...this.#resync, ...limits });
+    this.#core?.control.configure(this.#resync);
+  }
+
+  /**
+   * Resyncs from this node stand still until `resumeResync`, on every connection, and `state().resyncPaused` says why. Writes go on to both elements.
+   * The target stays `inconsistent` meanwhile (rule resync.target). A restart of the node forgets it.
+   */
+  pauseResync(because: string): void {
+    const core = this.#opened();
+    core.control.pause(because);
+    core.changed();
+  }
+
+  /** Undoes `pauseResync`. */
+  resumeResync(): void {
+    const core = this.#opened();
+    core.control.resume();
+    core.changed();
+  }
+
   /** Says goodbye on the data link (rule node.leave): a target is durably `outdated` first; a source has flushed both elements. */
   leave(): Promise<void> {
     return this.#order(leave);
@@ -210,7 +244,7 @@ export class MirrorLink implements BlockDevice {
   }
 
   write(offsetBytes: number, from: Uint8Array, options: WriteOptions, done: Done): void {
-    const serving = this.#admit(offsetBytes, from.byteLength, done);
+    const serving = this.#admitWrite(offsetBytes, from.byteLength, done);
     if (serving) splitWrite(serving, offsetBytes, from, options, done);
   }
 
@@ -231,7 +265,7 @@ export class MirrorLink implements BlockDevice {
   }
 
   writeZeroes(offsetBytes: number, lengthBytes: number, options: ZeroesOptions, done: Done): void {
-    const serving = this.#admit(offsetBytes, lengthBytes, done);
+    const serving = this.#admitWrite(offsetBytes, lengthBytes, done);
     if (serving) splitZeroes(serving, offsetBytes, lengthBytes, options, done);
   }
 
@@ -291,6 +325,11 @@ export class MirrorLink implements BlockDevice {
 
   #assertUsable(): void {
     if (this.#closing) throw new HotMirrorError('HM_CLOSED', `${this.name} is closed`);
+  }
+
+  #admitWrite(offsetBytes: number, lengthBytes: number, done: Done): Serving | null {
+    this.#core?.control.rate.wrote();
+    return this.#admit(offsetBytes, lengthBytes, done);
   }
 
   #admit(offsetBytes: number, lengthBytes: number, done: Done, empty = false): Serving | null {

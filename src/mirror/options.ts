@@ -3,6 +3,7 @@ import type { Random } from '../clock/random.ts';
 import type { BlockDevice } from '../device/block-device.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { Transport } from '../transport/transport.ts';
+import type { ResyncRateLimits } from './resync-rate.ts';
 
 /** When a write completes (rule write.both). */
 export type MirrorProtocol = 'sync' | 'memsync' | 'async';
@@ -60,6 +61,8 @@ export interface MirrorLinkOptions {
   readonly limits?: Partial<MirrorLimits>;
   /** Default `ask`. */
   readonly whenSplit?: WhenSplit;
+  /** How fast resyncs go; `configureResync` changes it while they run. Default: `defaultResyncRate`. */
+  readonly resync?: Partial<ResyncRateLimits>;
 }
 
 /** The defaults of {@link MirrorLimits}. */

@@ -178,8 +178,8 @@ export class Replication {
         },
         epoch: (theirs) => this.#judgeEpoch(theirs),
         drain: () => {
+          this.#source?.work.pump();
           this.#options.serving.resume();
-          this.resync?.pump();
         },
         closed: (error) => this.#lost(data, error),
       },

@@ -3,7 +3,6 @@ import { HotMirrorError } from '../errors.ts';
 import { flushElement } from './element-lifecycle.ts';
 import { IntentLog, neededRegions } from './intent-log.ts';
 import { Mint } from './mint.ts';
-import type { Resync } from './resync.ts';
 import { connectedHelp } from './read-repair.ts';
 import type { PeerHelp } from './read-repair.ts';
 import { Reads } from './reads.ts';
@@ -13,6 +12,7 @@ import type { Request } from './request.ts';
 import type { ServingOptions } from './serving-options.ts';
 import type { SourceSession } from './source.ts';
 import type { ServingState } from './state.ts';
+import type { StreamWork } from './stream-work.ts';
 
 /**
  * The serving side of a mirror: takes the application's requests to both elements and decides, request by request, when each is complete
@@ -27,7 +27,7 @@ export class Serving {
   #mayBeAlone = false;
   #frozen = false;
   #session: SourceSession | null = null;
-  #resync: Resync | null = null;
+  #work: StreamWork | null = null;
   /** Writes and flushes not yet issued, in order. */
   #queue: Request[] = [];
   /** Issued and not complete, in the order issued. */
@@ -118,9 +118,9 @@ export class Serving {
   }
 
   /** The data link carries writes from now on. What was under way and lacks the peer is sent again, in order. */
-  connected(session: SourceSession, resync: Resync | null): void {
+  connected(session: SourceSession, work: StreamWork): void {
     this.#session = session;
-    this.#resync = resync;
+    this.#work = work;
     this.#awaitingMint = [];
     for (const request of this.#issued) {
       if (request.error) {
@@ -155,7 +155,7 @@ export class Serving {
     const session = this.#session;
     if (!session) return;
     this.#session = null;
-    this.#resync = null;
+    this.#work = null;
     for (const extent of session.unconfirmed()) this.#options.store.dirty.mark(extent);
     this.#intents.sessionLost();
     this.#reads.lost();
@@ -236,12 +236,12 @@ export class Serving {
       this.#issue(head);
     }
     this.#pumping = false;
-    this.#resync?.pump();
+    this.#work?.pump();
   }
 
   #mayIssue({ kind, offsetBytes, lengthBytes, bytes }: Request): boolean {
     if (!this.#maySend() || !(this.#session || this.#generation.mayChange(() => this.#pump()))) return false;
-    if (this.#session && (!this.#session.hasRoom(bytes.byteLength) || this.#resync?.locks(offsetBytes, lengthBytes))) return false;
+    if (this.#session && (!this.#session.hasRoom(bytes.byteLength) || this.#work?.locks(offsetBytes, lengthBytes))) return false;
     if (kind !== 'flush' && this.#options.activity.missing(offsetBytes, lengthBytes).length > 0) {
       this.#intents.log();
       return false;
@@ -295,7 +295,7 @@ export class Serving {
       request.error ??= error;
       this.#markDiffering(request);
       if (error.code !== 'HM_NO_SPACE') this.#options.handlers.failed(error);
-      else if (request.kind !== 'flush' && this.#session && !this.#resync?.running) this.#options.handlers.differing();
+      else if (request.kind !== 'flush' && this.#session && !this.#work?.copying) this.#options.handlers.differing();
     }
     this.#advance(request);
   }
@@ -306,7 +306,7 @@ export class Serving {
     dirty.markRange(offsetBytes, lengthBytes);
     if (lengthBytes === 0) return;
     const last = Math.floor((offsetBytes + lengthBytes - 1) / dirty.extentBytes);
-    for (let extent = Math.floor(offsetBytes / dirty.extentBytes); extent <= last; extent += 1) this.#resync?.touched(extent);
+    for (let extent = Math.floor(offsetBytes / dirty.extentBytes); extent <= last; extent += 1) this.#work?.touched(extent);
   }
 
   #advance(request: Request): void {
@@ -354,7 +354,7 @@ export class Serving {
 
   #peerHelp(): PeerHelp {
     if (!this.#serving) return 'none';
-    if (this.#session) return connectedHelp(this.#session, this.#resync?.running === true);
+    if (this.#session) return connectedHelp(this.#session, this.#work?.copying === true);
     return this.#mayBeAlone ? 'none' : 'away';
   }
 

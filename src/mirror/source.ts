@@ -2,7 +2,8 @@ import type { HotMirrorError } from '../errors.ts';
 import type { Counters } from './counters.ts';
 import type { DataConnection } from './data-connection.ts';
 import { Fetches } from './fetches.ts';
-import { encodeZeroes, malformed, maxBodyBytes } from './wire.ts';
+import type { ResyncRate } from './resync-rate.ts';
+import { encodeLength, encodeZeroes, malformed, maxBodyBytes } from './wire.ts';
 import type { Message } from './wire.ts';
 
 /** What a source session needs to know of its mirror. */
@@ -12,6 +13,8 @@ export interface SourceSessionOptions {
   readonly windowBytes: number;
   readonly resyncWindowBytes: number;
   readonly counters: Counters;
+  /** Measures how long the application's writes take. */
+  readonly rate: ResyncRate;
   /** There is room in a window again. */
   readonly room: () => void;
   /** The target has taken over the lineage. */
@@ -20,6 +23,8 @@ export interface SourceSessionOptions {
 
 interface Sent {
   readonly sequence: number;
+  /** When it was sent, of a write of the application; null of the others. */
+  readonly beganMs: number | null;
   readonly windowBytes: number;
   readonly resyncBytes: number;
   readonly acknowledged: () => void;
@@ -38,11 +43,14 @@ interface Sending {
   readonly lengthBytes: number;
   readonly windowBytes?: number;
   readonly resyncBytes?: number;
-  readonly acknowledged: () => void;
+  /** Of a resync write nobody waits for that. */
+  readonly acknowledged?: () => void;
 }
 
 /** What zeroes are written as for a peer that has no message for them. Never written to. */
 const zeroBytes = new Uint8Array(maxBodyBytes);
+
+const unwatched = (): void => undefined;
 
 interface SentFlush {
   /** Extents whose last write this flush covers. */
@@ -124,10 +132,21 @@ export class SourceSession {
   }
 
   /** Sends a resync write, in the same order as the writes (rule resync.newer). */
-  resync(offsetBytes: number, bytes: Uint8Array, acknowledged: () => void): void {
+  resync(offsetBytes: number, bytes: Uint8Array): void {
     const lengthBytes = bytes.byteLength;
-    const sequence = this.#track({ offsetBytes, lengthBytes, resyncBytes: lengthBytes, acknowledged });
+    const sequence = this.#track({ offsetBytes, lengthBytes, resyncBytes: lengthBytes });
     this.#options.data.send('resync', sequence, offsetBytes, bytes);
+  }
+
+  /** Whether the peer takes `hole`. */
+  get sendsHoles(): boolean {
+    return this.#options.data.features.has('holes');
+  }
+
+  /** Sends a resync write of zeroes without its bytes. It takes room in the window all the same: the target has to look what it holds there. */
+  hole(offsetBytes: number, lengthBytes: number): void {
+    const sequence = this.#track({ offsetBytes, lengthBytes, resyncBytes: lengthBytes });
+    this.#options.data.send('hole', sequence, offsetBytes, encodeLength(lengthBytes));
   }
 
   /** Asks for durability of everything sent so far; `flushed` is called when the target has confirmed it. */
@@ -184,8 +203,8 @@ export class SourceSession {
   }
 
   /** Takes note of what is sent next, and gives its sequence. */
-  #track({ offsetBytes, lengthBytes, windowBytes = 0, resyncBytes = 0, acknowledged }: Sending): number {
-    const { extentBytes, counters } = this.#options;
+  #track({ offsetBytes, lengthBytes, windowBytes = 0, resyncBytes = 0, acknowledged = unwatched }: Sending): number {
+    const { extentBytes, counters, rate } = this.#options;
     if (resyncBytes > 0) {
       counters.resync.sentBytes += resyncBytes;
     } else {
@@ -195,7 +214,8 @@ export class SourceSession {
     this.#sequence += 1;
     this.#windowBytes += windowBytes;
     this.#resyncBytes += resyncBytes;
-    this.#sent.push({ sequence: this.#sequence, windowBytes, resyncBytes, acknowledged });
+    const beganMs = resyncBytes > 0 ? null : rate.writeBegan();
+    this.#sent.push({ sequence: this.#sequence, beganMs, windowBytes, resyncBytes, acknowledged });
     const last = Math.floor((offsetBytes + lengthBytes - 1) / extentBytes);
     for (let extent = Math.floor(offsetBytes / extentBytes); extent <= last; extent += 1) this.#written.add(extent);
     return this.#sequence;
@@ -207,6 +227,7 @@ export class SourceSession {
       this.#head += 1;
       this.#windowBytes -= sent.windowBytes;
       this.#resyncBytes -= sent.resyncBytes;
+      if (sent.beganMs !== null) this.#options.rate.writeEnded(sent.beganMs);
       sent.acknowledged();
     }
     // Acknowledged entries are dropped in bulk: shifting one at a time costs more than it saves.

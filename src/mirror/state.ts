@@ -37,4 +37,6 @@ export interface MirrorState {
   readonly peerBehind: boolean;
   readonly dirtyBytes: number;
   readonly resync: ResyncProgress | null;
+  /** Why resyncs of this mirror stand still (`pauseResync`); null: they do not. */
+  readonly resyncPaused: string | null;
 }

@@ -2,8 +2,9 @@ import type { BlockDevice } from '../device/block-device.ts';
 import type { HotMirrorError } from '../errors.ts';
 import type { Counters } from './counters.ts';
 import type { DataConnection } from './data-connection.ts';
-import { decodeFetch, decodeZeroes, malformed, maxFetchingBytes } from './wire.ts';
+import { decodeLength, decodeZeroes, malformed, maxFetchingBytes } from './wire.ts';
 import type { Message } from './wire.ts';
+import { isZero } from './zero-bytes.ts';
 
 /** With more than this under way to its device, a target takes nothing more from the stream. Far above any window, so that no proper source feels it. */
 export const maxHeldBytes = 67_108_864;
@@ -28,6 +29,20 @@ export interface TargetSessionOptions {
   readonly handlers: TargetHandlers;
 }
 
+/** Zeroes to be written at their place of the stream. */
+interface ZeroesWrite {
+  readonly sequence: number;
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+  readonly noHole: boolean;
+}
+
+/** What waits for its turn, and the bytes that it keeps. */
+interface Held {
+  readonly run: () => void;
+  readonly bytes: number;
+}
+
 /**
  * The receiving end of a mirror (rules write.order, write.flush, lineage.adopt): applies writes in the order of the stream, acknowledges what is
  * applied, confirms a flush only when everything before it in the stream is durable.
@@ -48,6 +63,8 @@ export class TargetSession {
   #deviceRequests = 0;
   /** Bytes of writes that the device has not taken. */
   #bytesUnderWay = 0;
+  /** What came while an extent was being looked at: nothing of the stream may overtake what that look decides. Null: nothing is being looked at. */
+  #held: Held[] | null = null;
   #idle: (() => void)[] = [];
   #failed = false;
 
@@ -72,6 +89,9 @@ export class TargetSession {
         return;
       case 'fetch':
         this.#fetch(message);
+        return;
+      case 'hole':
+        this.#hole(message);
         return;
       case 'flush':
         this.#whenApplied(() => {
@@ -116,17 +136,23 @@ export class TargetSession {
     else this.#count(body.byteLength);
     // The bytes are valid during this call only.
     const bytes = device.capabilities.synchronous ? body : body.slice();
-    this.#request(
-      (done) => device.write(offsetBytes, bytes, {}, done),
-      () => this.#finish(sequence),
-      bytes.byteLength,
-    );
+    this.#inOrder(() => {
+      this.#request(
+        (done) => device.write(offsetBytes, bytes, {}, done),
+        () => this.#finish(sequence),
+        bytes.byteLength,
+      );
+    }, bytes.byteLength);
   }
 
   #zeroes({ a: sequence, b: offsetBytes, body }: Message): void {
     const { lengthBytes, noHole } = decodeZeroes(body);
     if (!this.#receive(sequence, offsetBytes, lengthBytes)) return;
     this.#count(lengthBytes);
+    this.#inOrder(() => this.#writeZeroes({ sequence, offsetBytes, lengthBytes, noHole }));
+  }
+
+  #writeZeroes({ sequence, offsetBytes, lengthBytes, noHole }: ZeroesWrite): void {
     this.#request(
       (done) => this.#options.device.writeZeroes(offsetBytes, lengthBytes, { noHole }, done),
       () => this.#finish(sequence),
@@ -139,7 +165,7 @@ export class TargetSession {
    */
   #fetch({ a: fetch, b: offsetBytes, body }: Message): void {
     const { data, device } = this.#options;
-    const lengthBytes = decodeFetch(body);
+    const lengthBytes = decodeLength(body, 'fetch');
     this.#assertRange(offsetBytes, lengthBytes, 'fetch');
     if (this.#fetchingBytes + lengthBytes > maxFetchingBytes) throw malformed('more is fetched at a time than there is room for');
     this.#fetchingBytes += lengthBytes;
@@ -152,6 +178,51 @@ export class TargetSession {
         this.#ended();
       });
     });
+  }
+
+  /** Zeroes of a resync: where holes can be punched they become one, elsewhere what is zero already stays as it is, so that a sparse file stays sparse. */
+  #hole({ a: sequence, b: offsetBytes, body }: Message): void {
+    const lengthBytes = decodeLength(body, 'hole');
+    if (!this.#receive(sequence, offsetBytes, lengthBytes)) return;
+    this.#options.counters.resync.receivedBytes += lengthBytes;
+    const zero = (): void => this.#writeZeroes({ sequence, offsetBytes, lengthBytes, noHole: false });
+    this.#inOrder(() => {
+      if (this.#options.device.capabilities.punchHole) {
+        zero();
+        return;
+      }
+      this.#look(offsetBytes, lengthBytes, (bytes) => {
+        if (bytes && isZero(bytes)) this.#finish(sequence);
+        else zero();
+      });
+    });
+  }
+
+  /** Reads a range of the element at this place of the stream; `then` gets its bytes, or null where it cannot be read. */
+  #look(offsetBytes: number, lengthBytes: number, then: (bytes: Uint8Array | null) => void): void {
+    const bytes = new Uint8Array(lengthBytes);
+    const held: Held[] = [];
+    this.#held = held;
+    this.#deviceRequests += 1;
+    this.#options.device.read(offsetBytes, bytes, (error) => {
+      this.#held = null;
+      if (!this.#failed) then(error ? null : bytes);
+      for (const { run, bytes: heldBytes } of held) {
+        this.#bytesUnderWay -= heldBytes;
+        this.#inOrder(run, heldBytes);
+      }
+      this.#ended();
+    });
+  }
+
+  /** Carries out what changes or looks at the element, in the order of the stream. Until then it keeps so many bytes. */
+  #inOrder(run: () => void, bytes = 0): void {
+    if (!this.#held) {
+      if (!this.#failed) run();
+      return;
+    }
+    this.#bytesUnderWay += bytes;
+    this.#held.push({ run, bytes });
   }
 
   /** Takes the next change of the stream; false where nothing is applied any more. */
@@ -197,7 +268,9 @@ export class TargetSession {
 
   /** A source that keeps no window must not fill this node's memory. */
   #hold(): void {
-    this.#options.data.hold(this.#bytesUnderWay > maxHeldBytes || this.#deviceRequests + this.#barriers.length > maxHeldRequests);
+    this.#options.data.hold(
+      this.#bytesUnderWay > maxHeldBytes || this.#deviceRequests + this.#barriers.length + (this.#held?.length ?? 0) > maxHeldRequests,
+    );
   }
 
   /** After the first failure nothing is confirmed any more. */

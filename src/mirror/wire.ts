@@ -49,6 +49,8 @@ export const messageTypes = {
   fetch: 35,
   /** Target: fetch number a. Body: the bytes; empty where they cannot be read. */
   fetched: 36,
+  /** Source: a resync write of zeroes; a: sequence, b: offset in bytes. Body: 32-bit length. Feature `holes`. */
+  hole: 27,
 } as const;
 
 /** The name of a message. */
@@ -57,7 +59,16 @@ export type MessageName = keyof typeof messageTypes;
 const names = new Map<number, MessageName>(Object.entries(messageTypes).map(([name, type]) => [type, name as MessageName]));
 
 /** Messages that only a source sends. */
-export const fromSource: ReadonlySet<MessageName> = new Set<MessageName>(['start', 'write', 'zeroes', 'resync', 'flush', 'fetch', 'adopt']);
+export const fromSource: ReadonlySet<MessageName> = new Set<MessageName>([
+  'start',
+  'write',
+  'zeroes',
+  'resync',
+  'hole',
+  'flush',
+  'fetch',
+  'adopt',
+]);
 
 /** One message as it arrived; `body` is valid during the call that hands it over. */
 export interface Message {
@@ -95,7 +106,7 @@ export const maxFetchingBytes = 8_388_608;
 export const leavesOff = 1;
 
 const zeroesBodyBytes = 8;
-const fetchBodyBytes = 4;
+const lengthBodyBytes = 4;
 /** The range must keep its space. */
 const noHoleFlag = 1;
 
@@ -180,18 +191,18 @@ export function decodeZeroes(body: Uint8Array): ZeroesBody {
   return { lengthBytes, noHole: flags === noHoleFlag };
 }
 
-/** The body of a `fetch` message. */
-export function encodeFetch(lengthBytes: number): Uint8Array {
-  const bytes = Buffer.alloc(fetchBodyBytes);
+/** The body of a `fetch` or `hole` message. */
+export function encodeLength(lengthBytes: number): Uint8Array {
+  const bytes = Buffer.alloc(lengthBodyBytes);
   bytes.writeUInt32LE(lengthBytes, 0);
   return bytes;
 }
 
-/** Reads the length in a `fetch` message; rejects what is none with `HM_PROTOCOL`. */
-export function decodeFetch(body: Uint8Array): number {
-  if (body.byteLength !== fetchBodyBytes) throw malformed('a fetch without a length');
+/** Reads the length in a `fetch` or `hole` message, at most that of a body; rejects what is none with `HM_PROTOCOL`. */
+export function decodeLength(body: Uint8Array, what: MessageName): number {
+  if (body.byteLength !== lengthBodyBytes) throw malformed(`a ${what} without a length`);
   const lengthBytes = asBuffer(body).readUInt32LE(0);
-  if (lengthBytes > maxBodyBytes) throw malformed('a fetch asks for more than fits a message');
+  if (lengthBytes > maxBodyBytes) throw malformed(`a ${what} is too long`);
   return lengthBytes;
 }
 

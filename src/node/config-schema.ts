@@ -10,6 +10,7 @@ const largestNameLength = 64;
 const largestWindowBytes = 2 ** 30;
 const largestActiveRegions = 1_024;
 const largestStepRetries = 100;
+const leastResyncBytesPerSecond = 65_536;
 
 /** Issues that the schema words itself. Everything else is worded by {@link issueProblem}. */
 function custom(problemOf: (text: string) => string | null) {
@@ -89,6 +90,13 @@ const mirror = z.strictObject({
       activeRegions: z.int().min(8).max(largestActiveRegions).optional(),
     })
     .prefault({}),
+  resync: z
+    .strictObject({
+      minBytesPerSecond: z.int().min(leastResyncBytesPerSecond).optional(),
+      maxBytesPerSecond: z.int().min(leastResyncBytesPerSecond).optional(),
+      latencyTargetMs: durationMs.optional(),
+    })
+    .prefault({}),
 });
 
 /** The configuration file as it is written, with its plain defaults. Rules that span fields are in `config-rules.ts`. */
@@ -144,6 +152,11 @@ export interface FileMirror {
     readonly windowBytes?: number | undefined;
     readonly resyncWindowBytes?: number | undefined;
     readonly activeRegions?: number | undefined;
+  };
+  readonly resync: {
+    readonly minBytesPerSecond?: number | undefined;
+    readonly maxBytesPerSecond?: number | undefined;
+    readonly latencyTargetMs?: number | undefined;
   };
 }
 

@@ -42,6 +42,14 @@ export interface MirrorConfig {
   /** NBD URIs, as written: exports come with a later version. */
   readonly export: Readonly<Record<string, string>>;
   readonly limits: MirrorLimitsConfig;
+  readonly resync: ResyncConfig;
+}
+
+/** How fast resyncs go, as far as it is set; the mirror's own defaults hold for the rest. */
+export interface ResyncConfig {
+  readonly minBytesPerSecond?: number;
+  readonly maxBytesPerSecond?: number;
+  readonly latencyTargetMs?: number;
 }
 
 /** Limits that may be set; the mirror's own defaults hold for the rest. */
@@ -181,6 +189,7 @@ function resolveConfig(file: FileConfig, folder: string): PairConfig {
       dataLink: mapValues(mirror.dataLink, bothAddresses),
       export: mirror.export ?? {},
       limits: withoutUndefined(mirror.limits),
+      resync: withoutUndefined(mirror.resync),
     })),
     monitor: {
       ...monitor,
@@ -201,6 +210,7 @@ function mapValues<From, To>(keyed: Readonly<Record<string, From>>, map: (value:
   return Object.fromEntries(Object.entries(keyed).map(([key, value]) => [key, map(value)]));
 }
 
-function withoutUndefined(limits: FileConfig['mirrors'][number]['limits']): MirrorLimitsConfig {
-  return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));
+/** Only what was set. */
+function withoutUndefined<Key extends string>(settings: Partial<Record<Key, number | undefined>>): Partial<Record<Key, number>> {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as Partial<Record<Key, number>>;
 }

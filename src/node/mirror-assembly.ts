@@ -36,6 +36,7 @@ export async function assembleMirror({ config, node, key, mirror: name }: Mirror
     protocol: mirror.protocol,
     whenSplit: mirror.whenSplit,
     limits: { ...mirror.limits, probeIntervalMs: intervalMs, deadlineMs, leaseMs },
+    resync: mirror.resync,
   });
 }
 

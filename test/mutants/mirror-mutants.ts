@@ -223,7 +223,7 @@ export const mirrorMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/serving.ts',
-        find: `(!this.#session.hasRoom(bytes.byteLength) || this.#resync?.locks(offsetBytes, lengthBytes))`,
+        find: `(!this.#session.hasRoom(bytes.byteLength) || this.#work?.locks(offsetBytes, lengthBytes))`,
         replace: `!this.#session.hasRoom(bytes.byteLength + lengthBytes - lengthBytes)`,
       },
     ],

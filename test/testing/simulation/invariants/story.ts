@@ -63,6 +63,7 @@ function mirrorState(node: NodeName): MirrorState {
     split: null,
     dirtyBytes: 0,
     resync: null,
+    resyncPaused: null,
   };
 }
 
