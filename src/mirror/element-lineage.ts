@@ -56,7 +56,8 @@ export class ElementLineage {
       node,
       mirrorId: metadata.mirrorId,
       sizeBytes: blank ? null : metadata.sizeBytes,
-      deviceBytes: device.sizeBytes,
+      // More than there is room for in the metadata is of no use.
+      deviceBytes: Math.min(device.sizeBytes, store.roomBytes),
       state,
       current: metadata.current,
       base: metadata.base,

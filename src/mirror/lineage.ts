@@ -10,7 +10,7 @@ export interface LineageView {
   readonly mirrorId: string | null;
   /** Size of the mirror; null for a blank element. */
   readonly sizeBytes: number | null;
-  /** Size of the device under the element. */
+  /** How large a mirror the element can hold: the size of its device, as far as its metadata has room for it. */
   readonly deviceBytes: number;
   readonly state: ElementState;
   /** The current generation; null for a blank element. */

@@ -7,6 +7,8 @@ import { exportUriProblem, linkUrlProblem } from './link-address.ts';
 
 const dayMs = 86_400_000;
 const largestNameLength = 64;
+/** Mirrors are whole blocks of any disk. */
+const sizeUnitBytes = 4_096;
 const largestWindowBytes = 2 ** 30;
 const largestActiveRegions = 1_024;
 const largestStepRetries = 100;
@@ -80,6 +82,7 @@ const mirror = z.strictObject({
   name,
   protocol: z.enum(['sync'], { error: notYet(['memsync', 'async'], ['sync']) }).default('sync'),
   whenSplit: z.enum(['ask', 'discard-unchanged']).default('ask'),
+  sizeBytes: z.int().min(sizeUnitBytes).multipleOf(sizeUnitBytes).optional(),
   elements: z.record(name, z.strictObject({ device: devicePath })),
   dataLink: z.record(name, linkAddress),
   export: z.record(name, z.string().superRefine(custom(exportUriProblem))).optional(),
@@ -145,6 +148,7 @@ export interface FileMirror {
   readonly name: string;
   readonly protocol: 'sync';
   readonly whenSplit: 'ask' | 'discard-unchanged';
+  readonly sizeBytes?: number | undefined;
   readonly elements: Readonly<Record<string, { readonly device: string }>>;
   readonly dataLink: Readonly<Record<string, string | LinkAddress>>;
   readonly export?: Readonly<Record<string, string>> | undefined;

@@ -37,6 +37,8 @@ export interface MirrorConfig {
   readonly protocol: 'sync';
   /** What a split brain waits for (rules `lineage.split`, `lineage.unchanged`). */
   readonly whenSplit: 'ask' | 'discard-unchanged';
+  /** Size of the mirror, for `init`; absent: that of the home primary's device. */
+  readonly sizeBytes?: number | undefined;
   readonly elements: Readonly<Record<string, { readonly device: string }>>;
   readonly dataLink: Readonly<Record<string, LinkAddress>>;
   /** NBD URIs, as written: exports come with a later version. */
