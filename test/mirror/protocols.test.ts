@@ -134,7 +134,11 @@ describe('The protocols', () => {
         told.push(`write ${String(offsetBytes)}`);
         write(offsetBytes, from, options, done);
       };
-      const data = { send: (name: string, a: number) => void told.push(`${name} ${String(a)}`), flush: () => undefined };
+      const data = {
+        send: (name: string, a: number) => void told.push(`${name} ${String(a)}`),
+        flush: () => undefined,
+        hold: () => undefined,
+      };
       const session = new TargetSession({
         ...{ data: data as unknown as DataConnection, device, sizeBytes: extent, counters: new Counters(new VirtualClock()) },
         handlers: { adopt: () => undefined, protocol: () => undefined, failed: () => undefined },
