@@ -12,6 +12,7 @@ import type { LineageView } from './lineage.ts';
 import type { ExtentRun } from './dirty-map.ts';
 import { historyLength, idSchema, settled, settledFrom } from './metadata.ts';
 import type { WhenSplit } from './options.ts';
+import type { ProtocolInForce } from './protocol.ts';
 import type { ReplicationHost } from './replication-options.ts';
 import type { ElementState } from './state.ts';
 import { malformed } from './wire.ts';
@@ -34,6 +35,7 @@ export interface ElementLineageOptions {
   readonly random: Random;
   readonly host: Pick<ReplicationHost, 'failed'>;
   readonly whenSplit: WhenSplit;
+  readonly protocol: ProtocolInForce;
 }
 
 /**
@@ -63,6 +65,7 @@ export class ElementLineage {
       base: metadata.base,
       history: metadata.history,
       servedEpoch: metadata.servedEpoch,
+      mayBeAhead: metadata.mayBeAhead,
       crashed: metadata.crashed,
       serving,
       dirtyExtents: blank ? 0 : store.dirty.count,
@@ -116,9 +119,11 @@ export class ElementLineage {
 
   /** Source: the target holds the current generation; base and map are dropped. */
   async settle(): Promise<void> {
-    const { store } = this.#options;
-    const { metadata } = store;
-    if (metadata.base !== null || metadata.resyncId !== null || metadata.crashed) await store.update(settledFrom);
+    const { store, protocol } = this.#options;
+    const { base, resyncId, crashed, mayBeAhead } = store.metadata;
+    if (base !== null || resyncId !== null || crashed || mayBeAhead !== protocol.ahead) {
+      await store.update((metadata) => ({ ...settledFrom(metadata), mayBeAhead: protocol.ahead }));
+    }
     await store.persistDirty();
   }
 

@@ -5,6 +5,8 @@
 export const dataLinkFeatures = [
   /** Message `zeroes`: a range of zeroes travels without its bytes. */
   'zeroes',
+  /** Messages `protocol`, `received` and `barrier`: the protocols memsync and async. */
+  'protocols',
   /** Messages `fetch` and `fetched`: the source reads what the target holds. */
   'fetch',
   /** The `hello` tells who gives way in a split brain, and the decision heeds it. */

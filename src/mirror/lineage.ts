@@ -21,6 +21,8 @@ export interface LineageView {
   readonly history: readonly string[];
   /** Number of the epoch in which this element was last served. */
   readonly servedEpoch: number;
+  /** It may hold writes that were completed by protocol `async` and never reached the other element. */
+  readonly mayBeAhead: boolean;
   /** It was in use when its node went down, and no resync has settled that yet. */
   readonly crashed: boolean;
   /** Its node serves this mirror now. */
@@ -121,11 +123,13 @@ function chooseAmongEquals(a: LineageView, b: LineageView): SyncDecision {
     const [source, target] = unusable(a) ? [b, a] : [a, b];
     return sync(source, target, scope, rule, `the element of ${target.node} is ${target.state}`);
   }
-  if (a.crashed !== b.crashed) {
+  // By async the side that was served last may be ahead of the other, whichever crashed.
+  const ahead = a.mayBeAhead || b.mayBeAhead;
+  if (a.crashed !== b.crashed && !ahead) {
     const [source, target] = a.crashed ? [b, a] : [a, b];
     return sync(source, target, scope, rule, `only ${target.node} crashed`);
   }
-  if (a.serving !== b.serving && !a.crashed) {
+  if (a.serving !== b.serving && !a.crashed && !ahead) {
     const [source, target] = a.serving ? [a, b] : [b, a];
     return sync(source, target, scope, rule, `${source.node} serves`);
   }

@@ -15,6 +15,7 @@ import { Lease } from './lease.ts';
 import { failedBy } from './metadata.ts';
 import type { MirrorLimits, MirrorLinkOptions } from './options.ts';
 import type { OrderContext } from './orders.ts';
+import { ProtocolInForce } from './protocol.ts';
 import { RepairNews } from './repair-news.ts';
 import { Replication } from './replication.ts';
 import { ResyncControl } from './resync-control.ts';
@@ -45,6 +46,7 @@ export class MirrorCore {
   readonly store: ElementStore;
   readonly lease: Lease;
   readonly counters: Counters;
+  readonly protocol: ProtocolInForce;
   readonly serving: Serving;
   readonly replication: Replication;
   readonly control: ResyncControl;
@@ -63,6 +65,7 @@ export class MirrorCore {
     this.#repairs = new RepairNews(announcer, options.clock);
     this.store = store;
     this.known = { epoch: highestEpoch([store.metadata.epoch, epoch]) };
+    this.protocol = new ProtocolInForce(options.protocol ?? 'sync');
     this.lease = new Lease(options.clock, limits.leaseMs, limits.deadlineMs);
     this.counters = new Counters(options.clock);
     this.#activity = new ActivityLog(limits.activeRegions);
@@ -101,11 +104,16 @@ export class MirrorCore {
   /** What an order works on. */
   orderContext(): OrderContext {
     const { name, node, peer, clock, device } = this.#options;
-    const { store, serving, replication, known } = this;
+    const { store, serving, replication, known, protocol } = this;
     const announce: OrderContext['announce'] = (event, eventClass, text) =>
       this.#announcer.emit(event, eventClass, text, { rule: 'element.off' });
-    const told = { announce, changed: (): void => this.changed(), failed: (error: HotMirrorError): Promise<void> => this.failed(error) };
-    return { name, node, peer, clock, device, store, serving, replication, known, ...told };
+    const told = {
+      announce,
+      emit: this.#announcer.emit.bind(this.#announcer),
+      changed: (): void => this.changed(),
+      failed: (error: HotMirrorError): Promise<void> => this.failed(error),
+    };
+    return { name, node, peer, clock, device, store, serving, replication, known, protocol, ...told };
   }
 
   /** Ends serving at once, with an error for every request inside. */
@@ -193,7 +201,7 @@ export class MirrorCore {
     const { store, lease, counters, serving, control } = this;
     return new Replication({
       ...this.#options,
-      protocol: this.#options.protocol ?? 'sync',
+      protocol: this.protocol,
       whenSplit: this.#options.whenSplit ?? 'ask',
       limits: this.#limits,
       store,

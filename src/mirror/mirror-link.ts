@@ -18,10 +18,11 @@ import { ElementStore } from './element-store.ts';
 import { MirrorCore } from './mirror-core.ts';
 import type { MirrorEvents } from './mirror-events.ts';
 import { mirrorLimits } from './options.ts';
-import type { MirrorLimits, MirrorLinkOptions } from './options.ts';
+import type { MirrorLimits, MirrorLinkOptions, MirrorProtocol } from './options.ts';
 import { demote, doubt, goAlone, leave, outdate, promote, raiseEpoch, seal } from './orders.ts';
 import type { GoAloneOrder, OrderContext, PromoteOrder } from './orders.ts';
 import type { Serving } from './serving.ts';
+import { setProtocol } from './set-protocol.ts';
 import type { MirrorState } from './state.ts';
 import type { OutdateOrder, ResolveOrder } from '../vocabulary.ts';
 import { resolveSplit } from './resolve.ts';
@@ -52,7 +53,7 @@ export class MirrorLink implements BlockDevice {
   #core: MirrorCore | null = null;
   #closing: Promise<void> | null = null;
 
-  /** Throws `RangeError` on limits that make no sense and `HM_NOT_SUPPORTED` on a protocol that is not built. */
+  /** Throws `RangeError` on limits that make no sense. */
   constructor(options: MirrorLinkOptions) {
     this.#options = options;
     this.#limits = mirrorLimits(options);
@@ -195,6 +196,16 @@ export class MirrorLink implements BlockDevice {
   raiseEpoch(epoch: Epoch): Promise<void> {
     this.#core?.heardEpoch(epoch);
     return this.#order((context) => raiseEpoch(context, epoch));
+  }
+
+  /**
+   * Completes requests by another protocol from now on (rule write.both); resolves when its promise holds for everything that was acknowledged. From
+   * `async` that takes until what is queued is durable on both elements. It lasts until this mirror is closed; the configuration is not changed.
+   * Rejects with `HM_REFUSED` where it serves by `async` and the peer's element is not `uptodate` or is lost meanwhile, after which `async` stays in force, and
+   * with `HM_NOT_SUPPORTED` where the peer's version knows `sync` alone. Emits `protocol:changed`.
+   */
+  setProtocol(protocol: MirrorProtocol): Promise<void> {
+    return this.#order((context) => setProtocol(context, protocol));
   }
 
   /** Fresh evidence of ownership (rule serve.lease): the peer answered a token sent then, by this machine's monotonic clock. */

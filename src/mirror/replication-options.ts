@@ -9,6 +9,7 @@ import type { ElementStore } from './element-store.ts';
 import type { Lease } from './lease.ts';
 import type { MirrorEventName } from './mirror-events.ts';
 import type { MirrorLimits, WhenSplit } from './options.ts';
+import type { ProtocolInForce } from './protocol.ts';
 import type { ResyncControl } from './resync-control.ts';
 import type { Serving } from './serving.ts';
 
@@ -32,7 +33,7 @@ export interface ReplicationOptions {
   readonly node: string;
   readonly peer: string;
   readonly preferOwnDial: boolean;
-  readonly protocol: string;
+  readonly protocol: ProtocolInForce;
   readonly whenSplit: WhenSplit;
   readonly device: BlockDevice;
   readonly transport: Transport;

@@ -7,7 +7,7 @@ import { connectedHelp } from './read-repair.ts';
 import type { PeerHelp } from './read-repair.ts';
 import { Reads } from './reads.ts';
 import { Replies } from './replies.ts';
-import { newRequest, overlaps } from './request.ts';
+import { lackAgain, newRequest, overlaps } from './request.ts';
 import type { Request } from './request.ts';
 import type { ServingOptions } from './serving-options.ts';
 import type { SourceSession } from './source.ts';
@@ -157,6 +157,7 @@ export class Serving {
     this.#session = null;
     this.#work = null;
     for (const extent of session.unconfirmed()) this.#options.store.dirty.mark(extent);
+    lackAgain(this.#issued, session);
     this.#intents.sessionLost();
     this.#reads.lost();
     if (this.#drained.length > 0) {
@@ -239,9 +240,10 @@ export class Serving {
     this.#work?.pump();
   }
 
-  #mayIssue({ kind, offsetBytes, lengthBytes, bytes }: Request): boolean {
+  #mayIssue(request: Request): boolean {
     if (!this.#maySend() || !(this.#session || this.#generation.mayChange(() => this.#pump()))) return false;
-    if (this.#session && (!this.#session.hasRoom(bytes.byteLength) || this.#work?.locks(offsetBytes, lengthBytes))) return false;
+    const { kind, offsetBytes, lengthBytes } = request;
+    if (this.#session && (!this.#session.hasRoom(request) || this.#work?.locks(offsetBytes, lengthBytes))) return false;
     if (kind !== 'flush' && this.#options.activity.missing(offsetBytes, lengthBytes).length > 0) {
       this.#intents.log();
       return false;
@@ -280,13 +282,16 @@ export class Serving {
       request.remote -= 1;
       this.#advance(request);
     };
-    request.remote = request.kind === 'flush' ? 0 : 1;
-    if (request.kind === 'write') session.write(request.offsetBytes, request.bytes, step);
-    if (request.kind === 'zeroes') session.zeroes(request, step);
-    if (request.kind === 'flush' || request.fua) {
-      request.remote += 1;
-      session.flush(step);
-    }
+    const held = (sequence: number): void => {
+      if (session === this.#session) request.sequence = sequence;
+      step();
+    };
+    const flushes = request.kind === 'flush' || request.fua;
+    // All of them first: by async a write is held before its call returns.
+    request.remote = (request.kind === 'flush' ? 0 : 1) + (flushes ? 1 : 0);
+    if (request.kind === 'write') session.write(request.offsetBytes, request.bytes, held);
+    if (request.kind === 'zeroes') session.zeroes(request, held);
+    if (flushes) session.flush(step);
   }
 
   #localDone(request: Request, error: HotMirrorError | null): void {
@@ -317,6 +322,7 @@ export class Serving {
       return;
     }
     this.#issued.delete(request);
+    this.#session?.completed(request.sequence);
     if (request.kind !== 'flush') this.#options.activity.finished(request.offsetBytes, request.lengthBytes);
     this.#replies.reply(request, request.error);
     this.#intents.requestFinished();

@@ -36,7 +36,7 @@ export class SourceEnd {
     this.#options = options;
     this.#lineage = lineage;
     this.#handlers = handlers;
-    const { store, limits, serving, device, control, counters } = options;
+    const { store, limits, serving, device, control, counters, protocol } = options;
     this.#reads = new StreamReads({ device, unlocked: () => serving.resume() });
     this.work = this.#makeWork();
     this.session = new SourceSession({
@@ -46,6 +46,7 @@ export class SourceEnd {
       resyncWindowBytes: limits.resyncWindowBytes,
       counters,
       rate: control.rate,
+      protocol,
       room: () => {
         // The resync first: its rate gives way to the application, and an application that fills every gap would never let it end (rule resync.progress).
         this.work.pump();
@@ -70,6 +71,7 @@ export class SourceEnd {
       host.emit('resync:started', 0, `${String(store.dirty.count)} extents are copied to ${peer}`, { progress: this.#resync.progress });
     }
     control.pump = () => this.work.pump();
+    this.session.announceProtocol();
     serving.connected(this.session, this.work);
     if (this.#resync) this.#resync.pump();
     else this.#offer();

@@ -1,7 +1,10 @@
 import type { BlockDevice } from '../device/block-device.ts';
 import type { HotMirrorError } from '../errors.ts';
+import { ApplyOrder } from './apply-order.ts';
 import type { Counters } from './counters.ts';
 import type { DataConnection } from './data-connection.ts';
+import type { MirrorProtocol } from './options.ts';
+import { protocols } from './protocol.ts';
 import { decodeLength, decodeZeroes, malformed, maxFetchingBytes } from './wire.ts';
 import type { Message } from './wire.ts';
 import { isZero } from './zero-bytes.ts';
@@ -15,6 +18,8 @@ export const maxHeldRequests = 65_536;
 export interface TargetHandlers {
   /** The source offers its lineage: flush is done, make it durable, then call `adopted`. */
   adopt(body: Uint8Array, adopted: () => void): void;
+  /** The source completes requests by this protocol from here on; by async it acknowledges at most so many bytes that this element lacks. */
+  protocol(protocol: MirrorProtocol, mayLoseBytes: number): void;
   /** The element could not take a write or flush. */
   failed(error: HotMirrorError): void;
 }
@@ -37,15 +42,10 @@ interface ZeroesWrite {
   readonly noHole: boolean;
 }
 
-/** What waits for its turn, and the bytes that it keeps. */
-interface Held {
-  readonly run: () => void;
-  readonly bytes: number;
-}
-
 /**
  * The receiving end of a mirror (rules write.order, write.flush, lineage.adopt): applies writes in the order of the stream, acknowledges what is
- * applied, confirms a flush only when everything before it in the stream is durable.
+ * applied, confirms a flush only when everything before it in the stream is durable. By memsync it confirms what arrived before it applies it, and applies it
+ * whatever becomes of the connection.
  */
 export class TargetSession {
   readonly #options: TargetSessionOptions;
@@ -63,13 +63,32 @@ export class TargetSession {
   #deviceRequests = 0;
   /** Bytes of writes that the device has not taken. */
   #bytesUnderWay = 0;
-  /** What came while an extent was being looked at: nothing of the stream may overtake what that look decides. Null: nothing is being looked at. */
-  #held: Held[] | null = null;
+  readonly #order = new ApplyOrder(() => this.#applied);
+  /** The source completes what this side has in its hands (protocol memsync). */
+  #confirmsReceipt = false;
   #idle: (() => void)[] = [];
   #failed = false;
 
   constructor(options: TargetSessionOptions) {
     this.#options = options;
+  }
+
+  /**
+   * A frame of the source is here, and nothing of it is applied yet (rule write.both, memsync). What is confirmed here will be applied: nothing of it makes no
+   * sense, and nobody but this process can lose it. Throws `HM_PROTOCOL`.
+   */
+  arrived(messages: readonly Message[]): void {
+    if (!this.#confirmsReceipt || this.#failed) return;
+    let received = this.#received;
+    for (const message of messages) {
+      const lengthBytes = changedBytes(message);
+      if (lengthBytes === null) continue;
+      this.#check(message.a, received + 1, message.b, lengthBytes);
+      received = message.a;
+    }
+    if (received === this.#received) return;
+    this.#options.data.send('received', received);
+    this.#options.data.flush();
   }
 
   /** Takes one message of the source. Throws `HM_PROTOCOL` on what makes no sense, before anything of it takes effect. */
@@ -92,6 +111,12 @@ export class TargetSession {
         return;
       case 'hole':
         this.#hole(message);
+        return;
+      case 'protocol':
+        this.#protocol(message);
+        return;
+      case 'barrier':
+        this.#order.barrier(this.#received);
         return;
       case 'flush':
         this.#whenApplied(() => {
@@ -123,9 +148,9 @@ export class TargetSession {
     this.#options.data.send('ack', this.#applied);
   }
 
-  /** Resolves when no request to the device is under way (rule takeover.seal). */
+  /** Resolves when everything that was received is applied, or has failed, and no request to the device is under way (rule takeover.seal). */
   idle(): Promise<void> {
-    if (this.#deviceRequests === 0) return Promise.resolve();
+    if (this.#isIdle) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
@@ -136,7 +161,7 @@ export class TargetSession {
     else this.#count(body.byteLength);
     // The bytes are valid during this call only.
     const bytes = device.capabilities.synchronous ? body : body.slice();
-    this.#inOrder(() => {
+    this.#order.add(() => {
       this.#request(
         (done) => device.write(offsetBytes, bytes, {}, done),
         () => this.#finish(sequence),
@@ -149,7 +174,7 @@ export class TargetSession {
     const { lengthBytes, noHole } = decodeZeroes(body);
     if (!this.#receive(sequence, offsetBytes, lengthBytes)) return;
     this.#count(lengthBytes);
-    this.#inOrder(() => this.#writeZeroes({ sequence, offsetBytes, lengthBytes, noHole }));
+    this.#order.add(() => this.#writeZeroes({ sequence, offsetBytes, lengthBytes, noHole }));
   }
 
   #writeZeroes({ sequence, offsetBytes, lengthBytes, noHole }: ZeroesWrite): void {
@@ -157,6 +182,13 @@ export class TargetSession {
       (done) => this.#options.device.writeZeroes(offsetBytes, lengthBytes, { noHole }, done),
       () => this.#finish(sequence),
     );
+  }
+
+  #protocol({ a, b }: Message): void {
+    const protocol = protocols[a];
+    if (!protocol) throw malformed(`protocol ${String(a)} is not known`);
+    this.#confirmsReceipt = protocol === 'memsync';
+    this.#options.handlers.protocol(protocol, b);
   }
 
   /**
@@ -186,7 +218,7 @@ export class TargetSession {
     if (!this.#receive(sequence, offsetBytes, lengthBytes)) return;
     this.#options.counters.resync.receivedBytes += lengthBytes;
     const zero = (): void => this.#writeZeroes({ sequence, offsetBytes, lengthBytes, noHole: false });
-    this.#inOrder(() => {
+    this.#order.add(() => {
       if (this.#options.device.capabilities.punchHole) {
         zero();
         return;
@@ -201,36 +233,25 @@ export class TargetSession {
   /** Reads a range of the element at this place of the stream; `then` gets its bytes, or null where it cannot be read. */
   #look(offsetBytes: number, lengthBytes: number, then: (bytes: Uint8Array | null) => void): void {
     const bytes = new Uint8Array(lengthBytes);
-    const held: Held[] = [];
-    this.#held = held;
+    this.#order.look();
     this.#deviceRequests += 1;
     this.#options.device.read(offsetBytes, bytes, (error) => {
-      this.#held = null;
       if (!this.#failed) then(error ? null : bytes);
-      for (const { run, bytes: heldBytes } of held) {
-        this.#bytesUnderWay -= heldBytes;
-        this.#inOrder(run, heldBytes);
-      }
+      this.#order.looked();
       this.#ended();
     });
   }
 
-  /** Carries out what changes or looks at the element, in the order of the stream. Until then it keeps so many bytes. */
-  #inOrder(run: () => void, bytes = 0): void {
-    if (!this.#held) {
-      if (!this.#failed) run();
-      return;
-    }
-    this.#bytesUnderWay += bytes;
-    this.#held.push({ run, bytes });
-  }
-
   /** Takes the next change of the stream; false where nothing is applied any more. */
   #receive(sequence: number, offsetBytes: number, lengthBytes: number): boolean {
-    if (sequence !== this.#received + 1) throw malformed(`write ${String(sequence)} after ${String(this.#received)}`);
-    this.#assertRange(offsetBytes, lengthBytes, 'write');
+    this.#check(sequence, this.#received + 1, offsetBytes, lengthBytes);
     this.#received = sequence;
     return !this.#failed;
+  }
+
+  #check(sequence: number, expected: number, offsetBytes: number, lengthBytes: number): void {
+    if (sequence !== expected) throw malformed(`write ${String(sequence)} in place of ${String(expected)}`);
+    this.#assertRange(offsetBytes, lengthBytes, 'write');
   }
 
   #assertRange(offsetBytes: number, lengthBytes: number, what: string): void {
@@ -255,6 +276,7 @@ export class TargetSession {
     while (this.#ahead.delete(this.#applied + 1)) this.#applied += 1;
     if (!this.#options.device.capabilities.synchronous) this.acknowledge();
     while (this.#barriers[0] && this.#barriers[0].after <= this.#applied) this.#barriers.shift()?.run();
+    this.#order.release();
   }
 
   #whenApplied(run: () => void): void {
@@ -268,9 +290,12 @@ export class TargetSession {
 
   /** A source that keeps no window must not fill this node's memory. */
   #hold(): void {
-    this.#options.data.hold(
-      this.#bytesUnderWay > maxHeldBytes || this.#deviceRequests + this.#barriers.length + (this.#held?.length ?? 0) > maxHeldRequests,
-    );
+    const requests = this.#deviceRequests + this.#barriers.length + this.#order.length;
+    this.#options.data.hold(this.#bytesUnderWay + this.#order.bytes > maxHeldBytes || requests > maxHeldRequests);
+  }
+
+  get #isIdle(): boolean {
+    return this.#deviceRequests === 0 && this.#order.length === 0;
   }
 
   /** After the first failure nothing is confirmed any more. */
@@ -280,6 +305,7 @@ export class TargetSession {
     start((error) => {
       if (error && !this.#failed) {
         this.#failed = true;
+        this.#order.clear();
         this.#options.handlers.failed(error);
       } else if (!this.#failed) {
         then();
@@ -293,6 +319,13 @@ export class TargetSession {
     this.#deviceRequests -= 1;
     this.#bytesUnderWay -= bytes;
     this.#hold();
-    if (this.#deviceRequests === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    if (this.#isIdle) for (const resolve of this.#idle.splice(0)) resolve();
   }
+}
+
+/** How much of the element a message changes; null for one that changes nothing. */
+function changedBytes({ name, body }: Message): number | null {
+  if (name === 'write' || name === 'resync') return body.byteLength;
+  if (name === 'zeroes') return decodeZeroes(body).lengthBytes;
+  return name === 'hole' ? decodeLength(body, 'hole') : null;
 }

@@ -45,6 +45,12 @@ export const messageTypes = {
   refuse: 17,
   /** Source: zeroes of the application; a: sequence, b: offset in bytes. Body: 32-bit length, 32-bit flags. Feature `zeroes`. */
   zeroes: 18,
+  /** Target: everything up to sequence a is in my hands, and will be applied whatever becomes of this connection. Feature `protocols`. */
+  received: 20,
+  /** Source: the protocol in force from here on; a: its number, b: most bytes that are acknowledged before the target has them. Feature `protocols`. */
+  protocol: 21,
+  /** Source: what follows must not be applied before all that came before is (rule write.order). Feature `protocols`. */
+  barrier: 22,
   /** Source: what does this range hold after everything before this message; a: number of the fetch, b: offset in bytes. Body: 32-bit length. Feature `fetch`. */
   fetch: 35,
   /** Target: fetch number a. Body: the bytes; empty where they cannot be read. */
@@ -60,14 +66,7 @@ const names = new Map<number, MessageName>(Object.entries(messageTypes).map(([na
 
 /** Messages that only a source sends. */
 export const fromSource: ReadonlySet<MessageName> = new Set<MessageName>([
-  'start',
-  'write',
-  'zeroes',
-  'resync',
-  'hole',
-  'flush',
-  'fetch',
-  'adopt',
+  ...(['start', 'protocol', 'barrier', 'write', 'zeroes', 'resync', 'hole', 'flush', 'fetch', 'adopt'] as const),
 ]);
 
 /** One message as it arrived; `body` is valid during the call that hands it over. */

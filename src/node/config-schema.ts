@@ -1,5 +1,6 @@
 import * as z from 'zod';
 
+import type { MirrorProtocol } from '../mirror/options.ts';
 import type { PlatformStep } from '../platform/platform-actions.ts';
 import { platformSteps } from '../platform/platform-actions.ts';
 import type { LinkAddress } from './link-address.ts';
@@ -80,7 +81,10 @@ const monitorLink = z.object({ name }).catchall(linkAddress);
 
 const mirror = z.strictObject({
   name,
-  protocol: z.enum(['sync'], { error: notYet(['memsync', 'async'], ['sync']) }).default('sync'),
+  protocol: z
+    .enum(['sync', 'memsync', 'async'])
+    .default('sync')
+    .meta({ description: 'When a write completes: the target has applied it, has received it, or is about to get it.' }),
   whenSplit: z.enum(['ask', 'discard-unchanged']).default('ask'),
   sizeBytes: z.int().min(sizeUnitBytes).multipleOf(sizeUnitBytes).optional(),
   elements: z.record(name, z.strictObject({ device: devicePath })),
@@ -146,7 +150,7 @@ export interface FileConfig {
 /** One mirror as the file says it. */
 export interface FileMirror {
   readonly name: string;
-  readonly protocol: 'sync';
+  readonly protocol: MirrorProtocol;
   readonly whenSplit: 'ask' | 'discard-unchanged';
   readonly sizeBytes?: number | undefined;
   readonly elements: Readonly<Record<string, { readonly device: string }>>;

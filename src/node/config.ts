@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import { HotMirrorError } from '../errors.ts';
+import type { MirrorProtocol } from '../mirror/options.ts';
 import type { StepCommand } from '../platform/command.ts';
 import type { PlatformStep } from '../platform/platform-actions.ts';
 import { bothAddresses, crossFieldProblems, linkAddresses } from './config-rules.ts';
@@ -34,7 +35,8 @@ export interface NodeConfig {
 /** One mirror; everything that differs between the nodes is keyed by their names. */
 export interface MirrorConfig {
   readonly name: string;
-  readonly protocol: 'sync';
+  /** When a write completes while a node serves that was started with it (rule `write.both`). */
+  readonly protocol: MirrorProtocol;
   /** What a split brain waits for (rules `lineage.split`, `lineage.unchanged`). */
   readonly whenSplit: 'ask' | 'discard-unchanged';
   /** Size of the mirror, for `init`; absent: that of the home primary's device. */

@@ -5,6 +5,7 @@ import { elementMetadataBytes } from '../../src/mirror/create-element.ts';
 import { ElementLineage } from '../../src/mirror/element-lineage.ts';
 import { ElementStore } from '../../src/mirror/element-store.ts';
 import { MirrorLink } from '../../src/mirror/mirror-link.ts';
+import { ProtocolInForce } from '../../src/mirror/protocol.ts';
 import { MirrorPair, pattern } from './support/mirror-pair.ts';
 
 const block = 4096;
@@ -68,6 +69,7 @@ describe('Element sizes', () => {
       store,
       random,
       whenSplit: 'ask',
+      protocol: new ProtocolInForce('sync'),
       host: { failed: () => Promise.resolve() },
     });
     expect(store.roomBytes).to.be.below(twoPages);

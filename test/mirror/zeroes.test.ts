@@ -6,6 +6,7 @@ import { regionBytes } from '../../src/mirror/activity-log.ts';
 import { Counters } from '../../src/mirror/counters.ts';
 import type { DataConnection } from '../../src/mirror/data-connection.ts';
 import { commonFeatures, dataLinkFeatures } from '../../src/mirror/features.ts';
+import { ProtocolInForce } from '../../src/mirror/protocol.ts';
 import { ResyncRate, defaultResyncRate } from '../../src/mirror/resync-rate.ts';
 import { SourceSession } from '../../src/mirror/source.ts';
 import { decodeZeroes, encodeZeroes, maxBodyBytes, maxZeroesBytes } from '../../src/mirror/wire.ts';
@@ -100,6 +101,7 @@ describe('Zeroes', () => {
       resyncWindowBytes: maxBodyBytes,
       rate: new ResyncRate(new VirtualClock(), defaultResyncRate),
       counters: new Counters(new VirtualClock()),
+      protocol: new ProtocolInForce('sync'),
     };
     const session = new SourceSession({ data, ...options, room: () => undefined, adopted: () => undefined });
     let acknowledged = 0;

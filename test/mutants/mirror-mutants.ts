@@ -32,9 +32,9 @@ export const mirrorMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/serving.ts',
-        find: `    request.remote = request.kind === 'flush' ? 0 : 1;
-    if (request.kind === 'write') session.write(request.offsetBytes, request.bytes, step);`,
-        replace: `    request.remote = request.kind === 'zeroes' ? 1 : 0;
+        find: `    request.remote = (request.kind === 'flush' ? 0 : 1) + (flushes ? 1 : 0);
+    if (request.kind === 'write') session.write(request.offsetBytes, request.bytes, held);`,
+        replace: `    request.remote = (request.kind === 'zeroes' ? 1 : 0) + (flushes ? 1 : 0);
     if (request.kind === 'write') session.write(request.offsetBytes, request.bytes, () => undefined);`,
       },
     ],
@@ -223,8 +223,8 @@ export const mirrorMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/serving.ts',
-        find: `(!this.#session.hasRoom(bytes.byteLength) || this.#work?.locks(offsetBytes, lengthBytes))`,
-        replace: `!this.#session.hasRoom(bytes.byteLength + lengthBytes - lengthBytes)`,
+        find: `(!this.#session.hasRoom(request) || this.#work?.locks(offsetBytes, lengthBytes))`,
+        replace: `!this.#session.hasRoom(request) && offsetBytes + lengthBytes > 0`,
       },
     ],
     withinSeeds: targetedSeeds,

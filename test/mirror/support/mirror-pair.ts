@@ -7,7 +7,7 @@ import { elementMetadataBytes } from '../../../src/mirror/create-element.ts';
 import { mirrorEventNames } from '../../../src/mirror/mirror-events.ts';
 import type { MirrorEvent, MirrorEventName } from '../../../src/mirror/mirror-events.ts';
 import { MirrorLink } from '../../../src/mirror/mirror-link.ts';
-import type { MirrorLimits, WhenSplit } from '../../../src/mirror/options.ts';
+import type { MirrorLimits, MirrorProtocol, WhenSplit } from '../../../src/mirror/options.ts';
 import { rules } from '../../../src/rules.ts';
 import type { ResyncRateLimits } from '../../../src/mirror/resync-rate.ts';
 import { SeededRandom } from '../../../src/testing/seeded-random.ts';
@@ -36,6 +36,8 @@ export interface MirrorPairOptions {
   readonly resync?: Partial<ResyncRateLimits>;
   readonly delayMs?: number;
   readonly whenSplit?: WhenSplit;
+  /** Of both nodes. */
+  readonly protocol?: MirrorProtocol;
   /** Wraps a device, to record or to fail. */
   readonly wrap?: (device: BlockDevice, what: string) => BlockDevice;
   /** Requests to disks complete at once (default), or after so many ms. */
@@ -110,6 +112,7 @@ export class MirrorPair {
       transport: wrapTransport(this.link.transport(node), node),
       clock: this.clock,
       random: this.random,
+      ...(this.#options.protocol ? { protocol: this.#options.protocol } : {}),
       ...(this.#options.limits ? { limits: this.#options.limits } : {}),
       ...(this.#options.whenSplit ? { whenSplit: this.#options.whenSplit } : {}),
       ...(this.#options.resync ? { resync: this.#options.resync } : {}),

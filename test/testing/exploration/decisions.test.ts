@@ -51,6 +51,7 @@ describe('The pure decisions, from both sides at once', () => {
     readonly resyncId: string | null;
     readonly gaveWayTo: string | null;
     readonly discardable: boolean;
+    readonly mayBeAhead: boolean;
   }
 
   const rests = [
@@ -63,6 +64,18 @@ describe('The pure decisions, from both sides at once', () => {
       resyncId: [null],
       gaveWayTo: [null],
       discardable: [false],
+      mayBeAhead: [false],
+    }),
+    ...combinations<Rest>({
+      state: ['consistent'],
+      crashed: [false, true],
+      serving: [false, true],
+      servedEpoch: [1, 2],
+      dirtyExtents: [0, 1],
+      resyncId: [null],
+      gaveWayTo: [null],
+      discardable: [false],
+      mayBeAhead: [true],
     }),
     ...combinations<Rest>({
       state: ['uptodate', 'outdated', 'off'],
@@ -73,6 +86,7 @@ describe('The pure decisions, from both sides at once', () => {
       resyncId: ['r'],
       gaveWayTo: [null],
       discardable: [false],
+      mayBeAhead: [false],
     }),
   ];
 
@@ -121,6 +135,9 @@ describe('The pure decisions, from both sides at once', () => {
     if (decision.source === decision.target) return 'one node is both';
     if (['inconsistent', 'failed', 'off'].includes(source.state) || source.current === null) return 'the source is no source';
     if (target.serving || ['failed', 'off'].includes(target.state)) return 'the target is no target';
+    const unusable = (side: Side): boolean => ['inconsistent', 'failed', 'off'].includes(side.state);
+    const ahead = source.current === target.current && (source.mayBeAhead || target.mayBeAhead) && !unusable(source) && !unusable(target);
+    if (ahead && source.servedEpoch < target.servedEpoch) return 'the target may hold what was completed by async and the source lacks';
     const older = source.current !== target.current && [target.base, ...target.history].includes(source.current);
     if (older) return 'the target descends from the source';
     if (decision.scope === 'nothing' && (source.current !== target.current || target.state === 'inconsistent')) return 'something differs';
