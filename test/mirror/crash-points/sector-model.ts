@@ -1,0 +1,69 @@
+import { BlockModel } from '../support/block-model.ts';
+import { sectorBytes } from './crash-disk.ts';
+
+const valueAt = 0;
+
+/**
+ * What an application may find in each sector of its disk: a {@link BlockModel} over sectors, each of whose writes has a value of its own, but for zeroes.
+ * A write of several sectors that nobody acknowledged may have come as far as it likes.
+ */
+export class SectorModel {
+  readonly #model: BlockModel;
+  /** By sector: the value of each write, in the order issued, from 1 on. The first is what the sector held at the beginning. */
+  readonly #values: number[][];
+  #value = 1;
+
+  constructor(sectors: number, initial: number) {
+    this.#model = new BlockModel(sectors);
+    this.#values = Array.from({ length: sectors }, () => [initial]);
+  }
+
+  /** A write is issued: its bytes, and what is to be called when it is acknowledged. Zeroes have no bytes. */
+  issue(
+    offsetBytes: number,
+    lengthBytes: number,
+    zeroes: boolean,
+  ): { readonly bytes: Uint8Array; readonly acknowledged: (fua: boolean) => void } {
+    this.#value += 1;
+    const value = zeroes ? 0 : this.#value;
+    const bytes = new Uint8Array(lengthBytes);
+    const first = offsetBytes / sectorBytes;
+    const issued = Array.from({ length: lengthBytes / sectorBytes }, (_, at) => {
+      const sector = first + at;
+      new DataView(bytes.buffer).setUint32(at * sectorBytes + valueAt, value, true);
+      this.#values[sector]?.push(value);
+      return { sector, write: this.#model.issue(sector) };
+    });
+    const acknowledged = (fua: boolean): void => {
+      for (const { sector, write } of issued) this.#model.acknowledged(sector, write, fua);
+    };
+    return { bytes, acknowledged };
+  }
+
+  /** A flush is issued; to be called when it is acknowledged. */
+  flush(): () => void {
+    const floors = this.#model.floors();
+    return () => {
+      this.#model.flushed(floors);
+    };
+  }
+
+  /** Every element that held what no flush covers has lost its cache. */
+  cachesLost(): void {
+    this.#model.cachesLost();
+  }
+
+  /** What is wrong with these contents, or null. */
+  judge(contents: Uint8Array): string | null {
+    const view = new DataView(contents.buffer, contents.byteOffset, contents.byteLength);
+    const floors = this.#model.floors();
+    for (let sector = 0; sector < this.#values.length; sector += 1) {
+      const value = view.getUint32(sector * sectorBytes + valueAt, true);
+      const write = this.#values[sector]?.lastIndexOf(value) ?? -1;
+      if (write < 0) return `sector ${String(sector)} holds ${String(value)}, which was never written there`;
+      const wrong = this.#model.judge(sector, write, floors[sector] ?? 0);
+      if (wrong) return wrong.replace('block', 'sector');
+    }
+    return null;
+  }
+}
