@@ -51,7 +51,8 @@ export class CrashDisk {
 
   /** What it holds from now on, for whoever opens it next. */
   restore(contents: Uint8Array): void {
-    this.detach();
+    this.#gate.open = false;
+    this.#device = null;
     this.#contents = contents;
   }
 
@@ -69,7 +70,8 @@ export class CrashDisk {
   detach(): void {
     this.#gate.open = false;
     this.#device = null;
-    this.#contents = this.#contents.slice();
+    // What the dead process had asked for and was not done yet must reach nobody.
+    if (this.#completion !== 'sync') this.#contents = this.#contents.slice();
   }
 
   #telling(memory: MemoryDevice, gate: { readonly open: boolean }): BlockDevice {

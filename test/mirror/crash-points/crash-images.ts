@@ -36,8 +36,6 @@ interface Way {
  * - *torn*: its first sectors alone, and its last ones alone, for every sector up to {@link mostTears} of them, else for some;
  * - with a volatile cache: nothing that is not durable; all but the write; the write alone; each other change at risk alone missing, and each alone surviving,
  *   up to {@link mostAlone}; some subsets of sectors drawn from a seed.
- *
- * Of equal images the first stays. They are made when asked for.
  */
 export function crashWays(disks: readonly CrashDisk[], write: DeviceEntry, random: Random): readonly Way[] {
   const sectors = write.lengthBytes / sectorBytes;

@@ -1,6 +1,8 @@
 import { HotMirrorError } from '../../../src/errors.ts';
 import { SeededRandom } from '../../../src/testing/seeded-random.ts';
 import type { DeviceEntry } from '../../../src/testing/recording-device.ts';
+import type { MirrorLink } from '../../../src/mirror/mirror-link.ts';
+import type { MirrorState } from '../../../src/mirror/state.ts';
 import { other } from '../support/mirror-pair.ts';
 import type { NodeName } from '../support/mirror-pair.ts';
 import type { WritePoint } from './crash-disk.ts';
@@ -33,7 +35,7 @@ const lastBlock = 4_096;
 export async function tellStory(story: CrashStory): Promise<readonly WritePoint[]> {
   const points: WritePoint[] = [];
   const world = new CrashWorld(story.options, (point) => void points.push(point));
-  if (story.options.prepared !== false) await world.prepare();
+  await world.prepare();
   await story.tell(world);
   const recorded = world.recording.entries.filter(({ kind }) => kind === 'write-issued' || kind === 'zeroes-issued').length;
   if (recorded !== points.length) throw new Error(`${String(recorded)} writes are recorded, ${String(points.length)} may be crash points`);
@@ -93,7 +95,7 @@ class CrashRun {
   async run(): Promise<CrashOutcome | null> {
     const { story, at } = this.#crash;
     const world = this.#world;
-    if (story.options.prepared !== false) await world.prepare();
+    await world.prepare();
     try {
       await story.tell(world);
     } catch (error) {
@@ -254,7 +256,7 @@ class CrashRun {
 }
 
 /** Null for a mirror that is not open yet. */
-function stateOf(mirror: { state(): ReturnType<import('../../../src/mirror/mirror-link.ts').MirrorLink['state']> } | undefined) {
+function stateOf(mirror: MirrorLink | undefined): MirrorState | null {
   try {
     return mirror?.state() ?? null;
   } catch {

@@ -25,7 +25,7 @@ export const crashStories: readonly CrashStory[] = [
   {
     name: 'init of both nodes, the first copy, the first service',
     options: { sizeBytes: 2 * extent + block, prepared: false },
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await world.initNode('alpha', 'data');
       await world.initNode('beta', 'blank');
       await bootBoth(world);
@@ -37,7 +37,7 @@ export const crashStories: readonly CrashStory[] = [
   {
     name: 'writes, overlapping writes, flush, FUA and zeroes',
     options: slow,
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block), world.write('alpha', block, block), world.write('alpha', 2 * extent, 2 * block)]);
       await world.all([world.write('alpha', 512, block), world.write('alpha', 1_024, block), world.write('alpha', 0, 512)]);
@@ -49,8 +49,8 @@ export const crashStories: readonly CrashStory[] = [
   },
   {
     name: 'an activity log that turns over',
-    options: { sizeBytes: 3 * regionBytes, activeRegions: 2 },
-    async tell(world) {
+    options: { sizeBytes: 2 * regionBytes + 4 * extent, activeRegions: 2 },
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       for (const region of [0, 1, 2, 0, 2, 1]) await world.all([world.write('alpha', region * regionBytes + block, block)]);
       const across = [world.write('alpha', regionBytes - block, 2 * block), world.write('alpha', 2 * regionBytes + extent, block)];
@@ -61,7 +61,7 @@ export const crashStories: readonly CrashStory[] = [
   {
     name: 'a lost target: alone under a generation of its own, then resync and adoption',
     options: slow,
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block), world.write('alpha', extent, block)]);
       const underWay = [world.write('alpha', 512, block), world.write('alpha', 2 * extent, block)];
@@ -83,7 +83,7 @@ export const crashStories: readonly CrashStory[] = [
   {
     name: 'a lost source: a takeover, and the old source as target',
     options: small,
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block), world.write('alpha', extent, block), world.flush('alpha')]);
       void world.write('alpha', 2 * extent, block);
@@ -99,7 +99,7 @@ export const crashStories: readonly CrashStory[] = [
   {
     name: 'roles that change, there and back',
     options: slow,
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block)]);
       await world.handOver('alpha');
@@ -112,7 +112,7 @@ export const crashStories: readonly CrashStory[] = [
   {
     name: 'a data link that breaks under writes, and an outdated peer',
     options: slow,
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       const underWay = [world.write('alpha', 0, block), world.write('alpha', extent, block)];
       await world.pass(2);
@@ -133,7 +133,7 @@ export const crashStories: readonly CrashStory[] = [
   {
     name: 'both nodes stopped in order and started again, the other one first',
     options: small,
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block), world.zeroes('alpha', extent, block)]);
       await world.stop('beta');
@@ -152,7 +152,7 @@ export const crashStories: readonly CrashStory[] = [
   {
     name: 'a source that crashed while it was alone, and its recovery',
     options: small,
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block)]);
       world.kill('beta');

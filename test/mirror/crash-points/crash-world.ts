@@ -114,6 +114,7 @@ export class CrashWorld {
 
   /** Equal elements and records on both nodes, as after an `init` and a first copy; no part of the story. */
   async prepare(): Promise<void> {
+    if (this.#options.prepared === false) return;
     const metadata = new MemoryDevice({ sizeBytes: this.#bytesOf('metadata') });
     const { random } = this;
     await MirrorLink.create({ kind: 'data', sizeBytes: this.#options.sizeBytes, metadata, random, epoch: firstEpoch });
@@ -282,12 +283,12 @@ export class CrashWorld {
   /** Rule handover: the giver is demoted and records that it released the service, then the taker serves. */
   async handOver(from: NodeName): Promise<void> {
     const to = other(from);
-    let handedOver = false;
+    const answers: boolean[] = [];
     const demoted = async (mirror: MirrorLink): Promise<void> => {
-      ({ handedOver } = await mirror.demote());
+      answers.push((await mirror.demote()).handedOver);
     };
     await this.order(from, (record) => record, demoted, 'demote');
-    if (!handedOver) throw new Error('nothing was handed over');
+    if (!answers.includes(true)) throw new Error('nothing was handed over');
     const released: Epoch = { number: this.epoch.number + 1, owner: to };
     await this.order(
       from,

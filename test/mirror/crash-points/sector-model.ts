@@ -9,13 +9,14 @@ const valueAt = 0;
  */
 export class SectorModel {
   readonly #model: BlockModel;
-  /** By sector: the value of each write, in the order issued, from 1 on. The first is what the sector held at the beginning. */
-  readonly #values: number[][];
+  /** By sector that was written: the value of each write, in the order issued. The first is what it held at the beginning. */
+  readonly #values = new Map<number, number[]>();
+  readonly #initial: number;
   #value = 1;
 
   constructor(sectors: number, initial: number) {
     this.#model = new BlockModel(sectors);
-    this.#values = Array.from({ length: sectors }, () => [initial]);
+    this.#initial = initial;
   }
 
   /** A write is issued: its bytes, and what is to be called when it is acknowledged. Zeroes have no bytes. */
@@ -31,7 +32,9 @@ export class SectorModel {
     const issued = Array.from({ length: lengthBytes / sectorBytes }, (_, at) => {
       const sector = first + at;
       new DataView(bytes.buffer).setUint32(at * sectorBytes + valueAt, value, true);
-      this.#values[sector]?.push(value);
+      const values = this.#values.get(sector) ?? [this.#initial];
+      values.push(value);
+      this.#values.set(sector, values);
       return { sector, write: this.#model.issue(sector) };
     });
     const acknowledged = (fua: boolean): void => {
@@ -57,9 +60,11 @@ export class SectorModel {
   judge(contents: Uint8Array): string | null {
     const view = new DataView(contents.buffer, contents.byteOffset, contents.byteLength);
     const floors = this.#model.floors();
-    for (let sector = 0; sector < this.#values.length; sector += 1) {
+    for (let sector = 0; sector * sectorBytes < contents.byteLength; sector += 1) {
       const value = view.getUint32(sector * sectorBytes + valueAt, true);
-      const write = this.#values[sector]?.lastIndexOf(value) ?? -1;
+      const values = this.#values.get(sector);
+      if (!values && value === this.#initial) continue;
+      const write = values?.lastIndexOf(value) ?? -1;
       if (write < 0) return `sector ${String(sector)} holds ${String(value)}, which was never written there`;
       const wrong = this.#model.judge(sector, write, floors[sector] ?? 0);
       if (wrong) return wrong.replace('block', 'sector');

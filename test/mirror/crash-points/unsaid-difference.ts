@@ -20,16 +20,14 @@ export function unsaidDifference(world: CrashWorld): string | null {
   if (decision.kind === 'sync' && decision.scope === 'full') return null;
   if (decision.kind === 'refuse' && (decision.rule === 'lineage.blank' || decision.rule === 'lineage.source')) return null;
   const [one, two] = [world.disk('alpha', 'element').contents, world.disk('beta', 'element').contents];
-  for (let at = 0; at < one.byteLength; at += sectorBytes) {
-    if (Buffer.compare(one.subarray(at, at + sectorBytes), two.subarray(at, at + sectorBytes)) === 0) continue;
+  const { extentBytes } = alpha.dirty;
+  for (let at = 0; at < one.byteLength; at += extentBytes) {
+    if (Buffer.compare(one.subarray(at, at + extentBytes), two.subarray(at, at + extentBytes)) === 0) continue;
     const said = [alpha, beta].some(({ dirty, metadata }) => {
-      return (
-        metadata.current !== null &&
-        (dirty.has(Math.floor(at / dirty.extentBytes)) || metadata.activeRegions.includes(Math.floor(at / regionBytes)))
-      );
+      return metadata.current !== null && (dirty.has(at / extentBytes) || metadata.activeRegions.includes(Math.floor(at / regionBytes)));
     });
     if (!said)
-      return `the elements differ at ${String(at)} and nothing durable says so (write.intent); the next handshake: ${decision.because}`;
+      return `the elements differ in the extent at ${String(at)} and nothing durable says so (write.intent); the next handshake: ${decision.because}`;
   }
   return null;
 }
@@ -52,8 +50,11 @@ function viewOf(world: CrashWorld, node: NodeName, { metadata, dirty }: Stored):
     history: metadata.history,
     servedEpoch: metadata.servedEpoch,
     crashed: metadata.crashed || metadata.inUse,
+    mayBeAhead: metadata.mayBeAhead,
     serving: false,
     dirtyExtents: blank ? 0 : dirty.count + metadata.activeRegions.length,
     resyncId: metadata.resyncId,
+    gaveWayTo: null,
+    discardable: false,
   };
 }
