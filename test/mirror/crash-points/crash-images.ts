@@ -33,9 +33,9 @@ interface Way {
  * The images that a crash at a write of a node may leave, that write being the newest change at risk of one of its disks. Bounded, and in this order:
  *
  * - *before* it and *after* it, with all that was written earlier;
+ * - with a volatile cache that is lost, where there is anything in it: nothing that is not durable; the write alone;
  * - *torn*: its first sectors alone, and its last ones alone, for every sector up to {@link mostTears} of them, else for some;
- * - with a volatile cache: nothing that is not durable; all but the write; the write alone; each other change at risk alone missing, and each alone surviving,
- *   up to {@link mostAlone}; some subsets of sectors drawn from a seed.
+ * - of such a cache each other change alone missing, and each alone surviving, up to {@link mostAlone} of them; some subsets of sectors drawn from a seed.
  */
 export function crashWays(disks: readonly CrashDisk[], write: DeviceEntry, random: Random): readonly Way[] {
   const sectors = write.lengthBytes / sectorBytes;
@@ -45,13 +45,15 @@ export function crashWays(disks: readonly CrashDisk[], write: DeviceEntry, rando
     { name: 'before', kind: 'before', survives: (change) => !isWrite(change) },
     { name: 'after', kind: 'after', survives: () => true },
   ];
+  if (others.length > 0) {
+    ways.push({ name: 'nothing at risk', kind: 'cache', survives: () => false });
+    ways.push({ name: 'the write alone', kind: 'cache', survives: isWrite });
+  }
   for (const cut of tears(sectors)) {
     ways.push({ name: `first ${String(cut)} sectors`, kind: 'torn', survives: (change, block) => !isWrite(change) || block < cut });
     ways.push({ name: `all but ${String(cut)} sectors`, kind: 'torn', survives: (change, block) => !isWrite(change) || block >= cut });
   }
   if (others.length > 0) {
-    ways.push({ name: 'nothing at risk', kind: 'cache', survives: () => false });
-    ways.push({ name: 'the write alone', kind: 'cache', survives: isWrite });
     for (const one of others.slice(-mostAlone)) {
       ways.push({ name: `all but change ${String(one.at)}`, kind: 'cache', survives: ({ at }) => at !== one.at });
       ways.push({ name: `change ${String(one.at)} alone`, kind: 'cache', survives: ({ at }) => at === one.at });

@@ -10,7 +10,7 @@ import { crashImage, crashWays } from './crash-images.ts';
 import type { CrashImage } from './crash-images.ts';
 import { Crashed, CrashWorld, codeOf, nodes } from './crash-world.ts';
 import type { CrashStory } from './crash-stories.ts';
-import { unsaidDifference } from './unsaid-difference.ts';
+import { isMixture, unsaidDifference } from './unsaid-difference.ts';
 
 /** How the pair goes on after the crash of a node. */
 export const recoveries = [
@@ -80,6 +80,7 @@ class CrashRun {
   #writes = 0;
   #ways = 0;
   #wrong: Error | null = null;
+  #unsaidTarget: string | null = null;
 
   constructor(crash: Crash) {
     this.#crash = crash;
@@ -105,7 +106,7 @@ class CrashRun {
     if (this.#wrong) throw this.#wrong;
     if (!world.crashed) throw new Error(`write ${String(at)} never came`);
     if (!this.image) return null;
-    const unsaid = unsaidDifference(world);
+    const unsaid = this.#unsaidTarget ?? unsaidDifference(world);
     if (unsaid !== null) throw new Error(unsaid);
     await this.#recover();
     return { image: this.image, ways: this.#ways };
@@ -142,16 +143,20 @@ class CrashRun {
     world.log.push(`crash of ${node}: ${image.name}`);
     if (this.#loses(node, image)) world.model.cachesLost();
     const peer = other(node);
+    const targets = nodes.filter((one) => isBeingFilled(stateOf(world.processes[one]?.mirror)));
     const peerImages =
       recovery === 'both have lost their power' ? world.disks[peer].map((disk) => disk.recording?.durableImage() ?? null) : [];
     world.end(node);
     disks.forEach((disk, index) => disk.restore(image.contents[index] as Uint8Array));
-    if (!recovery.startsWith('both')) return;
-    world.end(peer);
-    world.disks[peer].forEach((disk, index) => {
-      const durable = peerImages[index];
-      if (durable) disk.restore(durable);
-    });
+    if (recovery.startsWith('both')) {
+      world.end(peer);
+      world.disks[peer].forEach((disk, index) => {
+        const durable = peerImages[index];
+        if (durable) disk.restore(durable);
+      });
+    }
+    const mixture = targets.find((target) => isMixture(world, target));
+    if (mixture) this.#unsaidTarget = `the target of a resync, ${mixture}, is not durably inconsistent (resync.begin)`;
   }
 
   /** Whether acknowledged writes that no flush covers may be lost by this: no element keeps all of them that may become the source. */
@@ -253,6 +258,11 @@ class CrashRun {
   #states(): string {
     return JSON.stringify(nodes.map((node) => stateOf(this.#world.processes[node]?.mirror)));
   }
+}
+
+/** Whether resync writes may have come to it. */
+function isBeingFilled(state: MirrorState | null): boolean {
+  return state?.role === 'target' && state.element === 'inconsistent';
 }
 
 /** Null for a mirror that is not open yet. */

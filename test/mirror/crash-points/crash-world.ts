@@ -6,6 +6,8 @@ import type { Epoch } from '../../../src/epoch.ts';
 import { HotMirrorError } from '../../../src/errors.ts';
 import { MemoryDevice } from '../../../src/device/memory.ts';
 import { elementMetadataBytes } from '../../../src/mirror/create-element.ts';
+import { ElementStore, readElementImage } from '../../../src/mirror/element-store.ts';
+import { historyLength } from '../../../src/mirror/metadata.ts';
 import { MirrorLink } from '../../../src/mirror/mirror-link.ts';
 import { Recording } from '../../../src/testing/recording-device.ts';
 import { SeededRandom } from '../../../src/testing/seeded-random.ts';
@@ -14,7 +16,7 @@ import { MemoryNetwork } from '../../../src/transport/memory.ts';
 import type { MemoryLink } from '../../../src/transport/memory.ts';
 import { other } from '../support/mirror-pair.ts';
 import type { NodeName } from '../support/mirror-pair.ts';
-import { CrashDisk, diskNames } from './crash-disk.ts';
+import { CrashDisk, diskNames, sectorBytes } from './crash-disk.ts';
 import type { DiskName, WritePoint } from './crash-disk.ts';
 import { SectorModel } from './sector-model.ts';
 
@@ -79,7 +81,7 @@ export class CrashWorld {
       nodes: ['alpha', 'beta'],
       conditions: { delayMs: options.delayMs ?? 1 },
     });
-    this.model = new SectorModel(options.sizeBytes / 512, initialValue);
+    this.model = new SectorModel(options.sizeBytes / sectorBytes, initialValue);
     const completion = options.diskMs === undefined ? 'sync' : { clock, delayMs: options.diskMs };
     const disksOf = (node: NodeName): readonly CrashDisk[] =>
       diskNames.map((name) => new CrashDisk(node, name, new Uint8Array(this.#bytesOf(name)), completion, writes));
@@ -100,7 +102,12 @@ export class CrashWorld {
 
   /** What a node's pair record says now. */
   record(node: NodeName): PairRecord | null {
-    return readPairRecordImage(this.disk(node, 'record').contents, 512);
+    return readPairRecordImage(this.disk(node, 'record').contents, sectorBytes);
+  }
+
+  /** What a node's metadata says now; null before its `init`. */
+  stored(node: NodeName): ReturnType<typeof readElementImage> {
+    return readElementImage(this.disk(node, 'metadata').contents, sectorBytes);
   }
 
   /** The pair's epoch and its owner by both pair records; what was released counts as given. */
@@ -118,6 +125,9 @@ export class CrashWorld {
     const metadata = new MemoryDevice({ sizeBytes: this.#bytesOf('metadata') });
     const { random } = this;
     await MirrorLink.create({ kind: 'data', sizeBytes: this.#options.sizeBytes, metadata, random, epoch: firstEpoch });
+    // A history as long as it gets: metadata of several sectors can be torn.
+    const history = Array.from({ length: historyLength }, (_, at) => at.toString(16).padStart(16, '0'));
+    await (await ElementStore.load(metadata)).update(() => ({ history }));
     const record = new MemoryDevice({ sizeBytes: pairRecordBytes });
     await writeRecord(record, firstRecord());
     for (const node of nodes) {
@@ -381,7 +391,7 @@ async function writeRecord(device: BlockDevice, record: PairRecord): Promise<voi
 
 function initialData(contents: Uint8Array): void {
   const view = new DataView(contents.buffer, contents.byteOffset, contents.byteLength);
-  for (let at = 0; at < contents.byteLength; at += 512) view.setUint32(at, initialValue, true);
+  for (let at = 0; at < contents.byteLength; at += sectorBytes) view.setUint32(at, initialValue, true);
 }
 
 /** The code of a refusal that says so, of anything else the error itself. */
