@@ -138,9 +138,23 @@ function chooseAmongEquals(a: LineageView, b: LineageView): SyncDecision {
     return sync(source, target, scope, rule, `${source.node} served last, in epoch ${String(source.servedEpoch)}`);
   }
   if (scope !== 'nothing')
-    return giveWay(a, b, refuse('standalone', 'lineage.direction', 'both elements were last served in the same epoch'));
+    return giveWay(
+      a,
+      b,
+      neverServed(a, b) ?? refuse('standalone', 'lineage.direction', 'both elements were last served in the same epoch'),
+    );
   const [source, target] = b.serving ? [b, a] : [a, b];
   return sync(source, target, scope, rule, 'both elements are equal');
+}
+
+/**
+ * Neither has ever served: what they hold is what the first copy brought to both, and only a crash kept the one that it came from from noting that nothing
+ * differs any more.
+ */
+function neverServed(a: LineageView, b: LineageView): SyncDecision | null {
+  if (a.servedEpoch > 0 || b.servedEpoch > 0) return null;
+  const [source, target] = b.dirtyExtents > a.dirtyExtents ? [b, a] : [a, b];
+  return sync(source, target, 'union', 'lineage.equal', `neither has served, and ${source.node} has more to copy`);
 }
 
 /** Currents differ: who descends from whom (rows 4 to 7 of lineage.decide). */
