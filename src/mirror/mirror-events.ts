@@ -31,6 +31,8 @@ export type MirrorEvents = {
   'resync:finished': (event: MirrorEvent) => void;
   /** A verify began. */
   'verify:started': (event: MirrorEvent) => void;
+  /** Now and then while it runs. */
+  'verify:progressed': (event: MirrorEvent & { readonly progress: ResyncProgress }) => void;
   /** Everything is compared; `evidence` is the report. Class 1, and rule takeover.verified, where something differs. */
   'verify:finished': (event: MirrorEvent) => void;
   /** A verify was given up before its end, or its repair; what was found stays a finding. */
@@ -75,6 +77,7 @@ const names: Readonly<Record<MirrorEventName, true>> = {
   'resync:progressed': true,
   'resync:finished': true,
   'verify:started': true,
+  'verify:progressed': true,
   'verify:finished': true,
   'verify:ended': true,
   'verify:waived': true,

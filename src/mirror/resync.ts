@@ -162,7 +162,7 @@ export class Resync {
 
   /** Extents of zeroes travel as holes; of the others the bytes do, or their digests first. */
   #send({ first, count }: ExtentRun, bytes: Uint8Array, compare: boolean): void {
-    const { dirty, session } = this.#options;
+    const { dirty, session, counters } = this.#options;
     const { extentBytes } = dirty;
     const isHole = (at: number): boolean => session.sendsHoles && isZero(bytes.subarray(at * extentBytes, (at + 1) * extentBytes));
     for (let at = 0; at < count;) {
@@ -176,6 +176,7 @@ export class Resync {
       if (!hole && compare) {
         session.compares.ask(offsetBytes, piece, 'resync', (differs) => this.#compared(run, copies, differs));
       } else {
+        counters.resync.sentExtents += run.count;
         if (hole) session.hole(offsetBytes, piece.byteLength);
         else this.#sent(run, piece);
         for (let extent = run.first; extent < run.first + run.count; extent += 1)
@@ -186,10 +187,9 @@ export class Resync {
   }
 
   #sent(run: ExtentRun, bytes: Uint8Array): void {
-    const { session, dirty, counters } = this.#options;
+    const { session, dirty } = this.#options;
     session.resync(run.first * dirty.extentBytes, bytes);
     this.#policy.sent(run.count);
-    counters.resync.sentExtents += run.count;
   }
 
   /** These are on their way; gives the number of the first copy. */

@@ -4,6 +4,7 @@ import type { ElementLineage } from './element-lineage.ts';
 import type { ReplicationOptions } from './replication-options.ts';
 import { Resync } from './resync.ts';
 import { SourceSession } from './source.ts';
+import type { ResyncProgress } from './state.ts';
 import { StreamReads } from './stream-reads.ts';
 import type { StreamWork } from './stream-work.ts';
 import { Verify } from './verify.ts';
@@ -103,7 +104,7 @@ export class SourceEnd {
    * `HM_CONNECTION_LOST`; what was found until then stays a finding.
    */
   async verify(signal: AbortSignal | undefined): Promise<VerifyReport> {
-    const { store, control, clock, findings, host } = this.#options;
+    const { store, control, clock, findings, host, name } = this.#options;
     if (this.#verify) throw new HotMirrorError('HM_BUSY', 'a verify runs already');
     if (!this.session.compares.supported) throw new HotMirrorError('HM_NOT_SUPPORTED', 'the peer runs a version that cannot compare');
     const abort = (): void => this.#verify?.end(new HotMirrorError('HM_ABORTED', 'the verify was given up'));
@@ -113,7 +114,12 @@ export class SourceEnd {
         const ended = (report: VerifyReport, error: HotMirrorError | null): void => resolve({ report, error });
         const { sizeBytes } = store.metadata;
         const parts = { reads: this.#reads, compares: this.session.compares, dirty: store.dirty, sizeBytes };
-        this.#verify = new Verify({ ...parts, findings, control, clock, ended });
+        const progressed = (progress: ResyncProgress): void => {
+          // What was found must not be forgotten by a crash.
+          this.#durably(store.persistDirty());
+          host.emit('verify:progressed', 0, `verify of ${name}`, { progress });
+        };
+        this.#verify = new Verify({ ...parts, findings, control, clock, progressed, ended });
         if (signal?.aborted) abort();
         this.#verify.pump();
       });

@@ -2,12 +2,15 @@ import type { Clock, Timer } from '../clock/clock.ts';
 import type { HotMirrorError } from '../errors.ts';
 import type { Compares } from './compares.ts';
 import type { DirtyMap, ExtentRun } from './dirty-map.ts';
+import { MovingRate, remainingMs } from './moving-rate.ts';
 import type { Findings } from './findings.ts';
 import type { ResyncControl } from './resync-control.ts';
+import type { ResyncProgress } from './state.ts';
 import type { StreamReads } from './stream-reads.ts';
 
 /** Longest range of one comparison, in bytes. */
 const maxReadBytes = 1_048_576;
+const progressEveryMs = 1_000;
 /** Runs of extents that a report lists; of more it says how many bytes they are. */
 const mostRuns = 64;
 
@@ -31,6 +34,8 @@ export interface VerifyOptions {
   readonly findings: Findings;
   readonly control: ResyncControl;
   readonly clock: Clock;
+  /** Now and then while it runs. */
+  readonly progressed: (progress: ResyncProgress) => void;
   /** Everything is compared, or the verify was given up with an error. */
   readonly ended: (report: VerifyReport, error: HotMirrorError | null) => void;
 }
@@ -52,8 +57,13 @@ export class Verify {
   #ended = false;
   #wait: Timer | null = null;
 
+  readonly #rate: MovingRate;
+  #toldMs: number;
+
   constructor(options: VerifyOptions) {
     this.#options = options;
+    this.#toldMs = options.clock.nowMs();
+    this.#rate = new MovingRate(this.#toldMs);
   }
 
   /** Goes on as far as window and rate allow. */
@@ -109,6 +119,18 @@ export class Verify {
     });
   }
 
+  #tell(): void {
+    const { clock, dirty, sizeBytes, progressed } = this.#options;
+    const nowMs = clock.nowMs();
+    const doneBytes = Math.min(sizeBytes, this.#next * dirty.extentBytes);
+    this.#rate.sample(nowMs, doneBytes);
+    if (nowMs - this.#toldMs < progressEveryMs) return;
+    this.#toldMs = nowMs;
+    const bytesPerSecond = this.#rate.bytesPerSecond(nowMs, doneBytes);
+    const remaining = remainingMs(sizeBytes - doneBytes, bytesPerSecond);
+    progressed({ doneBytes, totalBytes: sizeBytes, bytesPerSecond, remainingMs: remaining });
+  }
+
   /** The next extents that are not known to differ. */
   #nextRun(): ExtentRun | null {
     const { dirty, control } = this.#options;
@@ -132,6 +154,7 @@ export class Verify {
   #compared({ first, count }: ExtentRun, differs: (extent: number) => boolean): void {
     if (this.#ended) return;
     this.#comparedExtents += count;
+    this.#tell();
     for (let at = 0; at < count; at += 1) {
       // What was marked since the comparison began is known by other means.
       if (!differs(at) || !this.#options.findings.add(first + at)) continue;
