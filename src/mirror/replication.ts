@@ -15,7 +15,6 @@ import type { LineageView, SyncDecision } from './lineage.ts';
 import { groundsOf } from './mirror-events.ts';
 import type { MirrorProtocol } from './options.ts';
 import type { ReplicationOptions } from './replication-options.ts';
-import type { Resync } from './resync.ts';
 import { SourceEnd } from './source-end.ts';
 import type { SourceSession } from './source.ts';
 import type { ElementState, DataLinkState, MirrorRole, SplitEvidence } from './state.ts';
@@ -73,8 +72,9 @@ export class Replication {
     });
   }
 
-  get resync(): Resync | null {
-    return this.#source?.resync ?? null;
+  /** The source's end of the connection; null where this node is not the source. */
+  get source(): SourceEnd | null {
+    return this.#source;
   }
 
   /** The stream of writes, where this node is the source. */
@@ -342,16 +342,17 @@ export class Replication {
   }
 
   #becomeTarget(agreement: Agreement, start: Start): void {
-    const { device, host, serving, counters } = this.#options;
+    const { device, store, findings, host, serving, counters } = this.#options;
     this.#target = new TargetSession({
       data: this.#data as DataConnection,
-      ...{ device, sizeBytes: start.sizeBytes, counters },
+      ...{ device, sizeBytes: start.sizeBytes, extentBytes: store.metadata.extentBytes, findings, counters },
       handlers: {
         adopt: (body, adopted) => this.#adopt(body, start, adopted),
         protocol: (protocol, mayLoseBytes) => {
           this.sourceProtocol = { protocol, mayLoseBytes };
           host.changed();
         },
+        changed: () => host.changed(),
         failed: (error) => {
           const data = this.#data;
           void host.failed(error).then(() => data?.refuse(error));

@@ -271,11 +271,13 @@ describe('Fetches', () => {
       close: () => Promise.resolve(),
     };
     const sent: Sent[] = [];
-    const handlers = { adopt: () => undefined, protocol: () => undefined, failed: () => undefined };
+    const handlers = { adopt: () => undefined, protocol: () => undefined, failed: () => undefined, changed: () => undefined };
     const target = new TargetSession({
       data: recorded(sent),
       device,
       sizeBytes: device.sizeBytes,
+      extentBytes: 65_536,
+      findings: { add: () => true, clear: () => undefined },
       counters: new Counters(new VirtualClock()),
       handlers,
     });
@@ -300,11 +302,13 @@ describe('Fetches', () => {
       writeZeroes: () => undefined,
       close: () => Promise.resolve(),
     };
-    const handlers = { adopt: () => undefined, protocol: () => undefined, failed: () => undefined };
+    const handlers = { adopt: () => undefined, protocol: () => undefined, failed: () => undefined, changed: () => undefined };
     const target = new TargetSession({
       data: recorded([]),
       device: stuck,
       sizeBytes: device.sizeBytes,
+      extentBytes: 65_536,
+      findings: { add: () => true, clear: () => undefined },
       counters: new Counters(new VirtualClock()),
       handlers,
     });
