@@ -10,7 +10,7 @@ export const benchmarks: readonly Benchmark[] = [
   {
     name: 'the first copy of a sparse element of 1 TiB, begun',
     unit: 'pairs of mirrors, each in a process of its own',
-    prepare() {
+    prepare(): ReturnType<Benchmark['prepare']> {
       return Promise.resolve(async () => {
         // What it prints is the point: its memory and its times.
         const { stdout } = await promisify(execFile)(process.execPath, ['--enable-source-maps', program]);

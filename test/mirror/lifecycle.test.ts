@@ -4,7 +4,7 @@ import path from 'node:path';
 import { expect } from 'chai';
 
 import type { BlockDevice, Done } from '../../src/device/block-device.ts';
-import type { HotMirrorError } from '../../src/errors.ts';
+import { HotMirrorError } from '../../src/errors.ts';
 import type { MirrorLink } from '../../src/mirror/mirror-link.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import { MirrorPair, pattern } from './support/mirror-pair.ts';
@@ -33,7 +33,7 @@ function observe(start: (done: Done) => void): { ending: Ending; times: number }
   return seen;
 }
 
-const codeOf = (error: unknown): Ending => (error as HotMirrorError).code || (error as Error).name;
+const codeOf = (error: unknown): Ending => (error instanceof HotMirrorError ? error.code : (error as Error).name);
 const endingOf = (order: () => Promise<unknown>): Promise<Ending> =>
   Promise.resolve()
     .then(order)
