@@ -69,6 +69,16 @@ export function controlHandlers(assembled: Promise<NodeControl>): ControlHandler
         to === 'off' ? `this node's element of ${mirror} is out` : `this node's element of ${mirror} is in; what differs is copied to it`;
       return { changed: before !== (to === 'off'), text };
     },
+    async grow({ mirror }) {
+      const found = (await assembled).mirrors.get(mirror);
+      if (!found) throw new HotMirrorError('HM_USAGE', `there is no mirror ${mirror}`);
+      const { sizeBytes, grownBytes } = await found.grow();
+      const grown = grownBytes > 0;
+      const text = grown
+        ? 'its new part is copied to the peer'
+        : 'no larger than before, for one of its devices is not, or has no room for its metadata';
+      return { changed: grown, text: `${mirror} has ${String(sizeBytes)} bytes; ${text}` };
+    },
     resume: async ({ overrides }, stream) =>
       wish(await assembled, stream, 'this node goes on without its peer', (orchestrator) =>
         orchestrator.resume({ reason: 'an operator asked for it', overrides }),
