@@ -48,6 +48,8 @@ export async function grow(context: OrderContext, grown: (growth: Growth) => voi
   const sizeBytes = Math.max(beforeBytes, mostBytes - (mostBytes % device.blockSizeBytes));
   const growth = { sizeBytes, grownBytes: sizeBytes - beforeBytes };
   if (growth.grownBytes === 0) return growth;
+  // First the end of the connection: whatever runs on it knows the former map. The next one waits for the size.
+  replication.reconnect();
   try {
     await store.grow(sizeBytes);
   } catch (cause) {
@@ -55,7 +57,6 @@ export async function grow(context: OrderContext, grown: (growth: Growth) => voi
     await failed(error);
     throw error;
   }
-  replication.reconnect();
   grown(growth);
   changed();
   return growth;
@@ -64,6 +65,6 @@ export async function grow(context: OrderContext, grown: (growth: Growth) => voi
 /** A mirror grows while both elements are the same: its new part is then all that differs. */
 function assertWhole({ name, serving, replication }: OrderContext): void {
   if (serving.state === 'no') throw new HotMirrorError('HM_NOT_SERVING', `${name} is not served by this node`);
-  if (serving.state === 'yes' && replication.peerElement === 'uptodate' && replication.resync === null) return;
+  if (serving.state === 'yes' && replication.peerElement === 'uptodate' && !replication.source?.resync) return;
   throw new HotMirrorError('HM_REFUSED', `the peer's element of ${name} is ${replication.peerElement}`, { rule: 'lineage.grow' });
 }
