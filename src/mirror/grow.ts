@@ -1,6 +1,8 @@
 import type { Clock } from '../clock/clock.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { Announcer } from './announcer.ts';
+import type { MirrorCore } from './mirror-core.ts';
+import type { MirrorLimits } from './options.ts';
 import type { OrderContext } from './orders.ts';
 
 /** What `MirrorLink.grow` came to. */
@@ -12,14 +14,14 @@ export interface Growth {
 }
 
 /** Rule lineage.grow, first: both sides look at their devices again, which they do at the beginning of a connection. */
-export function lookAgain(context: OrderContext): Promise<void> {
+function lookAgain(context: OrderContext): Promise<void> {
   assertWhole(context);
   context.replication.reconnect();
   return Promise.resolve();
 }
 
 /** Resolves as soon as the condition holds, or after the deadline. */
-export function waitUntil(condition: () => boolean, clock: Clock, deadlineMs: number, announcer: Announcer): Promise<void> {
+function waitUntil(condition: () => boolean, clock: Clock, deadlineMs: number, announcer: Announcer): Promise<void> {
   return new Promise((resolve) => {
     const look = (): void => {
       if (!condition()) return;
@@ -40,7 +42,7 @@ export function waitUntil(condition: () => boolean, clock: Clock, deadlineMs: nu
  * Rule lineage.grow, then: the source durably holds the larger size with everything new marked dirty, and begins a new connection, in which the new part is copied. The
  * target takes the size over with the lineage, when it holds all of it.
  */
-export async function grow(context: OrderContext, grown: (growth: Growth) => void): Promise<Growth> {
+async function grow(context: OrderContext, grown: (growth: Growth) => void): Promise<Growth> {
   assertWhole(context);
   const { store, device, replication, changed, failed } = context;
   const { sizeBytes: beforeBytes } = store.metadata;
@@ -60,6 +62,27 @@ export async function grow(context: OrderContext, grown: (growth: Growth) => voi
   grown(growth);
   changed();
   return growth;
+}
+
+/** What a growth needs of its mirror. */
+export interface GrowingMirror {
+  readonly core: () => MirrorCore;
+  readonly announcer: Announcer;
+  /** Runs among the orders, one at a time. */
+  readonly order: <T>(run: (context: OrderContext) => Promise<T>) => Promise<T>;
+}
+
+/** See `MirrorLink.grow`. Between its two orders others may run, such as one to go alone. */
+export async function growByOrder({ core, announcer, order }: GrowingMirror, clock: Clock, limits: MirrorLimits): Promise<Growth> {
+  await order(lookAgain);
+  const { replication } = core();
+  await waitUntil(() => replication.peerElement === 'uptodate', clock, limits.handshakeDeadlineMs, announcer);
+  return order((context) =>
+    grow(context, ({ sizeBytes, grownBytes }) => {
+      const evidence = { sizeBytes, grownBytes };
+      announcer.emit('mirror:grown', 0, `the mirror has ${String(sizeBytes)} bytes now`, { rule: 'lineage.grow', evidence });
+    }),
+  );
 }
 
 /** A mirror grows while both elements are the same: its new part is then all that differs. */

@@ -16,7 +16,7 @@ import { setElement } from './element-orders.ts';
 import type { ElementWish } from './element-orders.ts';
 import { ElementStore } from './element-store.ts';
 import { MirrorCore } from './mirror-core.ts';
-import { grow, lookAgain, waitUntil } from './grow.ts';
+import { growByOrder } from './grow.ts';
 import type { Growth } from './grow.ts';
 import type { MirrorEvents } from './mirror-events.ts';
 import { mirrorLimits } from './options.ts';
@@ -275,15 +275,11 @@ export class MirrorLink implements BlockDevice {
    * The mirror becomes as large as both devices are by now, after an operator enlarged them, while it is served; its new part is copied to the peer (rule lineage.grow). It
    * never becomes smaller. Writes pause for two handshakes. Rejects with `HM_NOT_SERVING`, and with `HM_REFUSED` unless the peer's element is `uptodate`.
    */
-  async grow(): Promise<Growth> {
-    await this.#order(lookAgain);
-    const { replication } = this.#opened();
-    await waitUntil(() => replication.peerElement === 'uptodate', this.#options.clock, this.#limits.handshakeDeadlineMs, this.#announcer);
-    return this.#order((context) =>
-      grow(context, ({ sizeBytes, grownBytes }) => {
-        const evidence = { sizeBytes, grownBytes };
-        this.#announcer.emit('mirror:grown', 0, `the mirror has ${String(sizeBytes)} bytes now`, { rule: 'lineage.grow', evidence });
-      }),
+  grow(): Promise<Growth> {
+    return growByOrder(
+      { core: () => this.#opened(), announcer: this.#announcer, order: (run) => this.#order(run) },
+      this.#options.clock,
+      this.#limits,
     );
   }
 
