@@ -68,12 +68,14 @@ async function grow(context: OrderContext, grown: (growth: Growth) => void): Pro
 export interface GrowingMirror {
   readonly core: () => MirrorCore;
   readonly announcer: Announcer;
-  /** Runs among the orders, one at a time. */
-  readonly order: <T>(run: (context: OrderContext) => Promise<T>) => Promise<T>;
+  readonly limits: MirrorLimits;
 }
 
+/** Runs among the orders of a mirror, one at a time. */
+type Order = <T>(run: (context: OrderContext) => Promise<T>) => Promise<T>;
+
 /** See `MirrorLink.grow`. Between its two orders others may run, such as one to go alone. */
-export async function growByOrder({ core, announcer, order }: GrowingMirror, clock: Clock, limits: MirrorLimits): Promise<Growth> {
+export async function growByOrder({ core, announcer, limits }: GrowingMirror, clock: Clock, order: Order): Promise<Growth> {
   await order(lookAgain);
   const { replication } = core();
   await waitUntil(() => replication.peerElement === 'uptodate', clock, limits.handshakeDeadlineMs, announcer);

@@ -271,16 +271,10 @@ export class MirrorLink implements BlockDevice {
     waiveFindings(this.#opened(), because);
   }
 
-  /**
-   * The mirror becomes as large as both devices are by now, after an operator enlarged them, while it is served; its new part is copied to the peer (rule lineage.grow). It
-   * never becomes smaller. Writes pause for two handshakes. Rejects with `HM_NOT_SERVING`, and with `HM_REFUSED` unless the peer's element is `uptodate`.
-   */
+  /** As large as both devices are by now, while it is served (rule lineage.grow). Rejects with `HM_NOT_SERVING`, and `HM_REFUSED` unless the peer's element is `uptodate`. */
   grow(): Promise<Growth> {
-    return growByOrder(
-      { core: () => this.#opened(), announcer: this.#announcer, order: (run) => this.#order(run) },
-      this.#options.clock,
-      this.#limits,
-    );
+    const mirror = { core: () => this.#opened(), announcer: this.#announcer, limits: this.#limits };
+    return growByOrder(mirror, this.#options.clock, (run) => this.#order(run));
   }
 
   /** Says goodbye on the data link (rule node.leave): a target is durably `outdated` first; a source has flushed both elements. */

@@ -19,10 +19,7 @@ export interface NodeControl {
 /** The commands of the control socket. Each waits until the node is assembled. */
 export function controlHandlers(assembled: Promise<NodeControl>): ControlHandlers {
   return {
-    async status({ statistics = false }) {
-      const node = await assembled;
-      return statistics ? node.statistics() : node.status();
-    },
+    status: async ({ statistics = false }) => (statistics ? (await assembled).statistics() : (await assembled).status()),
     async events({ follow }, { signal, progress }) {
       const { log } = await assembled;
       if (follow) for await (const event of log.follow(signal)) await progress(event);
