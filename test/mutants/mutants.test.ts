@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import PQueue from 'p-queue';
 
 import { controlMutants } from './control-mutants.ts';
+import { copyMutants } from './copy-mutants.ts';
 import { diskMutants } from './disk-mutants.ts';
 import { explorationMutants } from './exploration-mutants.ts';
 import { failoverMutants } from './failover-mutants.ts';
@@ -20,6 +21,7 @@ const mutants = [
   ...diskMutants,
   ...ioMutants,
   ...protocolMutants,
+  ...copyMutants,
   ...workloadMutants,
   ...explorationMutants,
 ];

@@ -29,7 +29,7 @@ export class DiskDevice implements BlockDevice {
   constructor(options: DiskDeviceOptions) {
     this.sizeBytes = options.sizeBytes;
     this.blockSizeBytes = options.blockSizeBytes;
-    this.capabilities = { synchronous: options.synchronous, trim: true, punchHole: true, exclusive: true };
+    this.capabilities = { synchronous: options.synchronous, trim: true, punchHole: false, exclusive: true };
     this.#options = options;
   }
 

@@ -77,6 +77,13 @@ export const stepForm: z.ZodType = z.discriminatedUnion('do', [
       'resume',
       'element-off',
       'element-on',
+      'regenerate',
+      'regenerate-full',
+      'verify',
+      'verify-repair',
+      'pause-resync',
+      'resume-resync',
+      'slow-resync',
     ]),
   }),
   z.strictObject({

@@ -1,5 +1,6 @@
 import type { FailoverOrchestrator } from '../../failover/orchestrator.ts';
 import { HotMirrorError } from '../../errors.ts';
+import { copyOrders } from './copy-orders.ts';
 import type { NodeName, OperatorOrder, SimulationStep } from './steps.ts';
 import { nodeNames } from './steps.ts';
 import type { World } from './world.ts';
@@ -111,7 +112,11 @@ export function operate(world: World, node: NodeName, order: OperatorOrder): Pro
       text,
     });
   note('operator:asked', `an operator asks for ${order}`, { code: null });
-  return orders[order](process.orchestrator, [...process.mirrors.keys()]).then(
+  const copy = copyOrders[order];
+  const answered = copy
+    ? Promise.all([...process.mirrors.values()].map(async (mirror) => copy(mirror)))
+    : orders[order as FailoverOrder](process.orchestrator, [...process.mirrors.keys()]);
+  return answered.then(
     () => {
       if (process.alive) note('operator:answered', `${order}: done`, { code: null });
     },
@@ -124,7 +129,10 @@ export function operate(world: World, node: NodeName, order: OperatorOrder): Pro
   );
 }
 
-const orders: Readonly<Record<OperatorOrder, (orchestrator: FailoverOrchestrator, mirrors: readonly string[]) => Promise<void>>> = {
+/** Orders that go to the orchestrator. */
+type FailoverOrder = Exclude<OperatorOrder, `${string}regenerate${string}` | `verify${string}` | `${string}-resync`>;
+
+const orders: Readonly<Record<FailoverOrder, (orchestrator: FailoverOrchestrator, mirrors: readonly string[]) => Promise<void>>> = {
   fallback: (orchestrator) => orchestrator.fallback(),
   'force-fallback': (orchestrator) => orchestrator.fallback({ force: true }),
   recover: (orchestrator) => orchestrator.recover(),

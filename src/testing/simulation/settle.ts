@@ -121,12 +121,14 @@ class Repair {
     if (process?.ready && process.orchestrator.status().service === 'failed') this.#world.kill(node, 'process');
   }
 
-  /** An operator who took elements out brings them back. */
+  /** An operator who took elements out brings them back, and lets paused resyncs go on. */
   #bringBack(node: NodeName): void {
     const { process } = this.#world.nodes[node];
     if (!process?.ready || process.stopping) return;
     for (const [mirror, link] of process.mirrors) {
-      if (link.state().element === 'off') process.orchestrator.setElement({ mirror, to: 'on' }).catch(() => undefined);
+      const { element, resyncPaused } = link.state();
+      if (resyncPaused !== null) link.resumeResync();
+      if (element === 'off') process.orchestrator.setElement({ mirror, to: 'on' }).catch(() => undefined);
     }
   }
 

@@ -26,7 +26,17 @@ export type OperatorOrder =
   | 'resume'
   /** This node's elements are taken out, or brought back. */
   | 'element-off'
-  | 'element-on';
+  | 'element-on'
+  /** What differs is copied from this node's elements to the other's, or everything. */
+  | 'regenerate'
+  | 'regenerate-full'
+  /** Both elements are compared, and repaired. */
+  | 'verify'
+  | 'verify-repair'
+  /** Resyncs from this node stand still, go on, or go slowly. */
+  | 'pause-resync'
+  | 'resume-resync'
+  | 'slow-resync';
 
 /**
  * One thing that happens to a simulated pair. Plain data, so that a schedule of them can be kept, shrunk and run again. A step that does not fit the

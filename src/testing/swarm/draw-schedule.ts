@@ -19,6 +19,10 @@ const longRunDeadlines = 10;
 const outPercent = 25;
 const mostOut = 3;
 const backPercent = 70;
+/** Of a hundred schedules, those in which operators have elements copied or compared, and how often at most. */
+const copiesPercent = 35;
+const mostCopies = 5;
+const copyOrders = ['regenerate', 'regenerate-full', 'verify', 'verify', 'verify-repair', 'pause-resync', 'slow-resync'] as const;
 /** Scales of the time between two faults, in deadlines: a few frames, a few tokens, about a deadline, several. */
 const runScales: readonly number[] = [0.02, 0.02, 0.2, 0.5, 1.3, 1.6, 3];
 
@@ -38,7 +42,23 @@ export function drawSchedule(seed: number): SimulationSchedule {
     left -= Math.ceil(series.length / 2);
   }
   const options = withProtocols(seed, configuration.options);
-  return { version: 1, options, steps: withElementsTakenOut(seed, steps, configuration) };
+  const mixed = withElementsTakenOut(seed, steps, configuration);
+  return { version: 1, options, steps: withCopiesOrdered(seed, mixed, configuration) };
+}
+
+/** In some schedules operators have elements copied or compared, and hold resyncs back; from a stream of chance of their own, as above. */
+function withCopiesOrdered(seed: number, steps: readonly SimulationStep[], configuration: SwarmConfiguration): readonly SimulationStep[] {
+  const random = streamOf(seed, 'copies ordered');
+  if (!chance(random, copiesPercent)) return steps;
+  const mixed = [...steps];
+  for (let left = within(random, 1, mostCopies); left > 0; left -= 1) {
+    const node = oneOf(random, nodeNames);
+    const order = oneOf(random, copyOrders);
+    const at = insert(random, mixed, 0, { do: 'operator', node, order }, configuration);
+    if (order === 'pause-resync' && chance(random, backPercent))
+      insert(random, mixed, at + 1, { do: 'operator', node, order: 'resume-resync' }, configuration);
+  }
+  return mixed;
 }
 
 /**

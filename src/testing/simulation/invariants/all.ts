@@ -7,6 +7,7 @@ import { readsLinear } from './reads-linear.ts';
 import { resyncEnds } from './resync-ends.ts';
 import { ruleCited } from './rule-cited.ts';
 import { targetPossible } from './target-possible.ts';
+import { verifyTrue } from './verify-true.ts';
 
 /** The watcher of every invariant. */
 export const allWatchers: Readonly<Record<InvariantName, WatcherFactory>> = {
@@ -18,6 +19,7 @@ export const allWatchers: Readonly<Record<InvariantName, WatcherFactory>> = {
   'rule-cited': ruleCited,
   convergence,
   'reads-linear': readsLinear,
+  'verify-true': verifyTrue,
 };
 
 /** What each invariant promises, in one sentence. */
@@ -28,8 +30,10 @@ export const invariantPromises: Readonly<Record<InvariantName, string>> = {
     'Never do two nodes both answer: replies come from the owner of the highest epoch that has answered, where the policy promises it.',
   'difference-known': 'Where the elements differ, a durable dirty bit or activity log entry of one of them says so.',
   'target-possible': 'A passive element that counts as complete is in a state that its source could have been in.',
-  'resync-ends': 'A resync whose nodes run and whose data link is open ends within 60 deadlines, and one more for each MiB.',
+  'resync-ends':
+    'A resync whose nodes run, whose data link is open, and which nobody paused, ends within 60 deadlines, and one more for each MiB.',
   'rule-cited': 'Every decision, and every refusal of an order, cites a rule that exists.',
   convergence: 'When faults have stopped, one node serves, and both elements and pair records are the same.',
   'reads-linear': 'A read finds the last acknowledged write or one that was under way at the same time, as from one register.',
+  'verify-true': 'A verify finds nothing different where every disk can be read, whatever is written meanwhile.',
 };

@@ -87,10 +87,11 @@ function resyncingBytes(mirror: string, view: PairView): number | null {
     const { running, paused, mirrors } = view.nodes[name];
     const state = mirrors.get(mirror)?.state;
     if (!running || paused || !state) return null;
+    if (state.resyncPaused !== null) return null;
     if (state.resync) sizeBytes = state.sizeBytes;
   }
   return sizeBytes;
 }
 
-/** A resync whose nodes run and whose link is open ends within a bound: {@link resyncBoundMs}. */
+/** A resync whose nodes run, whose link is open and which nobody paused ends within a bound: {@link resyncBoundMs}. */
 export const resyncEnds: WatcherFactory = (context) => new ResyncEnds(context);
