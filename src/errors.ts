@@ -15,6 +15,8 @@ const remedies = {
   HM_UNAUTHENTICATED_BIND: 'Nothing listens beyond loopback without a shared key. Configure `auth.keyFile`.',
   HM_CONNECT_FAILED: 'The peer could not be reached. It is tried again; check that it runs and that the address is right.',
   HM_CONNECTION_LOST: 'The connection broke or fell silent. It is dialled again.',
+  HM_TARGET_STALLED:
+    'The other node answers and its element takes nothing: its disk hangs, or is slower than `ackDeadlineMs`. The service goes on without it by rule `alone`. Look at that disk; once it answers the element is regenerated.',
   HM_HANDSHAKE_TIMEOUT: 'The other end accepted and then did not finish the handshake. Check what listens there.',
   HM_WRONG_KEY: 'The two nodes do not hold the same key. Copy the key file from the home primary.',
   HM_WRONG_PEER: 'Something else of this pair answered at that address. Check the addresses of the links.',

@@ -33,6 +33,8 @@ export interface DataConnectionHandlers {
   epoch(theirs: Epoch): boolean;
   /** There is room to send again. */
   drain(): void;
+  /** A probe is due, the connection is alive; `late` after a pause of this node. */
+  tick(late: boolean): void;
   /** It has ended; called once. */
   closed(error: HotMirrorError | null): void;
 }
@@ -264,7 +266,8 @@ export class DataConnection {
   async #tick(): Promise<void> {
     const { clock, probeIntervalMs, deadlineMs } = this.#options;
     // Late: this node stood still, and what the peer sent meanwhile waits in the socket (rule watch.pause).
-    if (clock.nowMs() - this.#tickMs > 2 * probeIntervalMs) {
+    const late = clock.nowMs() - this.#tickMs > 2 * probeIntervalMs;
+    if (late) {
       await clock.drain();
       this.#heardMs = clock.nowMs();
     }
@@ -274,6 +277,8 @@ export class DataConnection {
       this.destroy(new HotMirrorError('HM_CONNECTION_LOST', `the data link was silent for ${String(Math.round(silentMs))} ms`));
       return;
     }
+    this.#options.handlers.tick(late);
+    if (this.ended) return;
     this.#sendProbe();
     this.#schedule();
   }

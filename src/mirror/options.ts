@@ -33,6 +33,11 @@ export interface MirrorLimits {
   readonly deadlineMs: number;
   /** How long an answered probe lets the source go on completing; less than the takeover deadline of the peer (rule serve.lease). Default 750. */
   readonly leaseMs: number;
+  /**
+   * How long a target may confirm nothing of what was sent before the connection is dropped with `HM_TARGET_STALLED`, and rule `alone` decides: above what
+   * a flush of a busy disk may take. Default 30,000.
+   */
+  readonly ackDeadlineMs: number;
   /** Longest handshake. Default 5,000. */
   readonly handshakeDeadlineMs: number;
   /** Shortest wait before the peer is dialled again. Default 100. */
@@ -79,6 +84,7 @@ export const defaultMirrorLimits: MirrorLimits = Object.freeze({
   probeIntervalMs: 250,
   deadlineMs: 1_000,
   leaseMs: 750,
+  ackDeadlineMs: 30_000,
   handshakeDeadlineMs: 5_000,
   retryMinMs: 100,
   retryMaxMs: 2_000,

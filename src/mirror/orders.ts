@@ -157,8 +157,8 @@ export async function outdate({ name, store, serving, replication, known, change
   if (compareEpochs(order.epoch, known.epoch) === 'lower') throw refuse(`epoch ${formatEpoch(known.epoch)} is known here`);
   const connectionId = replication.connectionId;
   if (connectionId !== null && order.connectionId !== connectionId) throw refuse('the order is about another connection');
-  // An adoption under way ends first: it may make the element as good as the source's.
-  await replication.stop();
+  // An adoption under way ends first: it may make the element as good as the source's. A device that hangs is not waited for: what it may yet take is dirty at the source.
+  await replication.cutOff();
   try {
     const { current, state } = store.metadata;
     // None of these takes over by itself; a failed element stays so until its disk is replaced, one that was taken out until it is brought back.

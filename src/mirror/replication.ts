@@ -8,10 +8,12 @@ import { DataLink } from './data-link.ts';
 import type { ExtentRun } from './dirty-map.ts';
 import { ElementLineage } from './element-lineage.ts';
 import { dataLinkFeatures } from './features.ts';
+import { Goodbye } from './goodbye.ts';
 import { Handshake } from './handshake.ts';
 import type { Agreement, Hello, Start } from './handshake.ts';
 import { splitOf } from './lineage.ts';
 import type { LineageView, SyncDecision } from './lineage.ts';
+import { Leftovers } from './leftovers.ts';
 import { groundsOf } from './mirror-events.ts';
 import type { MirrorProtocol } from './options.ts';
 import type { ReplicationOptions } from './replication-options.ts';
@@ -57,14 +59,17 @@ export class Replication {
   /** The last lineage that was taken over, or is being. */
   #adoption: Promise<void> = Promise.resolve();
   /** Requests to the device of connections that have ended. */
-  #ending: Promise<void> = Promise.resolve();
-  #leaving: (() => void) | null = null;
+  readonly #leftovers: Leftovers;
+  readonly #goodbye = new Goodbye();
 
   constructor(options: ReplicationOptions) {
     this.#options = options;
     this.element = options.store.metadata.state;
     this.#lineage = new ElementLineage(options);
     const { transport, preferOwnDial, clock, random, limits, host } = options;
+    this.#leftovers = new Leftovers(clock, limits.deadlineMs, () => {
+      if (!this.stopped) void Promise.all([this.cutOff(), this.resume()]);
+    });
     this.#link = new DataLink({
       ...{ transport, preferOwnDial, clock, random, limits },
       handlers: {
@@ -88,7 +93,6 @@ export class Replication {
     return this.#source !== null || this.#target !== null;
   }
 
-  /** Neither listening nor dialling. */
   get stopped(): boolean {
     return this.#link.stopped;
   }
@@ -102,7 +106,7 @@ export class Replication {
 
   /** Undoes `stop`; see {@link DataLink.resume}. */
   async resume(): Promise<void> {
-    if (!this.stopped || this.element === 'off') return;
+    if (!this.stopped || this.element === 'off' || this.#leftovers.holdBack(() => void this.resume())) return;
     await this.#link.resume();
     this.#started();
   }
@@ -114,9 +118,16 @@ export class Replication {
 
   /** Ends the connection and the dialling; resolves when nothing of an older connection can reach the element any more (rule takeover.seal). */
   async stop(): Promise<void> {
+    await this.cutOff();
+    await this.#leftovers.gone();
+  }
+
+  /** As `stop`, but what was received may still be with a device that hangs: it changes the element, and no more what is known of it. */
+  async cutOff(): Promise<void> {
+    this.#leftovers.forget();
     this.#data?.destroy();
     await this.#link.stop();
-    await this.#ending;
+    await this.#adoption;
     this.connection = 'standalone';
   }
 
@@ -154,22 +165,14 @@ export class Replication {
     await this.#adoption;
     await prepare(this.role);
     const { clock, limits } = this.#options;
-    await new Promise<void>((resolve) => {
-      const deadline = clock.timer(limits.deadlineMs, resolve);
-      this.#leaving = () => {
-        deadline.cancel();
-        resolve();
-      };
-      data.send('leave', because === 'off' ? leavesOff : 0);
-    });
-    this.#leaving = null;
+    await this.#goodbye.say(clock, limits.deadlineMs, () => data.send('leave', because === 'off' ? leavesOff : 0));
   }
 
   #connected(connection: Connection): void {
     const { node, peer, clock, limits, host } = this.#options;
     const data: DataConnection = new DataConnection({
-      ...{ connection, node, peer, clock },
-      ...{ probeIntervalMs: limits.probeIntervalMs, deadlineMs: limits.deadlineMs, epoch: () => host.epoch() },
+      ...{ connection, node, peer, clock, probeIntervalMs: limits.probeIntervalMs, deadlineMs: limits.deadlineMs },
+      epoch: () => host.epoch(),
       handlers: {
         arrived: (messages) => (this.#stale ? undefined : this.#target?.arrived(messages)),
         message: (message) => this.#message(message),
@@ -178,14 +181,13 @@ export class Replication {
           this.#options.serving.resume();
         },
         heard: () => this.#options.host.heard(),
-        probed: (probeSentMs) => {
-          if (this.#options.lease.renew(probeSentMs)) this.#options.serving.resume();
-        },
+        probed: (sentMs) => (this.#options.lease.renew(sentMs) ? this.#options.serving.resume() : undefined),
         epoch: (theirs) => this.#judgeEpoch(theirs),
         drain: () => {
           this.#source?.work.pump();
           this.#options.serving.resume();
         },
+        tick: (late) => this.#source?.watchTarget(late),
         closed: (error) => this.#lost(data, error),
       },
     });
@@ -205,7 +207,7 @@ export class Replication {
     if (message.name === 'leave') {
       this.#peerLeaves(message.a === leavesOff);
     } else if (message.name === 'left') {
-      this.#leaving?.();
+      this.#goodbye.answered();
     } else if (message.name === 'refuse') {
       this.#peerRefuses(message.body);
     } else if (this.#stale && fromSource.has(message.name)) {
@@ -260,21 +262,17 @@ export class Replication {
   #lost(data: DataConnection, error: HotMirrorError | null): void {
     if (this.#data !== data) return;
     const { serving, host, clock } = this.#options;
-    const connected = this.connected;
-    const target = this.#target;
-    if (target) this.#ending = Promise.all([this.#ending, target.idle()]).then(() => this.#adoption);
+    const [connected, target] = [this.connected, this.#target];
+    if (target) this.#leftovers.add(target.idle().then(() => this.#adoption));
     this.#handshake?.end();
     this.#source?.end();
-    this.#data = null;
-    this.#handshake = null;
-    this.#source = null;
-    this.#target = null;
+    this.#data = this.#handshake = this.#source = this.#target = null;
     this.role = 'none';
     this.lostAtMs = clock.nowMs();
     this.losses += 1;
     if (this.connection === 'connected') this.connection = 'connecting';
     if (this.peerElement === 'uptodate') this.peerElement = 'consistent';
-    this.#leaving?.();
+    this.#goodbye.answered();
     serving.lost();
     serving.freeze(false);
     tellLoss(host, connected, error);
@@ -296,7 +294,7 @@ export class Replication {
   async #hello(): Promise<Hello> {
     const { name, protocol, store, serving } = this.#options;
     // Nothing of an earlier connection may change what this side is about to say.
-    await this.#ending;
+    await this.#leftovers.gone();
     await this.#lineage.measure();
     await store.settled();
     const view = this.#lineage.view(this.element, serving.state !== 'no');
@@ -381,6 +379,8 @@ export class Replication {
 
   /** Target: the source's lineage becomes this element's, durably. */
   #adopt(body: Uint8Array, start: Start, adopted: () => void): void {
+    // Its connection has ended while the device was busy: since then the element may have been told that it is old.
+    if (!this.#target) return;
     const { host } = this.#options;
     const data = this.#data;
     const take = async (): Promise<void> => {

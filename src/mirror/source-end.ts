@@ -1,4 +1,5 @@
 import { HotMirrorError } from '../errors.ts';
+import { AckWatch } from './ack-watch.ts';
 import type { DataConnection } from './data-connection.ts';
 import type { ElementLineage } from './element-lineage.ts';
 import type { ReplicationOptions } from './replication-options.ts';
@@ -35,6 +36,7 @@ export class SourceEnd {
   #offering = false;
   #settled = false;
   #ended = false;
+  readonly #acks: AckWatch;
   readonly #flushWaiters = new Set<(flushed: boolean) => void>();
 
   constructor(options: ReplicationOptions, lineage: ElementLineage, data: DataConnection, handlers: SourceEndHandlers) {
@@ -44,6 +46,7 @@ export class SourceEnd {
     const { store, limits, serving, device, control, counters, protocol } = options;
     this.#reads = new StreamReads({ device, unlocked: () => serving.resume() });
     this.work = this.#makeWork();
+    this.#acks = new AckWatch(limits.ackDeadlineMs);
     this.session = new SourceSession({
       data,
       extentBytes: store.metadata.extentBytes,
@@ -86,6 +89,12 @@ export class SourceEnd {
     serving.connected(this.session, this.work);
     if (this.#resync) this.#resync.pump();
     else this.#offer();
+  }
+
+  /** Ends the connection to a target that has confirmed nothing for too long. */
+  watchTarget(late: boolean): void {
+    const stalled = this.#acks.look(this.session.progress, this.#options.clock.nowMs(), late);
+    if (stalled) this.session.refuse(stalled);
   }
 
   /** The connection is lost. */

@@ -1,4 +1,5 @@
 import type { HotMirrorError } from '../errors.ts';
+import type { StreamProgress } from './ack-watch.ts';
 import type { Counters } from './counters.ts';
 import type { DataConnection } from './data-connection.ts';
 import { Compares } from './compares.ts';
@@ -92,6 +93,7 @@ export class SourceSession {
   #sent: Sent[] = [];
   #head = 0;
   #acknowledged = 0;
+  #confirmations = 0;
   /** Everything up to this is in the target's hands. */
   #received = 0;
   /** The last write of which the application knows that it is complete. */
@@ -217,6 +219,11 @@ export class SourceSession {
     this.#options.data.send('flush', this.#flushes);
   }
 
+  /** What the target has yet to confirm, and how much it has. */
+  get progress(): StreamProgress {
+    return { outstanding: this.#head < this.#sent.length || this.#flushing.size > 0, confirmations: this.#confirmations };
+  }
+
   /** Everything written through this session is confirmed durable. */
   get settled(): boolean {
     return this.#head === this.#sent.length && this.#written.size === 0 && this.#flushing.size === 0;
@@ -240,6 +247,7 @@ export class SourceSession {
 
   /** Takes one message of the target. Throws `HM_PROTOCOL` on what makes no sense. */
   message(message: Message): void {
+    this.#confirmations += 1;
     switch (message.name as string) {
       case 'ack':
         this.#acknowledge(message.a);

@@ -94,6 +94,7 @@ const mirror = z.strictObject({
     .strictObject({
       windowBytes: z.int().min(65_536).max(largestWindowBytes).optional(),
       resyncWindowBytes: z.int().min(65_536).max(largestWindowBytes).optional(),
+      ackDeadlineMs: durationMs.optional(),
       activeRegions: z.int().min(8).max(largestActiveRegions).optional(),
     })
     .prefault({}),
@@ -159,6 +160,7 @@ export interface FileMirror {
   readonly limits: {
     readonly windowBytes?: number | undefined;
     readonly resyncWindowBytes?: number | undefined;
+    readonly ackDeadlineMs?: number | undefined;
     readonly activeRegions?: number | undefined;
   };
   readonly resync: {

@@ -60,6 +60,7 @@ export interface ResyncConfig {
 export interface MirrorLimitsConfig {
   readonly windowBytes?: number;
   readonly resyncWindowBytes?: number;
+  readonly ackDeadlineMs?: number;
   readonly activeRegions?: number;
 }
 
