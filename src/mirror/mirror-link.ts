@@ -21,7 +21,7 @@ import type { Growth } from './grow.ts';
 import type { MirrorEvents } from './mirror-events.ts';
 import { mirrorLimits } from './options.ts';
 import type { MirrorLimits, MirrorLinkOptions, MirrorProtocol } from './options.ts';
-import { demote, doubt, goAlone, leave, outdate, promote, raiseEpoch, seal } from './orders.ts';
+import { demote, doubt, goAlone, leave, outdate, promote, raiseEpoch, rollBack, seal } from './orders.ts';
 import type { GoAloneOrder, OrderContext, PromoteOrder } from './orders.ts';
 import type { Serving } from './serving.ts';
 import { setProtocol } from './set-protocol.ts';
@@ -132,13 +132,14 @@ export class MirrorLink implements BlockDevice {
       epoch,
     });
     this.#core = core;
+    await core.preservation.load();
     await core.replication.start();
     core.changed();
   }
 
   /**
    * Makes the epoch durable in the element, then serves. `alone`: a takeover, or a rule of **alone**, lets it complete without the peer.
-   * `force`: serves an element that is `consistent` or `outdated`. Rejects with `HM_REFUSED` otherwise, `HM_STALE_EPOCH` for an epoch
+   * `force`: serves an element that is `consistent` or `outdated`, or that can be rolled back. Rejects with `HM_REFUSED` otherwise, `HM_STALE_EPOCH` for an epoch
    * that is not this node's or is below the known one.
    */
   promote(order: PromoteOrder): Promise<void> {
@@ -183,6 +184,11 @@ export class MirrorLink implements BlockDevice {
    */
   resolve(order: ResolveOrder): Promise<void> {
     return this.#order((context) => resolveSplit(context, order));
+  }
+
+  /** The target of an unfinished resync becomes what it was before, `outdated` (rule resync.undo). `HM_REFUSED`: served, or no journal; `HM_METADATA_CORRUPT`. */
+  rollBack(): Promise<void> {
+    return this.#order(rollBack);
   }
 
   /**
@@ -339,7 +345,7 @@ export class MirrorLink implements BlockDevice {
   }
 
   async #close(): Promise<void> {
-    const { device, metadata } = this.#options;
+    const { device, metadata, undoJournal } = this.#options;
     // An order under way may wait for requests inside, or may just have begun to serve.
     const error = new HotMirrorError('HM_CLOSED', `${this.name} is closing`);
     this.#core?.endServing(error);
@@ -349,6 +355,8 @@ export class MirrorLink implements BlockDevice {
       await this.#core.replication.stop();
       await settleElement(device, this.#core.store);
     });
+    if (this.#core) await this.#core.preservation.close();
+    else await undoJournal?.device.close();
     await device.close();
     await metadata.close();
     this.#announcer.end();
