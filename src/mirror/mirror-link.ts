@@ -177,11 +177,7 @@ export class MirrorLink implements BlockDevice {
     return this.#order((context) => outdate(context, order));
   }
 
-  /**
-   * An operator ends a split brain (rule lineage.resolve): the element of the survivor's peer durably gives way, and the next handshake makes it the target;
-   * the survivor's own element takes back an earlier word that it gives way. Until a resync has completed the generations stay what they are.
-   * Rejects with `HM_REFUSED` where the element holds another generation than was judged, is served, or could not be a source.
-   */
+  /** An operator ends a split brain (rule lineage.resolve): durably, the survivor's peer gives way. `HM_REFUSED`: another generation than was judged, or served. */
   resolve(order: ResolveOrder): Promise<void> {
     return this.#order((context) => resolveSplit(context, order));
   }
@@ -191,10 +187,7 @@ export class MirrorLink implements BlockDevice {
     return this.#order(rollBack);
   }
 
-  /**
-   * A passive `uptodate` element becomes `consistent` (rule element.start), unless its data link proves the doubt wrong: it is connected, and the peer answers
-   * on this connection a probe that is sent from now on. Resolves once either is so, after the silence that ends a data link at the latest.
-   */
+  /** A passive `uptodate` element becomes `consistent` (rule element.start), unless its data link proves the doubt wrong: the peer answers a probe sent from now on. */
   async doubt(because: string): Promise<void> {
     debug('%s: %s', this.name, because);
     await this.#order(doubt);
@@ -355,8 +348,7 @@ export class MirrorLink implements BlockDevice {
       await this.#core.replication.stop();
       await settleElement(device, this.#core.store);
     });
-    if (this.#core) await this.#core.preservation.close();
-    else await undoJournal?.device.close();
+    await (this.#core?.preservation.close() ?? undoJournal?.device.close());
     await device.close();
     await metadata.close();
     this.#announcer.end();

@@ -134,8 +134,9 @@ export class PreImageLog {
     return this.#damaged;
   }
 
+  /** Whether nothing has to be kept of it: it is saved, or the disk had no such extent when the log began. */
   has(extent: number): boolean {
-    return this.#saved.has(extent);
+    return extent >= this.#saved.extents || this.#saved.has(extent);
   }
 
   /** Runs of the extents that are saved. */

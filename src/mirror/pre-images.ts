@@ -104,7 +104,8 @@ export class PreImages {
     try {
       if (keeper.whole && images.some(({ bytes }) => bytes.byteLength === 0))
         throw new HotMirrorError('HM_IO_READ', 'what the element holds cannot be read');
-      await keeper.log.add(images);
+      // A disk that has grown since had less of its last extent.
+      await keeper.log.add(images.map(({ extent, bytes }) => ({ extent, bytes: bytes.subarray(0, keeper.log.extentLength(extent)) })));
     } catch (cause) {
       const error = HotMirrorError.from(cause, 'HM_IO_WRITE', 'a pre-image could not be saved');
       const goesOn = await keeper.failed(error).catch(() => false);
