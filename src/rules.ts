@@ -40,6 +40,7 @@ const sentences = {
   'resync.progress': 'A resync goes on from where it was.',
   verify:
     'Both elements are compared at one place of the stream, so that writes make no findings; what differs is dirty, and repaired only if asked.',
+  'resync.undo': 'Where there is an undo journal, what a resync overwrites is durable in it first, and a target can be rolled back.',
   'resync.target': 'The target of an unfinished resync is never served automatically.',
 
   alone: 'A serving node goes on without its peer only when the peer is durably outdated, or by the configured policy.',

@@ -16,6 +16,7 @@ import { adoptCommand, fallbackCommand, recoverCommand, resumeCommand, switchove
 import { planCommand } from './commands/plan.ts';
 import { resolveCommand } from './commands/resolve.ts';
 import { runCommand } from './commands/run.ts';
+import { salvageCommand } from './commands/salvage.ts';
 import { simulateCommand } from './commands/simulate.ts';
 import { statusCommand } from './commands/status.ts';
 import { commandHelp, help } from './help.ts';
@@ -39,6 +40,7 @@ const commands: readonly Command[] = [
   growCommand,
   planCommand,
   resolveCommand,
+  salvageCommand,
   demoCommand,
   simulateCommand,
 ];

@@ -23,6 +23,8 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 /** The world of a command line: injected, so that tests run it in their own process. */
 export interface CliIo {
   readonly out: (text: string) => void;
+  /** Resolves when there is room for more. */
+  readonly outBytes: (bytes: Uint8Array) => Promise<void>;
   readonly err: (text: string) => void;
   /** `out` is a screen that can be cleared. */
   readonly screen: boolean;

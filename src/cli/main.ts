@@ -16,6 +16,7 @@ process.stdout.on('error', () => stop.abort());
 
 const exitCode = await main(process.argv.slice(2), {
   out: (text) => process.stdout.write(text),
+  outBytes: (bytes) => new Promise((resolve) => process.stdout.write(bytes, () => resolve())),
   err: (text) => process.stderr.write(text),
   screen: process.stdout.isTTY,
   hostName: hostname(),

@@ -164,6 +164,19 @@ export class FailoverOrchestrator implements AsyncDisposable {
     await this.#commands.resolve({ survivor, mirror, salvage });
   }
 
+  /**
+   * The elements of this node that are targets of unfinished resyncs become what they were before, `outdated` (rule `resync.undo`); `fallback({ force: true })`
+   * does it by itself. A source that answers begins anew. Rejects with `HM_REFUSED` where one of them has no undo journal to go by.
+   */
+  async rollBack(): Promise<void> {
+    this.#assertStarted();
+    const node = this.#node;
+    await node.decide(async () => {
+      for (const mirror of node.mirrors.filter((one) => one.state().element === 'inconsistent'))
+        await node.order(mirror, 'rolling back', () => mirror.rollBack());
+    });
+  }
+
   /** The steps that would run now and the rules that would block them. Changes nothing. */
   plan(wish: 'fallback' | 'recover'): FailoverPlan {
     return planOf(this.#node, wish);

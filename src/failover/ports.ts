@@ -46,6 +46,8 @@ export interface MirrorView {
   readonly handshaking: boolean;
   /** When the data link was lost, by this node's clock; null while it is connected or was never. */
   readonly lostAtMs: number | null;
+  /** It is `inconsistent`, and an undo journal holds what it was before (rule `resync.undo`). */
+  readonly canRollBack: boolean;
   /** Why nothing is copied until an operator names the survivor; null where there is no such reason. */
   readonly split: SplitEvidence | null;
   /** The peer durably recorded that its element is outdated or inconsistent, relative to this one, so it cannot take over by itself. */
@@ -70,7 +72,7 @@ export interface MirrorPort {
   state(): MirrorView;
   /** Calls back after each change; returns how to stop that. */
   onChange(listener: () => void): () => void;
-  /** Makes the epoch durable in the element, then serves. `force` serves an element that is not `uptodate`. */
+  /** Makes the epoch durable in the element, then serves. `force` serves an element that is not `uptodate`, and rolls one back that is `inconsistent` and can be. */
   promote(order: { readonly epoch: Epoch; readonly alone: boolean; readonly force?: boolean }): Promise<void>;
   /** Ends serving in order. `handedOver`: the peer's element durably holds everything, in the same generation. */
   demote(): Promise<{ readonly handedOver: boolean }>;
@@ -87,6 +89,8 @@ export interface MirrorPort {
   outdate(order: OutdateOrder): Promise<void>;
   /** An operator's word on a split brain (rule `lineage.resolve`). Rejects with `HM_REFUSED` where it does not fit this element. */
   resolve(order: ResolveOrder): Promise<void>;
+  /** The target of an unfinished resync becomes what it was before it, `outdated` (rule `resync.undo`). Rejects with `HM_REFUSED` where it cannot. */
+  rollBack(): Promise<void>;
   /**
    * Passive: an `uptodate` element becomes `consistent`, unless the data link proves it wrong: it is connected, and the peer answers on it a probe that is
    * sent from now on. Resolves once either is so (rule `element.start`).

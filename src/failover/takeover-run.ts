@@ -5,7 +5,7 @@ import type { Rule } from '../rules.ts';
 import { mayServeFrom } from './handover.ts';
 import type { PairNode, TakeoverRun } from './pair-node.ts';
 import { withEpoch } from './pair-record.ts';
-import type { MirrorView } from './ports.ts';
+import type { ElementState, MirrorView } from './ports.ts';
 import { refusal, refusalBy } from './refusal.ts';
 import { serve } from './serve.ts';
 import { mayTakeOver } from './takeover.ts';
@@ -80,7 +80,9 @@ function requireAllowed(node: PairNode, wish: TakeoverWish, decision: TakeoverDe
   if (conflict) throw refusal('boot.conflict', `${formatEpoch(own)} and ${formatEpoch(conflict)} are one epoch with two owners`);
   const [first, ...rest] = decision.blockedBy;
   if (first) throw refusalBy([first, ...rest]);
-  const unfit = node.views().find((view) => !mayServeFrom(view.element, acceptsOlder(wish)));
+  // What it is rolled back to is what it is served from.
+  const servedFrom = (view: MirrorView): ElementState => (view.canRollBack ? 'outdated' : view.element);
+  const unfit = node.views().find((view) => !mayServeFrom(servedFrom(view), acceptsOlder(wish)));
   if (unfit) throw refusal('boot.uptodate', `${unfit.name} is ${unfit.element}, which can never be served from`);
 }
 

@@ -51,6 +51,8 @@ export async function createElement(options: CreateElementOptions): Promise<void
       offered: false,
       unchanged: false,
       gaveWay: null,
+      behind: false,
+      undo: null,
       resyncId: null,
       inUse: false,
       crashed: false,

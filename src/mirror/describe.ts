@@ -3,6 +3,7 @@ import type { Epoch } from '../epoch.ts';
 import type { ElementStore } from './element-store.ts';
 import type { Lease } from './lease.ts';
 import type { ElementMetadata } from './metadata.ts';
+import type { Preservation } from './preservation.ts';
 import type { ProtocolInForce } from './protocol.ts';
 import type { Replication } from './replication.ts';
 import type { Findings } from './findings.ts';
@@ -10,21 +11,20 @@ import type { ResyncControl } from './resync-control.ts';
 import type { Serving } from './serving.ts';
 import type { MirrorState } from './state.ts';
 
+/** The parts that know what a mirror is. */
+interface DescribedParts {
+  readonly store: ElementStore;
+  readonly serving: Serving;
+  readonly replication: Replication;
+  readonly preservation: Preservation;
+  readonly control: ResyncControl;
+  readonly protocol: ProtocolInForce;
+  readonly findings: Findings;
+}
+
 /** What a mirror is now, as plain data, from the parts that know it. */
-export function describeMirror(
-  name: string,
-  sizeBytes: number,
-  knownEpoch: Epoch,
-  parts: {
-    readonly store: ElementStore;
-    readonly serving: Serving;
-    readonly replication: Replication;
-    readonly control: ResyncControl;
-    readonly protocol: ProtocolInForce;
-    readonly findings: Findings;
-  },
-): MirrorState {
-  const { store, serving, replication, control, findings } = parts;
+export function describeMirror(name: string, sizeBytes: number, knownEpoch: Epoch, parts: DescribedParts): MirrorState {
+  const { store, serving, replication, preservation, control, findings } = parts;
   const { protocol, mayLoseBytes } = replication.sourceProtocol;
   const mayTakeOver = serving.state === 'no' && replication.element === 'uptodate';
   const { metadata, dirty } = store;
@@ -41,6 +41,7 @@ export function describeMirror(
     connectionId: replication.connectionId,
     handshaking: replication.linked && !replication.connected,
     lostAtMs: replication.lostAtMs,
+    canRollBack: preservation.canRollBack,
     split: replication.split,
     peerBehind: replication.peerBehind,
     protocol: replication.role === 'target' ? protocol : parts.protocol.current,

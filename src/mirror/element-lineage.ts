@@ -14,6 +14,7 @@ import type { LineageView } from './lineage.ts';
 import type { ExtentRun } from './dirty-map.ts';
 import { historyLength, idSchema, settled, settledFrom } from './metadata.ts';
 import type { WhenSplit } from './options.ts';
+import type { Preservation } from './preservation.ts';
 import type { ProtocolInForce } from './protocol.ts';
 import type { ReplicationHost } from './replication-options.ts';
 import type { ElementState } from './state.ts';
@@ -41,6 +42,7 @@ export interface ElementLineageOptions {
   readonly host: Pick<ReplicationHost, 'failed'>;
   readonly whenSplit: WhenSplit;
   readonly protocol: ProtocolInForce;
+  readonly preservation: Preservation;
 }
 
 /**
@@ -87,6 +89,7 @@ export class ElementLineage {
       dirtyExtents: blank ? 0 : store.dirty.count,
       resyncId: metadata.resyncId,
       gaveWayTo: metadata.gaveWay?.own === metadata.current ? metadata.gaveWay.to : null,
+      behind: metadata.behind,
       discardable: whenSplit === 'discard-unchanged' && metadata.unchanged,
     };
   }
@@ -113,13 +116,14 @@ export class ElementLineage {
   }
 
   /** Target: makes durable what must be before the first write (rule resync.begin); gives its dirty runs. */
-  async prepareTarget(agreement: Agreement, start: Start): Promise<Iterable<ExtentRun>> {
-    const { store } = this.#options;
+  async prepareTarget(agreement: Agreement, start: Start, source: LineageView): Promise<Iterable<ExtentRun>> {
+    const { store, preservation } = this.#options;
     if (agreement.scope === 'nothing') {
       if (!store.metadata.inUse) await store.update(() => ({ inUse: true }));
       return [];
     }
-    await store.update(() => ({ state: 'inconsistent', inUse: true, resyncId: start.resyncId }));
+    const undo = await preservation.begin(agreement, source);
+    await store.update(() => ({ state: 'inconsistent', inUse: true, resyncId: start.resyncId, undo }));
     return agreement.scope === 'union' ? store.dirty.runs() : [];
   }
 
@@ -137,8 +141,8 @@ export class ElementLineage {
   async settle(): Promise<void> {
     const { store, protocol, findings } = this.#options;
     findings.clear();
-    const { base, resyncId, crashed, mayBeAhead } = store.metadata;
-    if (base !== null || resyncId !== null || crashed || mayBeAhead !== protocol.ahead) {
+    const { base, resyncId, crashed, behind, mayBeAhead } = store.metadata;
+    if (base !== null || resyncId !== null || crashed || behind || mayBeAhead !== protocol.ahead) {
       await store.update((metadata) => ({ ...settledFrom(metadata), mayBeAhead: protocol.ahead }));
     }
     await store.persistDirty();
@@ -146,7 +150,7 @@ export class ElementLineage {
 
   /** Target: the offered lineage becomes this element's. Rejects with `HM_PROTOCOL` what does not fit the start of the connection. */
   async take(body: Uint8Array, start: Start): Promise<void> {
-    const { store, findings } = this.#options;
+    const { store, findings, preservation } = this.#options;
     const offer = offerSchema.parse(JSON.parse(Buffer.from(body).toString('utf8')));
     if (offer.mirrorId !== start.mirrorId || offer.sizeBytes !== start.sizeBytes) throw malformed('an offer that differs from its start');
     if (store.metadata.sizeBytes !== offer.sizeBytes) await store.resize(offer.sizeBytes, store.metadata.extentBytes);
@@ -160,6 +164,7 @@ export class ElementLineage {
       ...settled,
       note: '',
     }));
+    await preservation.adopted();
     store.dirty.clearAll();
     findings.clear();
     await store.persistDirty();

@@ -46,6 +46,7 @@ const helloSchema = z.object({
     resyncId: generation,
     gaveWayTo: generation.default(null),
     discardable: z.boolean().default(false),
+    behind: z.boolean().default(false),
   }),
 });
 
@@ -93,7 +94,11 @@ export interface HandshakeHost {
   /** This side is the source: prepares durably what the target is told. */
   prepareSource(agreement: Agreement, theirs: LineageView): Promise<Start>;
   /** This side is the target: makes durable what must be before the first write (rule resync.begin); gives its dirty runs. */
-  prepareTarget(agreement: Agreement, start: Start): Promise<Iterable<{ readonly first: number; readonly count: number }>>;
+  prepareTarget(
+    agreement: Agreement,
+    start: Start,
+    source: LineageView,
+  ): Promise<Iterable<{ readonly first: number; readonly count: number }>>;
   /** Some extents that differ by the target's knowledge (rule lineage.union). */
   include(first: number, count: number): void;
   /** Done: the stream begins. */
@@ -257,7 +262,7 @@ export class Handshake {
     if (start.mirrorId !== promised?.mirrorId || start.sizeBytes !== promised.sizeBytes)
       throw malformed('a start that differs from its hello');
     this.#phase = 'busy';
-    this.#whenDone(this.#host.prepareTarget(agreement, start), (runs) => {
+    this.#whenDone(this.#host.prepareTarget(agreement, start, promised), (runs) => {
       this.#sendMap(runs);
       this.#data.send('begun');
       this.end();

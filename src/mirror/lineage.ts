@@ -33,6 +33,8 @@ export interface LineageView {
   readonly resyncId: string | null;
   /** An operator's word: it gives way to the element that holds this generation, or one that descends from it (rule lineage.resolve). */
   readonly gaveWayTo: string | null;
+  /** It was rolled back behind what its generation once was. */
+  readonly behind: boolean;
   /** It holds what it held before it was alone, and may give way by itself (rule lineage.unchanged). */
   readonly discardable: boolean;
 }
@@ -123,6 +125,10 @@ function chooseAmongEquals(a: LineageView, b: LineageView): SyncDecision {
     const [source, target] = unusable(a) ? [b, a] : [a, b];
     return sync(source, target, scope, rule, `the element of ${target.node} is ${target.state}`);
   }
+  if (a.behind !== b.behind) {
+    const [source, target] = a.behind ? [b, a] : [a, b];
+    return sync(source, target, scope, rule, `${target.node} was rolled back`);
+  }
   // By async the side that was served last may be ahead of the other, whichever crashed.
   const ahead = a.mayBeAhead || b.mayBeAhead;
   if (a.crashed !== b.crashed && !ahead) {
@@ -164,6 +170,8 @@ function chooseByAncestry(a: LineageView, b: LineageView): SyncDecision {
     [a, b],
     [b, a],
   ] as const) {
+    // What a rollback took back the other may hold, though its generation says that it holds less.
+    if (source.behind) continue;
     if (source.base === target.current) {
       candidates.push(sync(source, target, 'union', 'lineage.base', `the map of ${source.node} is relative to what ${target.node} holds`));
     } else if (target.current !== null && source.history.includes(target.current)) {

@@ -32,6 +32,10 @@ export interface ElementMetadata {
   readonly unchanged: boolean;
   /** An operator's word that this element gives way (rule lineage.resolve); null without one. */
   readonly gaveWay: GaveWay | null;
+  /** It was rolled back behind what it once held under its generation, and is no source by lineage until a resync has completed (rule resync.undo). */
+  readonly behind: boolean;
+  /** The undo journal of the resync towards this element that was begun; null: it cannot be rolled back. */
+  readonly undo: Undo | null;
   /** Source and target of an unfinished full copy hold the same id, so that it can go on (rule resync.progress). */
   readonly resyncId: string | null;
   /** In use now: found set at a start, the node had crashed. */
@@ -47,6 +51,15 @@ export interface GaveWay {
   readonly own: string;
   /** The generation of the survivor that was judged. */
   readonly to: string;
+  /** Where what is overwritten is kept; null: nowhere. */
+  readonly salvage: { readonly file: string; readonly id: string } | null;
+}
+
+/** An undo journal by its id. */
+export interface Undo {
+  readonly id: string;
+  /** The source held the same generation: it may have completed what a rollback takes back. */
+  readonly behind: boolean;
 }
 
 /** Earlier generations that are remembered. */
@@ -79,7 +92,12 @@ const fields = z.strictObject({
   history: z.array(idSchema).max(historyLength),
   offered: z.boolean(),
   unchanged: z.boolean().default(false),
-  gaveWay: z.strictObject({ own: idSchema, to: idSchema }).nullable().default(null),
+  gaveWay: z
+    .strictObject({ own: idSchema, to: idSchema, salvage: z.strictObject({ file: z.string(), id: idSchema }).nullable().default(null) })
+    .nullable()
+    .default(null),
+  behind: z.boolean().default(false),
+  undo: z.strictObject({ id: idSchema, behind: z.boolean() }).nullable().default(null),
   resyncId: idSchema.nullable(),
   inUse: z.boolean(),
   crashed: z.boolean(),
@@ -113,7 +131,10 @@ export function settledFrom(metadata: ElementMetadata): Partial<ElementMetadata>
 }
 
 /** What holds of an element that is the same as its peer's. */
-export const settled = { resyncId: null, crashed: false, mayBeAhead: false, unchanged: false, gaveWay: null } as const;
+export const settled: Pick<ElementMetadata, 'resyncId' | 'crashed' | 'mayBeAhead' | 'unchanged' | 'gaveWay' | 'behind' | 'undo'> = {
+  ...{ resyncId: null, crashed: false, mayBeAhead: false, unchanged: false },
+  ...{ gaveWay: null, behind: false, undo: null },
+};
 
 /** Whether the peer cannot hold the current generation, so that no new one is needed to write alone. */
 export function isMinted(metadata: ElementMetadata): boolean {

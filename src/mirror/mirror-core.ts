@@ -17,7 +17,9 @@ import { failedBy } from './metadata.ts';
 import type { MirrorEventName } from './mirror-events.ts';
 import type { MirrorLimits, MirrorLinkOptions } from './options.ts';
 import type { OrderContext } from './orders.ts';
+import { Preservation } from './preservation.ts';
 import { ProtocolInForce } from './protocol.ts';
+import type { ReplicationHost } from './replication-options.ts';
 import { RepairNews } from './repair-news.ts';
 import { Replication } from './replication.ts';
 import { ResyncControl } from './resync-control.ts';
@@ -50,6 +52,7 @@ export class MirrorCore {
   readonly counters: Counters;
   readonly protocol: ProtocolInForce;
   readonly serving: Serving;
+  readonly preservation: Preservation;
   readonly replication: Replication;
   readonly control: ResyncControl;
   readonly findings: Findings;
@@ -75,6 +78,7 @@ export class MirrorCore {
     this.control = new ResyncControl(options.clock, resync, options.digest ?? 'sha256');
     this.findings = new Findings(store);
     this.serving = this.#makeServing();
+    this.preservation = this.#makePreservation();
     this.replication = this.#makeReplication();
   }
 
@@ -108,7 +112,7 @@ export class MirrorCore {
   /** What an order works on. */
   orderContext(): OrderContext {
     const { name, node, peer, clock, device } = this.#options;
-    const { store, serving, replication, known, protocol } = this;
+    const { store, serving, replication, preservation, known, protocol } = this;
     const announce: OrderContext['announce'] = (event, eventClass, text) =>
       this.#announcer.emit(event, eventClass, text, { rule: 'element.off' });
     const told = {
@@ -117,7 +121,7 @@ export class MirrorCore {
       changed: (): void => this.changed(),
       failed: (error: HotMirrorError): Promise<void> => this.failed(error),
     };
-    return { name, node, peer, clock, device, store, serving, replication, known, protocol, ...told };
+    return { name, node, peer, clock, device, store, serving, replication, preservation, known, protocol, ...told };
   }
 
   /** Ends serving at once, with an error for every request inside. */
@@ -206,8 +210,13 @@ export class MirrorCore {
     });
   }
 
+  #makePreservation(): Preservation {
+    const { undoJournal = null, openSalvage = null } = this.#options;
+    return new Preservation({ ...this.#options, undoJournal, openSalvage, store: this.store, host: this.#host() });
+  }
+
   #makeReplication(): Replication {
-    const { store, lease, counters, serving, control, findings } = this;
+    const { store, lease, counters, serving, preservation, control, findings } = this;
     return new Replication({
       ...this.#options,
       protocol: this.protocol,
@@ -219,17 +228,22 @@ export class MirrorCore {
       lease,
       counters,
       serving,
-      host: {
-        epoch: () => this.known.epoch,
-        heardEpoch: (epoch) => this.heardEpoch(epoch),
-        heard: () => this.#announcer.heard(),
-        emit: (name, eventClass, text, extra) => {
-          counters.told(name);
-          this.#announcer.emit(name, eventClass, text, extra);
-        },
-        changed: () => this.changed(),
-        failed: (error) => this.failed(error),
-      },
+      preservation,
+      host: this.#host(),
     });
+  }
+
+  #host(): ReplicationHost {
+    return {
+      epoch: () => this.known.epoch,
+      heardEpoch: (epoch) => this.heardEpoch(epoch),
+      heard: () => this.#announcer.heard(),
+      emit: (name, eventClass, text, extra) => {
+        this.counters.told(name);
+        this.#announcer.emit(name, eventClass, text, extra);
+      },
+      changed: () => this.changed(),
+      failed: (error) => this.failed(error),
+    };
   }
 }

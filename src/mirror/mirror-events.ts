@@ -53,6 +53,10 @@ export type MirrorEvents = {
   'block:repaired': (event: MirrorEvent) => void;
   /** Ranges of the source cannot be read: the resync goes on without them and tries again (write.error). Class 1. */
   'block:unreadable': (event: MirrorEvent) => void;
+  /** The undo journal is of no use any more: the element cannot be rolled back while this resync runs (resync.undo). Class 1. */
+  'undo:given-up': (event: MirrorEvent) => void;
+  /** The element is what it was before an unfinished resync (resync.undo). Class 1. */
+  'element:rolled-back': (event: MirrorEvent) => void;
   /** A higher epoch was seen: this node serves no more (lineage.epoch). */
   'epoch:refused': (event: MirrorEvent) => void;
   /** Requests complete by another protocol from here on (write.both). */
@@ -90,6 +94,8 @@ const names: Readonly<Record<MirrorEventName, true>> = {
   'element:attached': true,
   'block:repaired': true,
   'block:unreadable': true,
+  'undo:given-up': true,
+  'element:rolled-back': true,
   'epoch:refused': true,
   'protocol:changed': true,
   'peer:left': true,

@@ -21,7 +21,7 @@ import type { Growth } from './grow.ts';
 import type { MirrorEvents } from './mirror-events.ts';
 import { mirrorLimits } from './options.ts';
 import type { MirrorLimits, MirrorLinkOptions, MirrorProtocol } from './options.ts';
-import { demote, doubt, goAlone, leave, outdate, promote, raiseEpoch, seal } from './orders.ts';
+import { demote, doubt, goAlone, leave, outdate, promote, raiseEpoch, rollBack, seal } from './orders.ts';
 import type { GoAloneOrder, OrderContext, PromoteOrder } from './orders.ts';
 import type { Serving } from './serving.ts';
 import { setProtocol } from './set-protocol.ts';
@@ -132,13 +132,14 @@ export class MirrorLink implements BlockDevice {
       epoch,
     });
     this.#core = core;
+    await core.preservation.load();
     await core.replication.start();
     core.changed();
   }
 
   /**
    * Makes the epoch durable in the element, then serves. `alone`: a takeover, or a rule of **alone**, lets it complete without the peer.
-   * `force`: serves an element that is `consistent` or `outdated`. Rejects with `HM_REFUSED` otherwise, `HM_STALE_EPOCH` for an epoch
+   * `force`: serves an element that is `consistent` or `outdated`, or that can be rolled back. Rejects with `HM_REFUSED` otherwise, `HM_STALE_EPOCH` for an epoch
    * that is not this node's or is below the known one.
    */
   promote(order: PromoteOrder): Promise<void> {
@@ -176,19 +177,17 @@ export class MirrorLink implements BlockDevice {
     return this.#order((context) => outdate(context, order));
   }
 
-  /**
-   * An operator ends a split brain (rule lineage.resolve): the element of the survivor's peer durably gives way, and the next handshake makes it the target;
-   * the survivor's own element takes back an earlier word that it gives way. Until a resync has completed the generations stay what they are.
-   * Rejects with `HM_REFUSED` where the element holds another generation than was judged, is served, or could not be a source.
-   */
+  /** An operator ends a split brain (rule lineage.resolve): durably, the survivor's peer gives way. `HM_REFUSED`: another generation than was judged, or served. */
   resolve(order: ResolveOrder): Promise<void> {
     return this.#order((context) => resolveSplit(context, order));
   }
 
-  /**
-   * A passive `uptodate` element becomes `consistent` (rule element.start), unless its data link proves the doubt wrong: it is connected, and the peer answers
-   * on this connection a probe that is sent from now on. Resolves once either is so, after the silence that ends a data link at the latest.
-   */
+  /** The target of an unfinished resync becomes what it was before, `outdated` (rule resync.undo). `HM_REFUSED`: served, or no journal; `HM_METADATA_CORRUPT`. */
+  rollBack(): Promise<void> {
+    return this.#order(rollBack);
+  }
+
+  /** A passive `uptodate` element becomes `consistent` (rule element.start), unless its data link proves the doubt wrong: the peer answers a probe sent from now on. */
   async doubt(because: string): Promise<void> {
     debug('%s: %s', this.name, because);
     await this.#order(doubt);
@@ -339,7 +338,7 @@ export class MirrorLink implements BlockDevice {
   }
 
   async #close(): Promise<void> {
-    const { device, metadata } = this.#options;
+    const { device, metadata, undoJournal } = this.#options;
     // An order under way may wait for requests inside, or may just have begun to serve.
     const error = new HotMirrorError('HM_CLOSED', `${this.name} is closing`);
     this.#core?.endServing(error);
@@ -349,6 +348,7 @@ export class MirrorLink implements BlockDevice {
       await this.#core.replication.stop();
       await settleElement(device, this.#core.store);
     });
+    await (this.#core?.preservation.close() ?? undoJournal?.device.close());
     await device.close();
     await metadata.close();
     this.#announcer.end();

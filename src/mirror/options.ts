@@ -17,6 +17,20 @@ export type MirrorProtocol = 'sync' | 'memsync' | 'async';
  */
 export type WhenSplit = 'ask' | 'discard-unchanged';
 
+/** Where a target keeps what a resync overwrites, so that it can be rolled back (rule resync.undo). */
+export interface UndoJournal {
+  /** Its size bounds it; a resync of n extents needs about n × 68 KiB. The mirror closes it. */
+  readonly device: BlockDevice;
+  /** Where it has no room for a resync. `give-up`: the resync goes on and cannot be rolled back. `refuse`: it does not begin. */
+  readonly whenFull: 'give-up' | 'refuse';
+}
+
+/**
+ * Opens the file that keeps what is overwritten of an element that gives way (rule lineage.resolve): an existing one as it is, else a new one of this
+ * size, for its owner only. The mirror closes it.
+ */
+export type OpenSalvage = (file: string, sizeBytes: number) => Promise<{ readonly device: BlockDevice; readonly created: boolean }>;
+
 /** Bounds and times of one mirror. */
 export interface MirrorLimits {
   /** Application bytes sent and not yet acknowledged by the target; by `async` the most that a takeover may lose. Default 8 MiB. */
@@ -73,6 +87,10 @@ export interface MirrorLinkOptions {
   readonly resync?: Partial<ResyncRateLimits>;
   /** By which elements are compared, where the peer knows it too; else by `sha256`, the default. */
   readonly digest?: DigestName;
+  /** Default: none. */
+  readonly undoJournal?: UndoJournal;
+  /** Without it no order takes a salvage file. */
+  readonly openSalvage?: OpenSalvage;
 }
 
 /** The defaults of {@link MirrorLimits}. */

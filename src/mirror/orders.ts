@@ -7,6 +7,7 @@ import type { OutdateOrder } from '../vocabulary.ts';
 import type { Rule } from '../rules.ts';
 import { flushOrFail } from './element-lifecycle.ts';
 import type { ElementStore } from './element-store.ts';
+import type { Preservation } from './preservation.ts';
 import type { ProtocolInForce } from './protocol.ts';
 import type { Replication } from './replication.ts';
 import type { ReplicationHost } from './replication-options.ts';
@@ -26,6 +27,7 @@ export interface OrderContext {
   readonly store: ElementStore;
   readonly serving: Serving;
   readonly replication: Replication;
+  readonly preservation: Preservation;
   /** The pair's epoch as this node knows it; it may rise at any time. */
   readonly known: { epoch: Epoch };
   readonly protocol: ProtocolInForce;
@@ -55,10 +57,11 @@ export interface GoAloneOrder {
 
 /** See `MirrorLink.promote`. */
 export async function promote(context: OrderContext, { epoch, alone, force = false }: PromoteOrder): Promise<void> {
-  const { store, serving, replication, known, clock, protocol } = context;
+  const { store, serving, replication, preservation, known, clock, protocol } = context;
   const wasStopped = replication.stopped;
   try {
     assertOwnEpoch(context, epoch);
+    if (force && preservation.canRollBack) await rollBackHere(context);
     // A handshake or a copy that may yet make the element fit is not ended in vain.
     assertFit(context, force);
     await readyToServe(context, force);
@@ -95,6 +98,27 @@ function assertFit({ name, replication }: OrderContext, force: boolean): void {
   const allowed: readonly ElementState[] = force ? ['uptodate', 'consistent', 'outdated'] : ['uptodate'];
   if (allowed.includes(replication.element)) return;
   throw new HotMirrorError('HM_REFUSED', `the element of ${name} is ${replication.element}`, { rule: 'boot.uptodate' });
+}
+
+/** See `MirrorLink.rollBack`. */
+export async function rollBack(context: OrderContext): Promise<void> {
+  const { name, store, serving, replication, changed } = context;
+  if (serving.state !== 'no') throw new HotMirrorError('HM_REFUSED', `${name} is served here`, { rule: 'resync.undo' });
+  if (store.metadata.state !== 'inconsistent') return;
+  const wasStopped = replication.stopped;
+  try {
+    await rollBackHere(context);
+  } finally {
+    if (!wasStopped) await replication.resume();
+  }
+  changed();
+}
+
+/** Nothing of a source reaches the element any more, then it becomes what it was. */
+async function rollBackHere({ store, replication, preservation }: OrderContext): Promise<void> {
+  await replication.stop();
+  await preservation.rollBack();
+  replication.element = store.metadata.state;
 }
 
 /** See `MirrorLink.demote`. */

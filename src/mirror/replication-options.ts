@@ -10,6 +10,7 @@ import type { Findings } from './findings.ts';
 import type { Lease } from './lease.ts';
 import type { MirrorEventName } from './mirror-events.ts';
 import type { MirrorLimits, WhenSplit } from './options.ts';
+import type { Preservation } from './preservation.ts';
 import type { ProtocolInForce } from './protocol.ts';
 import type { ResyncControl } from './resync-control.ts';
 import type { Serving } from './serving.ts';
@@ -36,6 +37,7 @@ export interface ReplicationOptions {
   readonly preferOwnDial: boolean;
   readonly protocol: ProtocolInForce;
   readonly whenSplit: WhenSplit;
+  readonly preservation: Preservation;
   readonly device: BlockDevice;
   readonly transport: Transport;
   readonly clock: Clock;

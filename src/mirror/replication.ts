@@ -204,25 +204,17 @@ export class Replication {
   }
 
   #message(message: Message): void {
-    if (message.name === 'leave') {
-      this.#peerLeaves(message.a === leavesOff);
-    } else if (message.name === 'left') {
-      this.#goodbye.answered();
-    } else if (message.name === 'refuse') {
-      this.#peerRefuses(message.body);
-    } else if (this.#stale && fromSource.has(message.name)) {
+    if (message.name === 'leave') this.#peerLeaves(message.a === leavesOff);
+    else if (message.name === 'left') this.#goodbye.answered();
+    else if (message.name === 'refuse') this.#peerRefuses(message.body);
+    else if (this.#stale && fromSource.has(message.name)) {
       throw new HotMirrorError('HM_STALE_EPOCH', `a ${message.name} of an older epoch than ${formatEpoch(this.#options.host.epoch())}`, {
         rule: 'lineage.epoch',
       });
-    } else if (this.#source) {
-      this.#source.session.message(message);
-    } else if (this.#target) {
-      this.#target.message(message);
-    } else if (this.#handshake) {
-      this.#handshake.message(message);
-    } else {
-      throw malformed(`${message.name} outside of any conversation`);
-    }
+    } else if (this.#source) this.#source.session.message(message);
+    else if (this.#target) this.#target.message(message);
+    else if (this.#handshake) this.#handshake.message(message);
+    else throw malformed(`${message.name} outside of any conversation`);
   }
 
   /** Rule lineage.epoch. An older epoch is accepted from the node that owns the newer one: it has not heard of it yet. */
@@ -284,7 +276,7 @@ export class Replication {
       hello: () => this.#hello(),
       refused: (decision, views, error) => this.#refused(decision, views, error),
       prepareSource: (agreement, theirs) => this.#prepareSource(agreement, theirs),
-      prepareTarget: (agreement, start) => this.#prepareTarget(agreement, start),
+      prepareTarget: (agreement, start, source) => this.#prepareTarget(agreement, start, source),
       include: (first, count) => this.#options.store.dirty.markRun(first, count),
       source: (agreement) => this.#becomeSource(agreement),
       target: (agreement, start) => this.#becomeTarget(agreement, start),
@@ -314,9 +306,14 @@ export class Replication {
     return this.#lineage.prepareSource(agreement);
   }
 
-  #prepareTarget(agreement: Agreement, start: Start): Promise<Iterable<ExtentRun>> {
+  #prepareTarget(agreement: Agreement, start: Start, source: LineageView): Promise<Iterable<ExtentRun>> {
+    const { element } = this;
     if (agreement.scope !== 'nothing') this.element = 'inconsistent';
-    return this.#lineage.prepareTarget(agreement, start);
+    return this.#lineage.prepareTarget(agreement, start, source).catch((error: unknown) => {
+      // Nothing was begun, and nothing is known any more of how good it is.
+      if (this.#options.store.metadata.state !== 'inconsistent') this.element = element === 'uptodate' ? 'consistent' : element;
+      throw error;
+    });
   }
 
   #becomeSource(agreement: Agreement): void {
@@ -343,10 +340,11 @@ export class Replication {
   }
 
   #becomeTarget(agreement: Agreement, start: Start): void {
-    const { device, store, findings, host, serving, counters } = this.#options;
+    const { device, store, findings, host, serving, counters, preservation } = this.#options;
     this.#target = new TargetSession({
       data: this.#data as DataConnection,
       ...{ device, sizeBytes: start.sizeBytes, extentBytes: store.metadata.extentBytes, findings, counters },
+      images: agreement.scope === 'nothing' ? null : preservation.images,
       handlers: {
         adopt: (body, adopted) => this.#adopt(body, start, adopted),
         protocol: (protocol, mayLoseBytes) => {

@@ -12,15 +12,15 @@ export async function resolveSplit(context: OrderContext, order: ResolveOrder): 
   const own = order.judged[node];
   const to = order.judged[peer];
   if (own === undefined || to === undefined) throw refusal(`the order names no generation of ${own === undefined ? node : peer}`);
-  if (order.salvage !== undefined) throw new HotMirrorError('HM_NOT_SUPPORTED', 'a salvage file is not in this version');
-  const [survives, change] = order.survivor === node ? [true, surviving] : [false, givingWay];
+  const survives = order.survivor === node;
   assertFits(context, own, survives);
-  if (change(context, { own, to }) === null) return;
+  const change = survives ? surviving(context) : givingWay(context, { own, to }, order.salvage ?? null);
+  if (change === null) return;
   // An adoption under way ends first: it may be what ends the split.
   await replication.stop();
   try {
     assertFits(context, own, survives);
-    await change(context, { own, to })?.();
+    await change();
   } finally {
     await replication.resume();
   }
@@ -42,11 +42,20 @@ function surviving({ store }: OrderContext): (() => Promise<void>) | null {
 }
 
 /** What has to be done for the other. Null: nothing. */
-function givingWay({ store, replication }: OrderContext, word: GaveWay): (() => Promise<void>) | null {
-  const { gaveWay } = store.metadata;
-  if (gaveWay?.own === word.own && gaveWay.to === word.to) return null;
+function givingWay(
+  { node, store, replication, preservation }: OrderContext,
+  { own, to }: Pick<GaveWay, 'own' | 'to'>,
+  file: string | null,
+): (() => Promise<void>) | null {
+  const { gaveWay, state: before } = store.metadata;
+  const given = gaveWay?.own === own && gaveWay.to === to;
+  if (given && (file === null || gaveWay.salvage?.file === file)) return null;
+  if (file !== null && before === 'inconsistent')
+    throw refusal(`the element of ${node} is being overwritten already, and a salvage file would lack what it held`);
   return async () => {
-    await store.update(({ state }) => ({ gaveWay: word, state: state === 'consistent' ? 'outdated' : state }));
+    // What is kept is durable before the element gives way: where there is no room for it, it does not.
+    const salvage = file === null ? null : await preservation.salvage(file);
+    await store.update(({ state }) => ({ gaveWay: { own, to, salvage }, state: state === 'consistent' ? 'outdated' : state }));
     replication.element = store.metadata.state;
   };
 }

@@ -32,6 +32,8 @@ export interface MirrorState {
   readonly handshaking: boolean;
   /** When the data link was lost, by this node's clock; null while it is connected, or was not since the start. */
   readonly lostAtMs: number | null;
+  /** It is `inconsistent`, and an undo journal holds what it was before. */
+  readonly canRollBack: boolean;
   /** Why nothing is copied until an operator names the survivor, at the last handshake; null where there is no such reason. */
   readonly split: SplitEvidence | null;
   /** The peer durably recorded that its element is behind this one, so it cannot take over by itself. */

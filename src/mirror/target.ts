@@ -1,4 +1,4 @@
-import type { BlockDevice } from '../device/block-device.ts';
+import type { BlockDevice, Done } from '../device/block-device.ts';
 import type { HotMirrorError } from '../errors.ts';
 import { ApplyOrder } from './apply-order.ts';
 import type { Counters } from './counters.ts';
@@ -6,8 +6,9 @@ import type { DataConnection } from './data-connection.ts';
 import { compareDigests, digestExtents } from './digests.ts';
 import type { Findings } from './findings.ts';
 import type { MirrorProtocol } from './options.ts';
+import type { ByteRange, PreImages } from './pre-images.ts';
 import { protocols } from './protocol.ts';
-import { decodeCompare, decodeLength, decodeZeroes, malformed, maxComparingBytes, maxFetchingBytes } from './wire.ts';
+import { changedBytes, decodeCompare, decodeLength, decodeZeroes, malformed, maxComparingBytes, maxFetchingBytes } from './wire.ts';
 import type { Message } from './wire.ts';
 import { isZero } from './zero-bytes.ts';
 
@@ -38,14 +39,14 @@ export interface TargetSessionOptions {
   readonly extentBytes: number;
   readonly findings: Pick<Findings, 'add' | 'clear'>;
   readonly counters: Counters;
+  /** Keeps what is overwritten; null where nothing is kept. */
+  readonly images: PreImages | null;
   readonly handlers: TargetHandlers;
 }
 
 /** Zeroes to be written at their place of the stream. */
-interface ZeroesWrite {
+interface ZeroesWrite extends ByteRange {
   readonly sequence: number;
-  readonly offsetBytes: number;
-  readonly lengthBytes: number;
   readonly noHole: boolean;
 }
 
@@ -171,14 +172,15 @@ export class TargetSession {
   }
 
   #write({ name, a: sequence, b: offsetBytes, body }: Message): void {
-    const { device, counters } = this.#options;
+    const { device, counters, images } = this.#options;
     if (!this.#receive(sequence, offsetBytes, body.byteLength)) return;
     if (name === 'resync') counters.resync.receivedBytes += body.byteLength;
     else this.#count(body.byteLength);
     // The bytes are valid during this call only.
-    const bytes = device.capabilities.synchronous ? body : body.slice();
+    const bytes = device.capabilities.synchronous && !images ? body : body.slice();
     this.#order.add(() => {
-      this.#request(
+      this.#change(
+        { offsetBytes, lengthBytes: bytes.byteLength },
         (done) => device.write(offsetBytes, bytes, {}, done),
         () => this.#finish(sequence),
         bytes.byteLength,
@@ -194,7 +196,8 @@ export class TargetSession {
   }
 
   #writeZeroes({ sequence, offsetBytes, lengthBytes, noHole }: ZeroesWrite): void {
-    this.#request(
+    this.#change(
+      { offsetBytes, lengthBytes },
       (done) => this.#options.device.writeZeroes(offsetBytes, lengthBytes, { noHole }, done),
       () => this.#finish(sequence),
     );
@@ -281,10 +284,14 @@ export class TargetSession {
     const bytes = new Uint8Array(lengthBytes);
     this.#order.look();
     this.#deviceRequests += 1;
-    this.#options.device.read(offsetBytes, bytes, (error) => {
+    const looked: Done = (error) => {
       if (!this.#failed) then(error ? null : bytes);
       this.#order.looked();
       this.#ended();
+    };
+    this.#whenKept({ offsetBytes, lengthBytes }, (mayGo) => {
+      if (mayGo) this.#options.device.read(offsetBytes, bytes, looked);
+      else looked(null);
     });
   }
 
@@ -320,7 +327,7 @@ export class TargetSession {
     }
     this.#applied = sequence;
     while (this.#ahead.delete(this.#applied + 1)) this.#applied += 1;
-    if (!this.#options.device.capabilities.synchronous) this.acknowledge();
+    if (!this.#options.device.capabilities.synchronous || this.#options.images) this.acknowledge();
     while (this.#barriers[0] && this.#barriers[0].after <= this.#applied) this.#barriers.shift()?.run();
     this.#order.release();
   }
@@ -342,6 +349,26 @@ export class TargetSession {
 
   get #isIdle(): boolean {
     return this.#deviceRequests === 0 && this.#order.length === 0;
+  }
+
+  /** Changes the device once what it holds there is kept, where anything has to be. */
+  #change(range: ByteRange, start: (done: Done) => void, then: () => void, bytes = 0): void {
+    this.#request((done) => this.#whenKept(range, (mayGo) => (mayGo ? start(done) : done(null))), then, bytes);
+  }
+
+  /** After all that waits to be kept before it; where that fails the connection ends, and nothing was overwritten. */
+  #whenKept({ offsetBytes, lengthBytes }: ByteRange, then: (mayGo: boolean) => void): void {
+    const { images, data } = this.#options;
+    const go = (lost: HotMirrorError | null): void => {
+      if (lost) {
+        this.#failed = true;
+        this.#order.clear();
+        data.refuse(lost);
+      }
+      then(!lost);
+    };
+    if (images) images.before(offsetBytes, lengthBytes, go);
+    else go(null);
   }
 
   /** After the first failure nothing is confirmed any more. */
@@ -367,11 +394,4 @@ export class TargetSession {
     this.#hold();
     if (this.#isIdle) for (const resolve of this.#idle.splice(0)) resolve();
   }
-}
-
-/** How much of the element a message changes; null for one that changes nothing. */
-function changedBytes({ name, body }: Message): number | null {
-  if (name === 'write' || name === 'resync') return body.byteLength;
-  if (name === 'zeroes') return decodeZeroes(body).lengthBytes;
-  return name === 'hole' ? decodeLength(body, 'hole') : null;
 }

@@ -253,6 +253,13 @@ export function decodeCompare(body: Uint8Array, extentBytes: number): CompareBod
   return { lengthBytes, digest, verify: flags === verifyFlag, digests: body.subarray(compareHeadBytes) };
 }
 
+/** How much of the element a message changes; null for one that changes nothing. */
+export function changedBytes({ name, body }: Message): number | null {
+  if (name === 'write' || name === 'resync') return body.byteLength;
+  if (name === 'zeroes') return decodeZeroes(body).lengthBytes;
+  return name === 'hole' ? decodeLength(body, 'hole') : null;
+}
+
 /** The owner field for an epoch, seen from `node`. */
 export function ownerField(epoch: Epoch, node: string): FrameHeader['owner'] {
   if (epoch.number === 0) return 'none';

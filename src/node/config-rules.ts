@@ -53,6 +53,7 @@ function judgeMirrors({ nodes, mirrors = [] }: Sections, report: Report): void {
   mirrors.forEach((mirror, index) => {
     judgeKeys(mirror.elements, nodes, ['mirrors', index, 'elements'], true, report);
     judgeKeys(mirror.dataLink, nodes, ['mirrors', index, 'dataLink'], true, report);
+    if (mirror.undoJournal) judgeKeys(mirror.undoJournal, nodes, ['mirrors', index, 'undoJournal'], false, report);
     if (mirror.export) judgeKeys(mirror.export, nodes, ['mirrors', index, 'export'], false, report);
   });
   for (const node of Object.keys(nodes)) {

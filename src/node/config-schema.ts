@@ -11,6 +11,8 @@ const largestNameLength = 64;
 /** Mirrors are whole blocks of any disk. */
 const sizeUnitBytes = 4_096;
 const largestWindowBytes = 2 ** 30;
+const smallestJournalBytes = 2 ** 20;
+const defaultJournalBytes = 2 ** 30;
 const largestActiveRegions = 1_024;
 const largestStepRetries = 100;
 const leastResyncBytesPerSecond = 65_536;
@@ -88,6 +90,17 @@ const mirror = z.strictObject({
   whenSplit: z.enum(['ask', 'discard-unchanged']).default('ask'),
   sizeBytes: z.int().min(sizeUnitBytes).multipleOf(sizeUnitBytes).optional(),
   elements: z.record(name, z.strictObject({ device: devicePath })),
+  undoJournal: z
+    .record(
+      name,
+      z.strictObject({
+        file: path,
+        sizeBytes: z.int().min(smallestJournalBytes).default(defaultJournalBytes),
+        whenFull: z.enum(['give-up', 'refuse']).default('give-up'),
+      }),
+    )
+    .optional()
+    .meta({ description: 'For each node that has one: where a resync keeps what it overwrites.' }),
   dataLink: z.record(name, linkAddress),
   export: z.record(name, z.string().superRefine(custom(exportUriProblem))).optional(),
   limits: z
@@ -155,6 +168,7 @@ export interface FileMirror {
   readonly whenSplit: 'ask' | 'discard-unchanged';
   readonly sizeBytes?: number | undefined;
   readonly elements: Readonly<Record<string, { readonly device: string }>>;
+  readonly undoJournal?: Readonly<Record<string, FileJournal>> | undefined;
   readonly dataLink: Readonly<Record<string, string | LinkAddress>>;
   readonly export?: Readonly<Record<string, string>> | undefined;
   readonly limits: {
@@ -168,6 +182,12 @@ export interface FileMirror {
     readonly maxBytesPerSecond?: number | undefined;
     readonly latencyTargetMs?: number | undefined;
   };
+}
+
+interface FileJournal {
+  readonly file: string;
+  readonly sizeBytes: number;
+  readonly whenFull: 'give-up' | 'refuse';
 }
 
 /** The monitor as the file says it. */

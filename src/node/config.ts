@@ -42,6 +42,8 @@ export interface MirrorConfig {
   /** Size of the mirror, for `init`; absent: that of the home primary's device. */
   readonly sizeBytes?: number | undefined;
   readonly elements: Readonly<Record<string, { readonly device: string }>>;
+  /** By node; a node without one has none. */
+  readonly undoJournal: Readonly<Record<string, UndoJournalConfig>>;
   readonly dataLink: Readonly<Record<string, LinkAddress>>;
   /** NBD URIs, as written: exports come with a later version. */
   readonly export: Readonly<Record<string, string>>;
@@ -54,6 +56,13 @@ export interface ResyncConfig {
   readonly minBytesPerSecond?: number;
   readonly maxBytesPerSecond?: number;
   readonly latencyTargetMs?: number;
+}
+
+/** Where a target keeps what a resync overwrites (rule `resync.undo`). */
+export interface UndoJournalConfig {
+  readonly file: string;
+  readonly sizeBytes: number;
+  readonly whenFull: 'give-up' | 'refuse';
 }
 
 /** Limits that may be set; the mirror's own defaults hold for the rest. */
@@ -191,6 +200,7 @@ function resolveConfig(file: FileConfig, folder: string): PairConfig {
     mirrors: file.mirrors.map((mirror) => ({
       ...mirror,
       elements: mapValues(mirror.elements, ({ device }) => ({ device: absolute(device) })),
+      undoJournal: mapValues(mirror.undoJournal ?? {}, (journal) => ({ ...journal, file: absolute(journal.file) })),
       dataLink: mapValues(mirror.dataLink, bothAddresses),
       export: mirror.export ?? {},
       limits: withoutUndefined(mirror.limits),

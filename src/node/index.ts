@@ -16,6 +16,7 @@ export type {
   NodeConfig,
   PairConfig,
   PlatformConfig,
+  UndoJournalConfig,
 } from './config.ts';
 export type { ProgramOptions } from './programs.ts';
 export { judgeTiming } from './timing.ts';

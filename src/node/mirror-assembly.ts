@@ -8,7 +8,10 @@ import { openStateFile } from '../device/state-file.ts';
 import { HotMirrorError } from '../errors.ts';
 import { elementMetadataBytes } from '../mirror/create-element.ts';
 import { MirrorLink } from '../mirror/mirror-link.ts';
+import type { UndoJournal } from '../mirror/options.ts';
 import { homesOf, peerOf } from './config.ts';
+import type { UndoJournalConfig } from './config.ts';
+import { openSparseFile } from './sparse-file.ts';
 import { dataTransport } from './transports.ts';
 import type { LinkSource } from './transports.ts';
 
@@ -24,6 +27,7 @@ export async function assembleMirror({ config, node, key, mirror: name }: Mirror
   const { intervalMs, deadlineMs, leaseMs } = config.monitor;
   const device = await FileDevice.open(mirror.elements[node]?.device ?? '');
   const metadata = await openMetadata(metadataFile(config.nodes[node]?.stateDir ?? '', name), device.sizeBytes);
+  const undoJournal = mirror.undoJournal[node];
   return new MirrorLink({
     name,
     node,
@@ -36,9 +40,16 @@ export async function assembleMirror({ config, node, key, mirror: name }: Mirror
     random: systemRandom,
     protocol: mirror.protocol,
     whenSplit: mirror.whenSplit,
+    openSalvage: openSparseFile,
+    ...(undoJournal ? { undoJournal: await openJournal(undoJournal) } : {}),
     limits: { ...mirror.limits, probeIntervalMs: intervalMs, deadlineMs, leaseMs },
     resync: mirror.resync,
   });
+}
+
+async function openJournal({ file, sizeBytes, whenFull }: UndoJournalConfig): Promise<UndoJournal> {
+  const { device } = await openSparseFile(file, sizeBytes);
+  return { device, whenFull };
 }
 
 /** Metadata has room for the device as it was at `init`; one that is larger now, or smaller, needs no other file. */

@@ -84,6 +84,7 @@ function mirrorHandlers(mirror: HostedMirror): Handlers {
     goAlone: (order) => nothing(mirror.goAlone(order)),
     outdate: (order) => nothing(mirror.outdate(order)),
     resolve: (order) => nothing(mirror.resolve(order)),
+    rollBack: () => nothing(mirror.rollBack()),
     doubt: (because) => nothing(mirror.doubt(because)),
     raiseEpoch: (epoch) => nothing(mirror.raiseEpoch(epoch)),
     renewLease(evidence) {

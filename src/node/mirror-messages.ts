@@ -23,6 +23,7 @@ export interface MirrorCalls {
   };
   readonly outdate: { readonly params: OutdateOrder; readonly result: null };
   readonly resolve: { readonly params: ResolveOrder; readonly result: null };
+  readonly rollBack: { readonly params: null; readonly result: null };
   readonly doubt: { readonly params: string; readonly result: null };
   readonly raiseEpoch: { readonly params: Epoch; readonly result: null };
   readonly renewLease: { readonly params: { readonly probeSentMs: number }; readonly result: null };

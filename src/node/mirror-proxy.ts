@@ -118,6 +118,10 @@ export class MirrorProxy implements MirrorPort {
     await this.#call('resolve', order);
   }
 
+  async rollBack(): Promise<void> {
+    await this.#call('rollBack', null);
+  }
+
   async doubt(because: string): Promise<void> {
     await this.#call('doubt', because);
   }

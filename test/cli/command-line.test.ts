@@ -9,6 +9,9 @@ import { errorRemedies, HotMirrorError } from '../../src/errors.ts';
 import { loadConfig } from '../../src/node/config.ts';
 import type { ControlHandlers, LoggedEvent, MirrorStatus, PlanView } from '../../src/node/control-protocol.ts';
 import { openControlSocket } from '../../src/node/control-socket.ts';
+import { openSparseFile } from '../../src/node/sparse-file.ts';
+import { PreImageLog, preImageLogBytes } from '../../src/mirror/pre-image-log.ts';
+import type { PreImageHeader } from '../../src/mirror/pre-image-log.ts';
 import { nodePrograms } from '../../src/node/node-programs.ts';
 import type { NodePrograms } from '../../src/node/programs.ts';
 import { rules } from '../../src/rules.ts';
@@ -39,6 +42,7 @@ async function run(line: readonly string[], world: Partial<CliIo> = {}): Promise
   let err = '';
   const code = await main(line, {
     out: (text) => void (out += text),
+    outBytes: (bytes) => Promise.resolve(void (out += Buffer.from(bytes).toString('latin1'))),
     err: (text) => void (err += text),
     screen: false,
     hostName: 'somewhere',
@@ -332,6 +336,58 @@ describe('command line', () => {
       withNode({}, async (on) => {
         for (const words of [['disks', '--survivor', 'north'], ['files'], ['files', '--survivor', 'west'], []])
           expect((await on('resolve', ...words)).code, words.join(' ')).to.equal(2);
+      }));
+  });
+
+  describe('salvage', () => {
+    const extentBytes = 65_536;
+    const header: PreImageHeader = {
+      ...{ kind: 'salvage', id: 'a'.repeat(16), mirror: 'files', node: 'south', mirrorId: 'b'.repeat(32), generation: 'c'.repeat(16) },
+      ...{ sizeBytes: 4 * extentBytes, extentBytes, time: '2026-01-01T00:00:00.000Z', finished: false },
+    };
+    const withFile = (use: (file: string) => Promise<void>): Promise<void> =>
+      withPair(async (config) => {
+        const file = path.join(path.dirname(config), 'kept');
+        const { device } = await openSparseFile(file, preImageLogBytes(4, extentBytes));
+        const log = await PreImageLog.create(device, header);
+        await log.add([3, 1].map((extent) => ({ extent, bytes: new Uint8Array(extentBytes).fill(48 + extent) })));
+        await device.close();
+        await use(file);
+      });
+
+    it('ls says what it holds, without a configuration', () =>
+      withFile(async (file) => {
+        const { code, out } = await run(['salvage', 'ls', file]);
+        expect(code).to.equal(0);
+        expect(out).to.contain('salvage of files').and.to.contain('2 extents of 64 KiB').and.to.contain('\n  1\n  3\n');
+        expect(JSON.parse((await run(['salvage', 'ls', file, '--json'])).out)).to.deep.include({ schema: 1, header, damaged: [] });
+      }));
+
+    it('cat writes the bytes of all extents in the order of the disk, or of one', () =>
+      withFile(async (file) => {
+        expect((await run(['salvage', 'cat', file])).out).to.equal('1'.repeat(extentBytes) + '3'.repeat(extentBytes));
+        expect((await run(['salvage', 'cat', file, '--extent', '3'])).out).to.equal('3'.repeat(extentBytes));
+        expect(await run(['salvage', 'cat', file, '--extent', '2'])).to.include({ code: 1, out: '' });
+      }));
+
+    it('exit code 5: what is damaged is told of', () =>
+      withFile(async (file) => {
+        const { device } = await openSparseFile(file, 0);
+        // Records below another were durable before it.
+        await (await PreImageLog.open(device))?.add([{ extent: 0, bytes: new Uint8Array(extentBytes) }]);
+        await device.close();
+        const bytes = await readFile(file);
+        bytes[8_192 + 4_096 + 9] = 0;
+        await writeFile(file, bytes);
+        const { code, out } = await run(['salvage', 'ls', file]);
+        expect(code).to.equal(5);
+        expect(out).to.contain('not whole: extents 3');
+      }));
+
+    it('exit code 2: neither ls nor cat, no file, an extent that is no number', () =>
+      withFile(async (file) => {
+        for (const words of [['dd', file], ['ls'], ['cat', file, '--extent', 'x'], ['cat', file, '--json']])
+          expect((await run(['salvage', ...words])).code, words.join(' ')).to.equal(2);
       }));
   });
 

@@ -40,6 +40,7 @@ async function simulate(line: readonly string[], result: SimulateVerdict = verdi
   } as unknown as NodePrograms;
   const io: CliIo = {
     out: (text) => void (out += text),
+    outBytes: () => Promise.resolve(),
     err: (text) => void (err += text),
     screen: false,
     hostName: 'somewhere',

@@ -6,6 +6,7 @@ import { ElementLineage } from '../../src/mirror/element-lineage.ts';
 import { ElementStore } from '../../src/mirror/element-store.ts';
 import { Findings } from '../../src/mirror/findings.ts';
 import { MirrorLink } from '../../src/mirror/mirror-link.ts';
+import { Preservation } from '../../src/mirror/preservation.ts';
 import { ProtocolInForce } from '../../src/mirror/protocol.ts';
 import { MirrorPair, pattern } from './support/mirror-pair.ts';
 
@@ -60,10 +61,11 @@ describe('Element sizes', () => {
   });
 
   it('count only as far as the metadata has room for a dirty map (lineage.size)', async () => {
-    const { metadata, random, disks } = new MirrorPair({ sizeBytes: mebibyte });
+    const { clock, metadata, random, disks } = new MirrorPair({ sizeBytes: mebibyte });
     await MirrorLink.create({ kind: 'blank', sizeBytes: mebibyte, metadata: metadata.beta, random });
     const store = await ElementStore.load(metadata.beta);
     const device = Object.assign(Object.create(disks.beta) as MemoryDevice, { sizeBytes: twoPages });
+    const host = { emit: () => undefined, failed: () => Promise.resolve() };
     const lineage = new ElementLineage({
       node: 'beta',
       device,
@@ -72,7 +74,18 @@ describe('Element sizes', () => {
       findings: new Findings(store),
       whenSplit: 'ask',
       protocol: new ProtocolInForce('sync'),
-      host: { failed: () => Promise.resolve() },
+      host,
+      preservation: new Preservation({
+        name: 'm0',
+        node: 'beta',
+        device,
+        store,
+        clock,
+        random,
+        undoJournal: null,
+        openSalvage: null,
+        host,
+      }),
     });
     expect(store.roomBytes).to.be.below(twoPages);
     expect(elementMetadataBytes(store.roomBytes)).to.equal(metadata.beta.sizeBytes);

@@ -23,6 +23,7 @@ const view = (node: string, changes: Partial<LineageView> = {}): LineageView => 
   resyncId: null,
   gaveWayTo: null,
   discardable: false,
+  behind: false,
   ...changes,
 });
 
@@ -172,6 +173,13 @@ describe('decideSync', function () {
     ['both blank', ...relations['bothBlank']!, 'refuse lineage.blank'],
     ['one blank', ...relations['blank']!, 'alpha full lineage.fill'],
     ['one blank, begun before', ...relations['blankResumed']!, 'alpha union resync.progress'],
+    [
+      'equal, alpha rolled back, beta crashed',
+      { behind: true, dirtyExtents: 1 },
+      { crashed: true, servedEpoch: 2 },
+      'beta union lineage.equal',
+    ],
+    ['rolled back and then written alone', { base: 'g1', current: 'g2', behind: true }, {}, 'refuse lineage.split'],
     ['equal, one crashed', { crashed: true, servedEpoch: 2 }, { dirtyExtents: 1 }, 'beta union lineage.equal'],
     [
       'equal, both crashed',

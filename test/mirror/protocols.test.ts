@@ -140,6 +140,7 @@ describe('The protocols', () => {
         hold: () => undefined,
       };
       const session = new TargetSession({
+        images: null,
         ...{ data: data as unknown as DataConnection, device, sizeBytes: extent, counters: new Counters(new VirtualClock()) },
         ...{ extentBytes: extent, findings: { add: () => true, clear: () => undefined } },
         handlers: { adopt: () => undefined, protocol: () => undefined, failed: () => undefined, changed: () => undefined },

@@ -273,6 +273,7 @@ describe('Fetches', () => {
     const sent: Sent[] = [];
     const handlers = { adopt: () => undefined, protocol: () => undefined, failed: () => undefined, changed: () => undefined };
     const target = new TargetSession({
+      images: null,
       data: recorded(sent),
       device,
       sizeBytes: device.sizeBytes,
@@ -304,6 +305,7 @@ describe('Fetches', () => {
     };
     const handlers = { adopt: () => undefined, protocol: () => undefined, failed: () => undefined, changed: () => undefined };
     const target = new TargetSession({
+      images: null,
       data: recorded([]),
       device: stuck,
       sizeBytes: device.sizeBytes,

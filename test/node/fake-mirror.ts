@@ -31,6 +31,7 @@ export class FakeMirror implements HostedMirror {
     connectionId: null,
     handshaking: false,
     lostAtMs: null,
+    canRollBack: false,
     split: null,
     peerBehind: false,
     dirtyBytes: 0,
@@ -105,6 +106,10 @@ export class FakeMirror implements HostedMirror {
 
   resolve(order: Parameters<HostedMirror['resolve']>[0]): Promise<void> {
     return this.#ordered(order);
+  }
+
+  rollBack(): Promise<void> {
+    return this.#ordered('rollBack');
   }
 
   raiseEpoch(epoch: Parameters<HostedMirror['raiseEpoch']>[0]): Promise<void> {

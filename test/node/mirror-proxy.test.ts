@@ -94,6 +94,7 @@ describe('mirror in another thread', () => {
     expect(proxy.state().element).to.equal('outdated');
     const word = { survivor: 'north', judged: { north: 'a', south: 'b' } };
     await proxy.resolve(word);
+    await proxy.rollBack();
     await proxy.doubt('a long pause');
     await proxy.raiseEpoch({ number: 4, owner: 'south' });
     await proxy.leave();
@@ -106,6 +107,7 @@ describe('mirror in another thread', () => {
       'unseal',
       order,
       word,
+      'rollBack',
       'a long pause',
       { number: 4, owner: 'south' },
       'leave',

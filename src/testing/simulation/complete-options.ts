@@ -40,6 +40,7 @@ export interface CompleteOptions {
   readonly partitions: boolean;
   readonly driftPpm: Readonly<Partial<Record<NodeName, number>>>;
   readonly threadLagMs: number;
+  readonly undoJournalExtents: number;
   readonly activeRegions: number;
   readonly detail: 'events' | 'all';
 }
@@ -70,6 +71,7 @@ export function completeOptions(options: PairSimulationOptions): CompleteOptions
     partitions: options.partitions ?? true,
     driftPpm: options.driftPpm ?? {},
     threadLagMs: options.threadLagMs ?? 3,
+    undoJournalExtents: options.undoJournalExtents ?? 0,
     activeRegions: options.activeRegions ?? 64,
     detail: options.detail ?? 'events',
   };

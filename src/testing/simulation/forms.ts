@@ -75,6 +75,7 @@ export const stepForm: z.ZodType = z.discriminatedUnion('do', [
       'manual',
       'auto',
       'resume',
+      'roll-back',
       'element-off',
       'element-on',
       'regenerate',
@@ -151,6 +152,7 @@ export const optionsForm: z.ZodType = z.strictObject({
   partitions: z.boolean().optional(),
   driftPpm: z.strictObject({ alpha: drift.optional(), beta: drift.optional() }).optional(),
   threadLagMs: z.number().min(0).max(maxThreadLagMs).optional(),
+  undoJournalExtents: count.optional(),
   activeRegions: count.optional(),
   detail: z.enum(['events', 'all']).optional(),
 });

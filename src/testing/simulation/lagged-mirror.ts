@@ -80,6 +80,10 @@ export class LaggedMirror implements MirrorPort {
     return this.#call(() => this.#link.resolve(order));
   }
 
+  rollBack(): Promise<void> {
+    return this.#call(() => this.#link.rollBack());
+  }
+
   doubt(because: string): Promise<void> {
     return this.#call(() => this.#link.doubt(because));
   }

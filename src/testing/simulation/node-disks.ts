@@ -3,7 +3,9 @@ import type { Epoch } from '../../epoch.ts';
 import { MemoryDevice } from '../../device/memory.ts';
 import { DurablePairRecordStore, pairRecordBytes } from '../../failover/pair-record-store.ts';
 import { elementMetadataBytes } from '../../mirror/create-element.ts';
+import { defaultExtentBytes } from '../../mirror/metadata.ts';
 import { MirrorLink } from '../../mirror/mirror-link.ts';
+import { preImageLogBytes } from '../../mirror/pre-image-log.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import type { DiskName } from './disk-faults.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
@@ -27,6 +29,7 @@ export interface MirrorSize {
 export interface MirrorDisks {
   readonly element: SimulatedDisk;
   readonly metadata: SimulatedDisk;
+  readonly undoJournal?: SimulatedDisk;
 }
 
 /** What `init` writes for an element that holds the data, or is blank. */
@@ -49,6 +52,7 @@ interface NodeDisksOptions {
   readonly mirrors: readonly MirrorSize[];
   readonly latencies: Required<SimulatedLatencies>;
   readonly synchronousElements: boolean;
+  readonly undoJournalExtents: number;
   readonly changed: (change: DiskChange) => void;
 }
 
@@ -68,6 +72,7 @@ export class NodeDisks {
         {
           element: this.#disk('element', name, sizeBytes, elementMs),
           metadata: this.#disk('metadata', name, elementMetadataBytes(sizeBytes), metadataMs),
+          ...this.#undoJournal(name, sizeBytes),
         },
       ]),
     );
@@ -75,7 +80,14 @@ export class NodeDisks {
 
   /** Every disk. */
   get all(): readonly SimulatedDisk[] {
-    return [this.record, ...[...this.mirrors.values()].flatMap(({ element, metadata }) => [element, metadata])];
+    return [
+      this.record,
+      ...[...this.mirrors.values()].flatMap(({ element, metadata, undoJournal }) => [
+        element,
+        metadata,
+        ...(undoJournal ? [undoJournal] : []),
+      ]),
+    ];
   }
 
   /** The disks that a step means: of that mirror, or of the first. */
@@ -84,7 +96,7 @@ export class NodeDisks {
     const name = mirror ?? this.#options.mirrors[0]?.name ?? '';
     const disks = this.mirrors.get(name);
     if (!disks) throw new RangeError(`there is no mirror ${name}`);
-    return disks[disk];
+    return disk === 'element' ? disks.element : disks.metadata;
   }
 
   /** New disks for a mirror, as after `init --force --blank`. */
@@ -93,6 +105,22 @@ export class NodeDisks {
     element.replace();
     const random = streamOf(this.#options.seed, stream);
     metadata.replace(await initialMetadata('blank', element.contents.byteLength, random, noEpoch));
+  }
+
+  /** Its records carry checksums, as metadata does. */
+  #undoJournal(mirror: string, mirrorBytes: number): Pick<MirrorDisks, 'undoJournal'> {
+    const { node, seed, undoJournalExtents, latencies } = this.#options;
+    if (undoJournalExtents === 0) return {};
+    const undoJournal = new SimulatedDisk({
+      // More than all extents need room only where a crash tears records.
+      sizeBytes: preImageLogBytes(Math.min(undoJournalExtents, 2 * Math.ceil(mirrorBytes / defaultExtentBytes)), defaultExtentBytes),
+      blockSizeBytes: sectorBytes,
+      tornUnitBytes: sectorBytes,
+      random: streamOf(seed, `disk ${node} undo ${mirror}`),
+      latencyMs: latencies.metadataMs,
+      changed: () => undefined,
+    });
+    return { undoJournal };
   }
 
   #disk(disk: DiskName, mirror: string | null, sizeBytes: number, latencyMs: number): SimulatedDisk {

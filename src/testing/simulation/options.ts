@@ -96,6 +96,8 @@ export interface PairSimulationOptions {
   readonly driftPpm?: Readonly<Partial<Record<NodeName, number>>>;
   /** Orders to mirrors travel this long at most, as between threads, in ms. Default 3. */
   readonly threadLagMs?: number;
+  /** Extents that the undo journal of each element has room for; 0: there is none. Default 0. */
+  readonly undoJournalExtents?: number;
   /** Regions of the activity log, 2 to 1,024. Default 64. */
   readonly activeRegions?: number;
   /** `events`: what the classes tell and what is done to them; `all`: tokens and requests of the application too. Default `events`. */

@@ -140,6 +140,7 @@ const orders: Readonly<Record<FailoverOrder, (orchestrator: FailoverOrchestrator
   adopt: (orchestrator) => orchestrator.adopt(),
   manual: (orchestrator) => orchestrator.setControl('manual'),
   auto: (orchestrator) => orchestrator.setControl('auto'),
+  'roll-back': (orchestrator) => orchestrator.rollBack(),
   resume: (orchestrator) => orchestrator.resume({ reason: 'an operator of the simulation' }),
   'element-off': (orchestrator, mirrors) => setElements(orchestrator, mirrors, 'off'),
   'element-on': (orchestrator, mirrors) => setElements(orchestrator, mirrors, 'on'),

@@ -125,7 +125,7 @@ export class SimulatedProcess {
 
   #mirror(name: string): MirrorLink {
     const { node, clock, gate, random, times, disks, network, activeRegions } = this.#options;
-    const { element, metadata } = disks.mirrors.get(name)!;
+    const { element, metadata, undoJournal } = disks.mirrors.get(name)!;
     const mirror = this.#options.mirrors.find((each) => each.name === name);
     return new MirrorLink({
       name,
@@ -134,6 +134,7 @@ export class SimulatedProcess {
       preferOwnDial: node === 'alpha',
       device: gate.device(element.open(clock)),
       metadata: gate.device(metadata.open(clock)),
+      ...(undoJournal ? { undoJournal: { device: gate.device(undoJournal.open(clock)), whenFull: 'give-up' } } : {}),
       transport: gate.transport(network.link(dataLinkOf(name)).transport(node)),
       clock,
       random,

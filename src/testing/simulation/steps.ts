@@ -24,6 +24,8 @@ export type OperatorOrder =
   | 'manual'
   | 'auto'
   | 'resume'
+  /** This node's elements that are targets of unfinished resyncs go back to what they were. */
+  | 'roll-back'
   /** This node's elements are taken out, or brought back. */
   | 'element-off'
   | 'element-on'

@@ -344,13 +344,14 @@ export class World {
   }
 
   #node(node: NodeName): SimulatedNode {
-    const { seed, mirrors, latencies, synchronousElements, driftPpm, fence } = this.options;
+    const { seed, mirrors, latencies, synchronousElements, undoJournalExtents, driftPpm, fence } = this.options;
     const disks = new NodeDisks({
       node,
       seed,
       mirrors,
       latencies,
       synchronousElements,
+      undoJournalExtents,
       changed: (change) => {
         for (const watcher of this.#watchers) watcher.changed?.(change);
       },

@@ -1,6 +1,6 @@
 import { SeededRandom } from '../seeded-random.ts';
 import type { SimulationSchedule } from '../simulation/schedule.ts';
-import { nodeNames } from '../simulation/steps.ts';
+import { nodeNames, otherNode } from '../simulation/steps.ts';
 import type { SimulationStep } from '../simulation/steps.ts';
 import { streamOf } from '../simulation/streams.ts';
 import { chance, oneOf, within } from './chance.ts';
@@ -23,6 +23,12 @@ const backPercent = 70;
 const copiesPercent = 35;
 const mostCopies = 5;
 const copyOrders = ['regenerate', 'regenerate-full', 'verify', 'verify', 'verify-repair', 'pause-resync', 'slow-resync'] as const;
+const undoJournalPercent = 30;
+const mostRollBacks = 2;
+/** Of the source: about as many as a short resync takes. */
+const mostEffectsUntilDeath = 120;
+/** Too small for most resyncs, for some, and for none. */
+const undoJournalExtents: readonly number[] = [1, 8, 160, 160];
 /** Scales of the time between two faults, in deadlines: a few frames, a few tokens, about a deadline, several. */
 const runScales: readonly number[] = [0.02, 0.02, 0.2, 0.5, 1.3, 1.6, 3];
 
@@ -43,7 +49,7 @@ export function drawSchedule(seed: number): SimulationSchedule {
   }
   const options = withProtocols(seed, configuration.options);
   const mixed = withElementsTakenOut(seed, steps, configuration);
-  return { version: 1, options, steps: withCopiesOrdered(seed, mixed, configuration) };
+  return withUndoJournal({ version: 1, options, steps: withCopiesOrdered(seed, mixed, configuration) }, configuration);
 }
 
 /** In some schedules operators have elements copied or compared, and hold resyncs back; from a stream of chance of their own, as above. */
@@ -88,6 +94,39 @@ function insert(random: SeededRandom, steps: SimulationStep[], from: number, ste
   const at = from + 1 + 2 * random.below(runs);
   steps.splice(at, 0, step, { do: 'run', forMs: runMs(random, drawn) });
   return at;
+}
+
+/**
+ * Gives some pairs undo journals, and rolls elements back whose source died in the middle of a resync. By a stream of chance of its own, so that all else is
+ * as the seed draws it without them.
+ */
+function withUndoJournal({ options, steps, ...rest }: SimulationSchedule, configuration: SwarmConfiguration): SimulationSchedule {
+  const random = streamOf(options.seed ?? 0, 'undo journal');
+  if (!chance(random, undoJournalPercent)) return { ...rest, options, steps };
+  const rolledBack = [...steps];
+  for (let left = 1 + random.below(mostRollBacks); left > 0; left -= 1)
+    // Behind a run, so that runs and other steps take turns.
+    rolledBack.splice(1 + 2 * random.below(Math.ceil(rolledBack.length / 2)), 0, ...drawRollBack(random, configuration));
+  return { ...rest, options: { ...options, undoJournalExtents: oneOf(random, undoJournalExtents) }, steps: rolledBack };
+}
+
+/** A node is away and comes back, the other dies soon after, an operator rolls back what it left, or is too early or too late for that. */
+function drawRollBack(random: SeededRandom, configuration: SwarmConfiguration): readonly SimulationStep[] {
+  const node = oneOf(random, nodeNames);
+  const source = otherNode(node);
+  const wait = (): SimulationStep => ({ do: 'run', forMs: runMs(random, configuration) });
+  return [
+    { do: 'crash', node, how: 'process' },
+    { do: 'run', forMs: 2 * configuration.deadlineMs },
+    { do: 'boot', node },
+    { do: 'run', forMs: 1 },
+    { do: 'crash', node: source, how: 'process', afterEffects: within(random, 1, mostEffectsUntilDeath) },
+    wait(),
+    { do: 'operator', node, order: 'roll-back' },
+    wait(),
+    { do: 'boot', node: source },
+    wait(),
+  ];
 }
 
 /** Which kinds of fault this schedule has; one at least. */

@@ -1,7 +1,17 @@
 import type { PairSimulationOptions, WorkloadOptions } from '../simulation/options.ts';
 
 const smallMirrorBytes = 65_536;
-const defaulted = ['fence', 'synchronousElements', 'latencies', 'links', 'driftPpm', 'activeRegions', 'times', 'powerCuts'] as const;
+const defaulted = [
+  'fence',
+  'synchronousElements',
+  'latencies',
+  'links',
+  'driftPpm',
+  'undoJournalExtents',
+  'activeRegions',
+  'times',
+  'powerCuts',
+] as const;
 const workloadNames = [
   ...(['overlapsPercent', 'longPercent', 'zeroesPercent'] as const),
   ...(['blocks', 'blockBytes', 'depth', 'pauseMs', 'writesPercent', 'readsPercent', 'fuaPercent'] as const),

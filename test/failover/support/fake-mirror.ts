@@ -110,6 +110,7 @@ export class FakeMirror implements MirrorPort {
       connectionId: this.#connectionId,
       handshaking: false,
       lostAtMs: this.#lostAtMs,
+      canRollBack: false,
       split: this.#split,
       peerBehind: this.#peerBehind,
       dirtyBytes: 0,
@@ -269,6 +270,11 @@ export class FakeMirror implements MirrorPort {
     this.#disk.epoch = order.epoch;
     this.#mint();
     this.#changed();
+  }
+
+  async rollBack(): Promise<void> {
+    await this.#arrive('rollBack');
+    throw new HotMirrorError('HM_REFUSED', 'no journal', { rule: 'resync.undo' });
   }
 
   async resolve({ survivor, judged }: ResolveOrder): Promise<void> {

@@ -65,5 +65,6 @@ function viewOf(world: CrashWorld, node: NodeName, { metadata, dirty }: Stored):
     resyncId: metadata.resyncId,
     gaveWayTo: null,
     discardable: false,
+    behind: metadata.behind,
   };
 }

@@ -8,7 +8,7 @@ import { mirrorEventNames } from '../../../src/mirror/mirror-events.ts';
 import type { DigestName } from '../../../src/mirror/digests.ts';
 import type { MirrorEvent, MirrorEventName } from '../../../src/mirror/mirror-events.ts';
 import { MirrorLink } from '../../../src/mirror/mirror-link.ts';
-import type { MirrorLimits, MirrorProtocol, WhenSplit } from '../../../src/mirror/options.ts';
+import type { MirrorLimits, MirrorProtocol, OpenSalvage, WhenSplit } from '../../../src/mirror/options.ts';
 import { rules } from '../../../src/rules.ts';
 import type { ResyncRateLimits } from '../../../src/mirror/resync-rate.ts';
 import { SeededRandom } from '../../../src/testing/seeded-random.ts';
@@ -40,6 +40,10 @@ export interface MirrorPairOptions {
   readonly whenSplit?: WhenSplit;
   /** Of both nodes. */
   readonly protocol?: MirrorProtocol;
+  /** Each node has one. */
+  readonly undoJournal?: { readonly sizeBytes: number; readonly whenFull: 'give-up' | 'refuse' };
+  /** Salvage files by their names. */
+  readonly openSalvage?: OpenSalvage;
   /** Wraps a device, to record or to fail. */
   readonly wrap?: (device: BlockDevice, what: string) => BlockDevice;
   /** Requests to disks complete at once (default), or after so many ms. */
@@ -59,6 +63,7 @@ export class MirrorPair {
   readonly link: MemoryLink;
   readonly disks: Record<NodeName, MemoryDevice>;
   readonly metadata: Record<NodeName, MemoryDevice>;
+  readonly undoJournals: Record<NodeName, MemoryDevice | null>;
   readonly mirrors: Record<NodeName, MirrorLink | undefined> = { alpha: undefined, beta: undefined };
   readonly told: Told[] = [];
   readonly #options: MirrorPairOptions;
@@ -76,6 +81,9 @@ export class MirrorPair {
     const completion = delayMs === 'sync' ? delayMs : { clock: this.clock, delayMs };
     const device = (deviceBytes: number): MemoryDevice => new MemoryDevice({ sizeBytes: deviceBytes, completion });
     this.disks = { alpha: device(sizeBytes), beta: device(betaBytes) };
+    const { undoJournal } = options;
+    const journal = (): MemoryDevice | null => (undoJournal ? new MemoryDevice({ sizeBytes: undoJournal.sizeBytes }) : null);
+    this.undoJournals = { alpha: journal(), beta: journal() };
     this.metadata = {
       alpha: device(elementMetadataBytes(sizeBytes)),
       beta: device(elementMetadataBytes(Math.max(betaBytes, sizeBytes))),
@@ -111,6 +119,10 @@ export class MirrorPair {
   make(node: NodeName): MirrorLink {
     const { wrap = (device: BlockDevice): BlockDevice => device, wrapTransport = (transport: Transport): Transport => transport } =
       this.#options;
+    const journal = this.undoJournals[node];
+    const undoJournal = journal
+      ? { device: wrap(unclosed(journal), `${node}:undo`), whenFull: this.#options.undoJournal?.whenFull ?? 'give-up' }
+      : null;
     const mirror = new MirrorLink({
       name: 'm0',
       node,
@@ -126,6 +138,8 @@ export class MirrorPair {
       ...(this.#options.whenSplit ? { whenSplit: this.#options.whenSplit } : {}),
       ...(this.#options.resync ? { resync: this.#options.resync } : {}),
       ...(this.#options.digest ? { digest: this.#options.digest } : {}),
+      ...(this.#options.openSalvage ? { openSalvage: this.#options.openSalvage } : {}),
+      ...(undoJournal ? { undoJournal } : {}),
     });
     for (const name of mirrorEventNames) mirror.events.on(name, (event: MirrorEvent) => this.#tell({ node, name, event }));
     this.mirrors[node] = mirror;

@@ -52,6 +52,7 @@ describe('The pure decisions, from both sides at once', () => {
     readonly gaveWayTo: string | null;
     readonly discardable: boolean;
     readonly mayBeAhead: boolean;
+    readonly behind: boolean;
   }
 
   const rests = [
@@ -65,6 +66,7 @@ describe('The pure decisions, from both sides at once', () => {
       gaveWayTo: [null],
       discardable: [false],
       mayBeAhead: [false],
+      behind: [false],
     }),
     ...combinations<Rest>({
       state: ['consistent'],
@@ -76,6 +78,7 @@ describe('The pure decisions, from both sides at once', () => {
       gaveWayTo: [null],
       discardable: [false],
       mayBeAhead: [true],
+      behind: [false],
     }),
     ...combinations<Rest>({
       state: ['uptodate', 'outdated', 'off'],
@@ -87,6 +90,7 @@ describe('The pure decisions, from both sides at once', () => {
       gaveWayTo: [null],
       discardable: [false],
       mayBeAhead: [false],
+      behind: [false],
     }),
   ];
 

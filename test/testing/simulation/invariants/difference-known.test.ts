@@ -28,6 +28,8 @@ const metadata: ElementMetadata = {
   resyncId: null,
   unchanged: false,
   gaveWay: null,
+  behind: false,
+  undo: null,
   inUse: true,
   mayBeAhead: false,
   crashed: false,

@@ -60,6 +60,7 @@ function mirrorState(node: NodeName): MirrorState {
     handshaking: false,
     lostAtMs: null,
     peerBehind: false,
+    canRollBack: false,
     split: null,
     protocol: 'sync',
     mayLoseBytes: serves ? null : 0,
