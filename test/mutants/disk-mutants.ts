@@ -52,7 +52,8 @@ export const diskMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/target.ts',
-        find: `      this.#request(
+        find: `      this.#change(
+        { offsetBytes, lengthBytes: bytes.byteLength },
         (done) => device.write(offsetBytes, bytes, {}, done),
         () => this.#finish(sequence),
         bytes.byteLength,
@@ -64,9 +65,11 @@ export const diskMutants: readonly Mutant[] = [
         void this.idle().then(() => device.write(offsetBytes, kept, {}, () => undefined));
         return;
       }
-      this.#request(
+      this.#change(
+        { offsetBytes, lengthBytes: bytes.byteLength },
         (done) => device.write(offsetBytes, bytes, {}, done),
         () => this.#finish(sequence),
+        bytes.byteLength,
       );`,
       },
     ],
