@@ -5,7 +5,9 @@ import type { Mutant } from './mutant.ts';
 import { aloneMs, busy, repeated, run, schedule } from './schedules.ts';
 
 const targetedSeeds = 20;
-const windowBytes = 16_384;
+const fewWritesBytes = 16_384;
+/** Of two writes under way one is more than it. */
+const oneWriteBytes = 4_096;
 const writing = { ...busy, writesPercent: 70, readsPercent: 10 };
 
 const killed = (node: NodeName): readonly SimulationStep[] => [
@@ -17,7 +19,7 @@ const killed = (node: NodeName): readonly SimulationStep[] => [
 ];
 
 /** The serving node is killed in the middle of its work, and the other takes over; there and back. */
-const takeovers = (protocol: MirrorProtocol, elementMs: number): SimulationSchedule =>
+const takeovers = (protocol: MirrorProtocol, elementMs: number, windowBytes = fewWritesBytes): SimulationSchedule =>
   schedule(
     {
       mirrors: [{ name: 'm0', protocol, windowBytes }],
@@ -138,7 +140,7 @@ export const protocolMutants: readonly Mutant[] = [
         replace: `    return this.#options.data.writable && (this.#windowBytes === 0 || this.#takesBytes(request) > 0 || roomBytes > 0);`,
       },
     ],
-    withinSeeds: targetedSeeds,
-    schedule: takeovers('async', 15),
+    withinSeeds: 2 * targetedSeeds,
+    schedule: takeovers('async', 15, oneWriteBytes),
   },
 ];
