@@ -52,7 +52,12 @@ export { mirrorEventNames } from './mirror/mirror-events.ts';
 export type { MirrorEvent, MirrorEventName, MirrorEvents } from './mirror/mirror-events.ts';
 export type { MirrorSnapshot } from './mirror/describe.ts';
 export type { DataLinkState, MirrorRole, MirrorState, ServingState } from './mirror/state.ts';
-export type { ElementMetadata } from './mirror/metadata.ts';
+export type { ElementMetadata, GaveWay, Undo } from './mirror/metadata.ts';
+export type { Growth } from './mirror/grow.ts';
+export type { ElementWish } from './mirror/element-orders.ts';
+export type { RegenerateOrder, VerifyOrder, VerifyOutcome } from './mirror/regenerate.ts';
+export type { ExtentRun } from './mirror/dirty-map.ts';
+export type { ResolveOrder, SplitEvidence } from './vocabulary.ts';
 export { decideSync } from './mirror/lineage.ts';
 export type { CopyScope, LineageView, SyncDecision } from './mirror/lineage.ts';
 

@@ -57,6 +57,12 @@ export class PreImages {
     this.#pump();
   }
 
+  /** Calls `go` in its place among the writes, without anything to be kept for it. */
+  inOrder(go: () => void): void {
+    this.#waiting.push({ first: 0, last: -1, go });
+    this.#pump();
+  }
+
   /** Nothing has to be kept any more. */
   end(): void {
     this.#keepers = [];

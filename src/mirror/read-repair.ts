@@ -112,6 +112,11 @@ export class ReadRepair {
     for (const { read } of fetching) restart(read);
   }
 
+  /** There may be room for more to be asked. */
+  room(): void {
+    for (const unreadable of this.#waiting.splice(0)) this.#next(unreadable);
+  }
+
   /** Something changed that may let waiting reads go on. */
   retry(): void {
     for (const { read } of this.#waiting.splice(0)) this.#options.restart(read);
@@ -159,7 +164,7 @@ export class ReadRepair {
       if (atBytes + lengthBytes < read.into.byteLength) this.#next({ read, atBytes: atBytes + lengthBytes, error });
       else reply(read, null);
     }
-    for (const unreadable of this.#waiting.splice(0)) this.#next(unreadable);
+    this.room();
   }
 
   /** No durable intent is needed: the elements hold the same here, before and after, and a write of which a crash leaves a part too. */

@@ -68,6 +68,11 @@ export class Reads {
     this.#repair.lost();
   }
 
+  /** There may be room for more to be asked of the peer. */
+  room(): void {
+    this.#repair.room();
+  }
+
   /** The peer has come, has become `uptodate`, or this node goes on without it. */
   peerChanged(): void {
     this.#repair.retry();

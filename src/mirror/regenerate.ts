@@ -40,7 +40,7 @@ export async function regenerate(core: MirrorCore, onChange: OnChange, { full = 
   const { resync, settled } = sourceOf(core);
   if (store.dirty.count === 0 && settled) return false;
   // A handshake makes the target durably inconsistent before anything is copied to it (rule resync.begin).
-  if (settled && !resync) replication.reconnect();
+  if (store.dirty.count > 0 && resync?.running !== true) replication.reconnect();
   await whenSame(core, onChange, signal);
   return true;
 }

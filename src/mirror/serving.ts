@@ -183,6 +183,7 @@ export class Serving {
   /** Something changed that may let requests go on: room in a window, a lease, a read lock. */
   resume(): void {
     this.#replies.release();
+    this.#reads.room();
     this.#pump();
   }
 

@@ -53,6 +53,9 @@ interface ZeroesRange {
   readonly noHole: boolean;
 }
 
+/** Messages by which a target confirms what its element holds. */
+const confirming: ReadonlySet<string> = new Set(['ack', 'flushed', 'adopted']);
+
 /** What is about to be sent. */
 interface Sending {
   readonly offsetBytes: number;
@@ -247,7 +250,8 @@ export class SourceSession {
 
   /** Takes one message of the target. Throws `HM_PROTOCOL` on what makes no sense. */
   message(message: Message): void {
-    this.#confirmations += 1;
+    // What is received or read shows nothing of a disk that takes no writes.
+    if (confirming.has(message.name)) this.#confirmations += 1;
     switch (message.name as string) {
       case 'ack':
         this.#acknowledge(message.a);

@@ -215,20 +215,15 @@ export class TargetSession {
    * the element: what else it holds may be the only good copy.
    */
   #fetch({ a: fetch, b: offsetBytes, body }: Message): void {
-    const { data, device } = this.#options;
     const lengthBytes = decodeLength(body, 'fetch');
     this.#assertRange(offsetBytes, lengthBytes, 'fetch');
     if (this.#fetchingBytes + lengthBytes > maxFetchingBytes) throw malformed('more is fetched at a time than there is room for');
     this.#fetchingBytes += lengthBytes;
-    this.#whenApplied(() => {
-      const bytes = new Uint8Array(lengthBytes);
-      this.#deviceRequests += 1;
-      device.read(offsetBytes, bytes, (error) => {
-        this.#fetchingBytes -= lengthBytes;
-        if (!this.#failed) data.send('fetched', fetch, 0, error ? undefined : bytes);
-        this.#ended();
-      });
-    });
+    const fetched = (bytes: Uint8Array, error: HotMirrorError | null): void => {
+      this.#fetchingBytes -= lengthBytes;
+      if (!this.#failed) this.#options.data.send('fetched', fetch, 0, error ? undefined : bytes);
+    };
+    this.#whenApplied(() => this.#readInOrder(offsetBytes, lengthBytes, fetched));
   }
 
   /** Zeroes of a resync: where holes can be punched they become one, elsewhere what is zero already stays as it is, so that a sparse file stays sparse. */
@@ -249,33 +244,39 @@ export class TargetSession {
     });
   }
 
-  /**
-   * Compares the range as it is at this place of the stream, for the device keeps the order of what overlaps (rules resync.progress, verify). What cannot be read differs: the
-   * copy that follows writes it anew.
-   */
+  /** Compares the range as it is at this place of the stream (rules resync.progress, verify). What cannot be read differs: the copy that follows writes it anew. */
   #compare({ a: number, b: offsetBytes, body }: Message): void {
-    const { data, device, extentBytes, findings, handlers } = this.#options;
+    const { data, extentBytes, findings, handlers } = this.#options;
     const { lengthBytes, digest, verify, digests } = decodeCompare(body, extentBytes);
     this.#assertRange(offsetBytes, lengthBytes, 'comparison');
     if (offsetBytes % extentBytes !== 0) throw malformed('a comparison that begins within an extent');
     if (this.#comparingBytes + lengthBytes > maxComparingBytes) throw malformed('more is compared at a time than there is room for');
     this.#comparingBytes += lengthBytes;
     const theirs = digests.slice();
+    this.#readInOrder(offsetBytes, lengthBytes, (bytes, error) => {
+      this.#comparingBytes -= lengthBytes;
+      const extents = Math.ceil(lengthBytes / extentBytes);
+      const differing = error ? new Uint8Array(extents).fill(1) : compareDigests(digest, digestExtents(digest, bytes, extentBytes), theirs);
+      const first = offsetBytes / extentBytes;
+      if (verify && !this.#failed && differing.filter((differs, at) => differs === 1 && findings.add(first + at)).length > 0)
+        handlers.changed();
+      if (!this.#failed) data.send('compared', number, 0, differing);
+    });
+  }
+
+  /** Reads what the element holds at this place of the stream, behind the writes that wait for a pre-image. */
+  #readInOrder(offsetBytes: number, lengthBytes: number, then: (bytes: Uint8Array, error: HotMirrorError | null) => void): void {
+    const { device, images } = this.#options;
     this.#order.add(() => {
       const bytes = new Uint8Array(lengthBytes);
       this.#deviceRequests += 1;
-      device.read(offsetBytes, bytes, (error) => {
-        this.#comparingBytes -= lengthBytes;
-        const extents = Math.ceil(lengthBytes / extentBytes);
-        const differing = error
-          ? new Uint8Array(extents).fill(1)
-          : compareDigests(digest, digestExtents(digest, bytes, extentBytes), theirs);
-        const first = offsetBytes / extentBytes;
-        if (verify && !this.#failed && differing.filter((differs, at) => differs === 1 && findings.add(first + at)).length > 0)
-          handlers.changed();
-        if (!this.#failed) data.send('compared', number, 0, differing);
-        this.#ended();
-      });
+      const read = (): void =>
+        device.read(offsetBytes, bytes, (error) => {
+          then(bytes, error);
+          this.#ended();
+        });
+      if (images) images.inOrder(read);
+      else read();
     });
   }
 

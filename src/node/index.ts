@@ -10,6 +10,7 @@ export type {
   LinkAddress,
   LoadedConfig,
   MirrorConfig,
+  ResyncConfig,
   MirrorLimitsConfig,
   MonitorConfig,
   MonitorLinkConfig,

@@ -16,7 +16,7 @@ export type {
   SimulationTimes,
   WorkloadOptions,
 } from './simulation/options.ts';
-export type { CompleteOptions } from './simulation/complete-options.ts';
+export type { CompleteMirror, CompleteOptions } from './simulation/complete-options.ts';
 export type { MirrorSize } from './simulation/node-disks.ts';
 export type { NodeName, OperatorOrder, SimulationStep } from './simulation/steps.ts';
 export type { DiskFault, DiskName } from './simulation/disk-faults.ts';

@@ -36,10 +36,10 @@ export const copyMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/target.ts',
-        find: `    const theirs = digests.slice();
-    this.#order.add(() => {`,
-        replace: `    const theirs = digests.slice();
-    this.#whenApplied(() => {`,
+        find: `    this.#order.add(() => {
+      const bytes = new Uint8Array(lengthBytes);`,
+        replace: `    this.#whenApplied(() => {
+      const bytes = new Uint8Array(lengthBytes);`,
       },
     ],
     withinSeeds: targetedSeeds,
