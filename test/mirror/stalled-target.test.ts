@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 
 import { AckWatch } from '../../src/mirror/ack-watch.ts';
+import type { MirrorProtocol } from '../../src/mirror/options.ts';
 import { Endings } from './support/endings.ts';
 import { GatedDevice } from './support/gated-device.ts';
 import { MirrorPair, pattern } from './support/mirror-pair.ts';
@@ -9,9 +10,10 @@ const block = 4_096;
 const ackDeadlineMs = 3_000;
 
 /** A pair in service whose target's element can hang. */
-async function pairWithGate(): Promise<{ readonly pair: MirrorPair; readonly gate: GatedDevice }> {
+async function pairWithGate(protocol: MirrorProtocol = 'sync'): Promise<{ readonly pair: MirrorPair; readonly gate: GatedDevice }> {
   let gate: GatedDevice | undefined;
   const pair = await new MirrorPair({
+    protocol,
     limits: { ackDeadlineMs },
     wrap: (device, what) => (what === 'beta:disk' ? (gate = new GatedDevice(device)) : device),
   }).start();
@@ -49,6 +51,17 @@ describe('A target whose disk hangs without an error (ackDeadlineMs)', () => {
     gate.open();
     await pair.until(() => pair.mirror('alpha').state().peerElement === 'uptodate', 'the regeneration');
     expect(pair.identical).to.equal(true);
+  });
+
+  it('is noticed by memsync too, though it goes on to say what it received', async () => {
+    const { pair, gate } = await pairWithGate('memsync');
+    gate.shut();
+    for (let elapsedMs = 0; elapsedMs < ackDeadlineMs + 500; elapsedMs += 500) {
+      if (pair.mirror('alpha').state().serving === 'yes') pair.mirror('alpha').write(0, pattern(block, 1), {}, () => undefined);
+      await pair.clock.runFor(500);
+    }
+    const lost = pair.told.find(({ node, name }) => node === 'alpha' && name === 'link:lost');
+    expect(lost?.event.evidence).to.include({ code: 'HM_TARGET_STALLED' });
   });
 
   it('takes over no lineage that was offered before its disk hung (lineage.adopt)', async () => {

@@ -5,6 +5,7 @@ import { ComparePolicy } from '../../src/mirror/compare-policy.ts';
 import { compareDigests, digestExtents, digestNames } from '../../src/mirror/digests.ts';
 import type { VerifyOrder, VerifyOutcome } from '../../src/mirror/regenerate.ts';
 import { SeededRandom } from '../../src/testing/seeded-random.ts';
+import { GatedDevice } from './support/gated-device.ts';
 import { MirrorPair, pattern } from './support/mirror-pair.ts';
 import type { NodeName } from './support/mirror-pair.ts';
 
@@ -194,6 +195,24 @@ describe('regenerate', () => {
     expect(await regenerate(pair, true)).to.equal(true);
     expect(pair.identical).to.equal(true);
     expect(pair.mirror('beta').state().element).to.equal('uptodate');
+  });
+});
+
+describe('regenerate in the middle of an offer (lineage.adopt)', () => {
+  it('copies everything all the same, and leaves nothing dirty', async () => {
+    let gate: GatedDevice | undefined;
+    const pair = await new MirrorPair({
+      wrap: (device, what) => (what === 'beta:disk' ? (gate = new GatedDevice(device)) : device),
+    }).start();
+    pair.link.break();
+    gate!.shut();
+    // The next connection offers the lineage, for which the target must flush.
+    await pair.until(() => pair.mirror('beta').state().role === 'target', 'the new connection');
+    const done = pair.mirror('alpha').regenerate({ full: true });
+    await pair.clock.runFor(100);
+    gate!.open();
+    expect(await pair.clock.settled(done, 60_000, 'the regeneration')).to.equal(true);
+    expect(pair.mirror('alpha').state()).to.include({ dirtyBytes: 0, peerElement: 'uptodate' });
   });
 });
 
