@@ -7,6 +7,7 @@ import type { OutdateOrder } from '../vocabulary.ts';
 import type { Rule } from '../rules.ts';
 import { flushOrFail } from './element-lifecycle.ts';
 import type { ElementStore } from './element-store.ts';
+import { isMinted } from './metadata.ts';
 import type { Replication } from './replication.ts';
 import type { Serving } from './serving.ts';
 import type { ElementState } from './state.ts';
@@ -97,7 +98,7 @@ export async function demote({ serving, replication, device, changed, failed }: 
   let settled = false;
   try {
     if (await serving.drain()) {
-      await flushOrFail(device, failed);
+      if (!serving.diskless) await flushOrFail(device, failed);
       settled = await replication.flushTarget();
     }
   } finally {
@@ -120,7 +121,7 @@ export async function raiseEpoch({ node, store, serving, known }: OrderContext, 
   const order = compareEpochs(epoch, known.epoch);
   if (epoch.owner !== node || order === 'lower' || order === 'conflict') return;
   known.epoch = epoch;
-  if (serving.state !== 'no') await store.update(() => ({ epoch, servedEpoch: epoch.number }));
+  if (serving.state !== 'no' && !serving.diskless) await store.update(() => ({ epoch, servedEpoch: epoch.number }));
 }
 
 /** See `MirrorLink.goAlone`. */
@@ -128,6 +129,8 @@ export async function goAlone(context: OrderContext, { epoch, connectionId }: Go
   const { name, store, serving, replication, known } = context;
   assertOwnEpoch(context, epoch);
   if (serving.state === 'no') throw new HotMirrorError('HM_NOT_SERVING', `${name} is not served here`);
+  if (serving.diskless)
+    throw new HotMirrorError('HM_REFUSED', `the element of ${name} has failed: there is nothing to go on with`, { rule: 'write.error' });
   const { losses } = replication;
   assertStillLost(context, connectionId, losses);
   await store.update(() => ({ epoch, servedEpoch: epoch.number }));
@@ -176,12 +179,13 @@ export function doubt({ serving, replication, changed }: OrderContext): Promise<
 }
 
 /** See `MirrorLink.leave`. */
-export async function leave({ store, replication, device, changed, failed }: OrderContext): Promise<void> {
+export async function leave({ store, serving, replication, device, changed, failed }: OrderContext): Promise<void> {
   await replication.leave(async (role) => {
     if (role === 'source') {
-      await flushOrFail(device, failed);
+      if (!serving.diskless) await flushOrFail(device, failed);
       await replication.flushTarget();
-    } else if (store.metadata.state === 'consistent') {
+    } else if (store.metadata.state === 'consistent' && !isMinted(store.metadata)) {
+      // One that is served through is the only good copy, and old to nobody.
       await store.update(() => ({ state: 'outdated' }));
       replication.element = 'outdated';
     }

@@ -17,7 +17,7 @@ import type { Resync } from './resync.ts';
 import { SourceEnd } from './source-end.ts';
 import type { SourceSession } from './source.ts';
 import type { ElementState, DataLinkState, MirrorRole, SplitEvidence } from './state.ts';
-import { TargetSession } from './target.ts';
+import { TargetEnd } from './target-end.ts';
 import { fromSource, leavesOff, malformed, readRefusal, wireVersion } from './wire.ts';
 import type { Message } from './wire.ts';
 
@@ -44,13 +44,11 @@ export class Replication {
   #data: DataConnection | null = null;
   #handshake: Handshake | null = null;
   #source: SourceEnd | null = null;
-  #target: TargetSession | null = null;
+  #target: TargetEnd | null = null;
   /** The frame at hand carries an older epoch than this node's. */
   #stale = false;
   /** False once this node is leaving: it takes over no lineage any more. */
   #adopting = true;
-  /** The last lineage that was taken over, or is being. */
-  #adoption: Promise<void> = Promise.resolve();
   /** Requests to the device of connections that have ended. */
   #ending: Promise<void> = Promise.resolve();
   #leaving: (() => void) | null = null;
@@ -138,7 +136,9 @@ export class Replication {
 
   /** The target holds everything durably, in the same generation (rule handover). */
   get handedOver(): boolean {
-    return this.#source?.session.settled === true && this.peerElement === 'uptodate' && this.#options.store.dirty.count === 0;
+    const { store, serving } = this.#options;
+    const equal = serving.diskless || store.dirty.count === 0;
+    return this.#source?.session.settled === true && this.peerElement === 'uptodate' && equal;
   }
 
   /** Rule node.leave: `prepare` makes a target durably outdated, then the peer is told; waits for its answer at most a deadline. */
@@ -146,7 +146,7 @@ export class Replication {
     const data = this.#data;
     if (!data || !this.connected) return;
     this.#adopting = false;
-    await this.#adoption;
+    await this.#target?.settled();
     await prepare(this.role);
     const { clock, limits } = this.#options;
     await new Promise<void>((resolve) => {
@@ -169,7 +169,7 @@ export class Replication {
       handlers: {
         message: (message) => this.#message(message),
         batchEnd: () => {
-          this.#target?.acknowledge();
+          this.#target?.session.acknowledge();
           this.#options.serving.resume();
         },
         heard: () => this.#options.host.heard(),
@@ -210,7 +210,7 @@ export class Replication {
     } else if (this.#source) {
       this.#source.session.message(message);
     } else if (this.#target) {
-      this.#target.message(message);
+      this.#target.session.message(message);
     } else if (this.#handshake) {
       this.#handshake.message(message);
     } else {
@@ -234,7 +234,8 @@ export class Replication {
 
   #peerLeaves(off: boolean): void {
     const { host, peer } = this.#options;
-    if (this.#source) {
+    // A target that alone holds everything stays what it is, and is waited for.
+    if (this.#source && !this.#options.serving.diskless) {
       this.peerElement = off ? 'off' : 'outdated';
       this.peerBehind = true;
     }
@@ -250,6 +251,7 @@ export class Replication {
     if (error.code === 'HM_IO_WRITE' || error.code === 'HM_IO_FLUSH' || error.code === 'HM_NO_SPACE') {
       this.peerElement = 'failed';
       this.peerBehind = true;
+      this.#options.serving.peerFailed();
     }
     this.#data?.destroy(error);
   }
@@ -259,7 +261,7 @@ export class Replication {
     const { serving, host, clock } = this.#options;
     const connected = this.connected;
     const target = this.#target;
-    if (target) this.#ending = Promise.all([this.#ending, target.idle()]).then(() => this.#adoption);
+    if (target) this.#ending = Promise.all([this.#ending, target.idle()]).then(() => undefined);
     this.#handshake?.end();
     this.#source?.end();
     this.#data = null;
@@ -298,7 +300,7 @@ export class Replication {
     await this.#ending;
     await store.settled();
     const { extentBytes } = store.metadata;
-    const view = this.#lineage.view(this.element, serving.state !== 'no');
+    const view = this.#lineage.view(this.element, serving.state !== 'no', serving.through);
     return { wire: wireVersion, features: dataLinkFeatures, mirror: name, protocol, extentBytes, view };
   }
 
@@ -335,30 +337,28 @@ export class Replication {
     });
     this.#source = source;
     this.#agreed(agreement, 'source');
-    this.element = 'uptodate';
+    const through = agreement.rule === 'write.error';
+    if (!through) this.element = 'uptodate';
+    if (through) this.peerElement = 'uptodate';
     if (agreement.scope !== 'nothing') {
       this.peerElement = 'inconsistent';
       this.peerBehind = true;
     }
-    source.begin();
+    if (through) source.beginThrough();
+    else source.begin();
     host.changed();
   }
 
   #becomeTarget(agreement: Agreement, start: Start): void {
-    const { device, host, serving, counters } = this.#options;
-    this.#target = new TargetSession({
-      data: this.#data as DataConnection,
-      ...{ device, sizeBytes: start.sizeBytes, counters },
-      handlers: {
-        adopt: (body, adopted) => this.#adopt(body, start, adopted),
-        failed: (error) => {
-          const data = this.#data;
-          void host.failed(error).then(() => data?.refuse(error));
-        },
-      },
+    const { host, serving } = this.#options;
+    this.#target = new TargetEnd(this.#options, this.#lineage, this.#data as DataConnection, start, {
+      mayChange: () => this.#adopting,
+      adopted: () => (this.element = 'uptodate'),
     });
     this.#agreed(agreement, 'target');
-    this.peerElement = 'uptodate';
+    // What the source completed through this element it has made durable here.
+    if (agreement.rule === 'write.error') this.element = 'uptodate';
+    this.peerElement = agreement.rule === 'write.error' ? 'failed' : 'uptodate';
     this.peerBehind = false;
     serving.freeze(false);
     host.changed();
@@ -375,24 +375,6 @@ export class Replication {
     this.#options.host.emit('lineage:decided', 0, `${source} is the source of ${target} (copy: ${scope}): ${because}`, {
       rule,
       evidence: { source, target, scope },
-    });
-  }
-
-  /** Target: the source's lineage becomes this element's, durably. */
-  #adopt(body: Uint8Array, start: Start, adopted: () => void): void {
-    const { host } = this.#options;
-    const data = this.#data;
-    const take = async (): Promise<void> => {
-      if (!this.#adopting) throw new HotMirrorError('HM_CLOSED', 'this node is leaving');
-      await this.#lineage.take(body, start);
-      if (this.#data !== data || !this.#target) return;
-      this.element = 'uptodate';
-      adopted();
-      host.emit('resync:finished', 0, 'this element is the same as the source', { rule: 'lineage.adopt' });
-      host.changed();
-    };
-    this.#adoption = take().catch((error: unknown) => {
-      data?.refuse(HotMirrorError.from(error, 'HM_PROTOCOL', 'the offered lineage could not be taken over'));
     });
   }
 }

@@ -18,6 +18,8 @@ export interface Request extends AnsweredRequest {
   remote: number;
   /** This element alone holds it: it completes only under a generation of its own (rules write.degraded, lineage.mint). */
   single: boolean;
+  /** Its regions count on it in the activity log. */
+  logged: boolean;
   error: HotMirrorError | null;
 }
 
@@ -51,6 +53,7 @@ export function newRequest(kind: Request['kind'], asked: NewRequest): Request {
     local: 0,
     remote: 0,
     single: false,
+    logged: false,
     error: null,
   };
 }

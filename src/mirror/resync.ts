@@ -88,6 +88,13 @@ export class Resync {
     return reading !== null && offsetBytes < reading.offsetBytes + reading.lengthBytes && reading.offsetBytes < offsetBytes + lengthBytes;
   }
 
+  /** The extents of a range were marked again. */
+  touchedRange(offsetBytes: number, lengthBytes: number): void {
+    const { extentBytes } = this.#options.dirty;
+    for (let extent = Math.floor(offsetBytes / extentBytes); extent * extentBytes < offsetBytes + lengthBytes; extent += 1)
+      this.touched(extent);
+  }
+
   /** An extent was marked again: the copy on its way does not clear it. */
   touched(extent: number): void {
     this.#copies.delete(extent);

@@ -1,6 +1,7 @@
 import type { Done, WriteOptions, ZeroesOptions } from '../device/block-device.ts';
 import { HotMirrorError } from '../errors.ts';
-import { flushElement } from './element-lifecycle.ts';
+import { Diskless } from './diskless.ts';
+import { Drain } from './drain.ts';
 import { IntentLog, neededRegions } from './intent-log.ts';
 import { Mint } from './mint.ts';
 import type { Resync } from './resync.ts';
@@ -36,8 +37,9 @@ export class Serving {
   readonly #replies: Replies;
   #awaitingMint: Request[] = [];
   readonly #generation: Mint;
+  readonly #diskless = new Diskless();
   #pumping = false;
-  #drained: ((drained: boolean) => void)[] = [];
+  readonly #drain = new Drain();
 
   constructor(options: ServingOptions) {
     this.#options = options;
@@ -45,9 +47,11 @@ export class Serving {
     this.#reads = new Reads({
       device: options.device,
       dirty: () => options.store.dirty,
+      diskless: () => this.diskless,
       session: () => this.#session,
       peer: () => this.#peerHelp(),
-      mayRead: (offsetBytes, lengthBytes) => !this.#needsMint() && !this.#overlapsUnfinished(offsetBytes, lengthBytes),
+      mayRead: (offsetBytes, lengthBytes) =>
+        !this.#needsMint() && !this.#diskless.waits && !this.#overlapsUnfinished(offsetBytes, lengthBytes),
       reply: (read, error) => this.#replies.reply(read, this.#serving ? error : new HotMirrorError('HM_NOT_SERVING', 'serving has ended')),
       repaired: (offsetBytes, lengthBytes) => options.handlers.repaired(offsetBytes, lengthBytes),
       failed: (error) => options.handlers.failed(error),
@@ -60,7 +64,8 @@ export class Serving {
       store: options.store,
       counters: options.counters,
       needed: () => (this.#maySend() ? neededRegions(this.#queue, options.activity.capacity) : new Set()),
-      flushBoth: () => this.#flushBoth(),
+      session: () => this.#session,
+      device: options.device,
       logged: () => this.#pump(),
       failed: (error) => options.handlers.failed(error),
     });
@@ -70,6 +75,16 @@ export class Serving {
     if (!this.#serving) return 'no';
     if (this.#session) return 'yes';
     return this.#mayBeAlone ? 'alone' : 'parked';
+  }
+
+  /** This node's element has failed, and the peer's alone is served through. */
+  get diskless(): boolean {
+    return this.#diskless.active;
+  }
+
+  /** The generation that the peer durably holds alone, where it is served through. */
+  get through(): string | null {
+    return this.#diskless.through;
   }
 
   /** Takes requests from now on. With `alone`, without the peer. */
@@ -87,21 +102,21 @@ export class Serving {
     this.#mayBeAlone = false;
     this.#replies.fail([...this.#queue.splice(0), ...this.#reads.stop()], error);
     this.#awaitingMint = [];
+    this.#diskless.end();
     for (const request of this.#issued) {
       request.error ??= error;
       request.remote = 0;
       this.#advance(request);
     }
-    this.#tellDrained(false);
+    this.#drain.end(false);
   }
 
   /** Stops taking requests and resolves true when none is left inside; false, and taking requests again, when the peer is lost first. */
   drain(): Promise<boolean> {
     this.#accepting = false;
-    return new Promise((resolve) => {
-      this.#drained.push(resolve);
-      this.#checkDrained();
-    });
+    const drained = this.#drain.wait();
+    this.#checkDrained();
+    return drained;
   }
 
   /** Takes requests again after `drain`. */
@@ -150,6 +165,34 @@ export class Serving {
     this.#reads.peerChanged();
   }
 
+  /**
+   * This node's element has failed: from now on the peer's alone is served through, where it is `uptodate` (rule write.error). Nothing completes before the peer durably
+   * holds all that was completed, under a generation of its own (rule lineage.mint). Returns whether that is so.
+   */
+  detach(error: HotMirrorError): boolean {
+    const session = this.#session;
+    if (!this.#serving || !session?.mayDetach) return false;
+    const generation = this.#options.newGeneration();
+    this.#diskless.begin(generation, error);
+    // What failed here reaches the peer before it confirms.
+    for (const request of this.#issued) request.error = null;
+    session.detach(generation, () => {
+      this.#diskless.confirm();
+      this.#options.handlers.minted(generation);
+      for (const request of this.#issued) this.#advance(request);
+      this.#reads.peerChanged();
+      this.#pump();
+    });
+    this.#pump();
+    return true;
+  }
+
+  /** The peer's element has failed too, or its connection ended before it confirmed that it holds everything. */
+  peerFailed(): void {
+    const error = this.#diskless.takeError();
+    if (error) this.#options.handlers.bereft(error);
+  }
+
   /** The data link is lost (rules write.inflight, serve.fresh). */
   lost(): void {
     const session = this.#session;
@@ -159,17 +202,16 @@ export class Serving {
     for (const extent of session.unconfirmed()) this.#options.store.dirty.mark(extent);
     this.#intents.sessionLost();
     this.#reads.lost();
-    if (this.#drained.length > 0) {
-      this.accept();
-      this.#tellDrained(false);
-    }
+    if (this.#drain.wanted) this.accept();
+    this.#drain.end(false);
     if (this.#mayBeAlone) this.#completeAlone();
+    if (this.#diskless.waits) this.peerFailed();
     this.#options.handlers.changed();
   }
 
   /** From now on requests complete without the peer. */
   alone(): void {
-    if (!this.#serving || this.#session) return;
+    if (!this.#serving || this.#session || this.diskless) return;
     this.#mayBeAlone = true;
     this.#completeAlone();
     this.#reads.peerChanged();
@@ -242,7 +284,8 @@ export class Serving {
   #mayIssue({ kind, offsetBytes, lengthBytes, bytes }: Request): boolean {
     if (!this.#maySend() || !(this.#session || this.#generation.mayChange(() => this.#pump()))) return false;
     if (this.#session && (!this.#session.hasRoom(bytes.byteLength) || this.#resync?.locks(offsetBytes, lengthBytes))) return false;
-    if (kind !== 'flush' && this.#options.activity.missing(offsetBytes, lengthBytes).length > 0) {
+    // Without an element there is no intent to note: everything is dirty at the peer.
+    if (kind !== 'flush' && !this.diskless && this.#options.activity.missing(offsetBytes, lengthBytes).length > 0) {
       this.#intents.log();
       return false;
     }
@@ -257,9 +300,10 @@ export class Serving {
 
   #issue(request: Request): void {
     this.#issued.add(request);
-    request.local = 1;
     if (this.#session) this.#sendToPeer(request, this.#session);
     else request.single = true;
+    if (this.diskless) return;
+    request.local = 1;
     const { kind, offsetBytes, lengthBytes, bytes, fua, noHole } = request;
     const done: Done = (error) => this.#localDone(request, error);
     const { activity, store, device } = this.#options;
@@ -268,6 +312,7 @@ export class Serving {
       return;
     }
     activity.issued(offsetBytes, lengthBytes);
+    request.logged = true;
     this.#reads.issued(offsetBytes, lengthBytes);
     if (!this.#session) store.dirty.markRange(offsetBytes, lengthBytes);
     if (kind === 'zeroes') device.writeZeroes(offsetBytes, lengthBytes, { fua, noHole }, done);
@@ -275,49 +320,35 @@ export class Serving {
   }
 
   #sendToPeer(request: Request, session: SourceSession): void {
-    const step = (): void => {
+    // The peer's cache is no second copy: through it alone nothing completes that is not durable there.
+    request.remote = session.request(request, request.fua || this.diskless, () => {
       if (session !== this.#session || request.remote === 0) return;
       request.remote -= 1;
       this.#advance(request);
-    };
-    request.remote = request.kind === 'flush' ? 0 : 1;
-    if (request.kind === 'write') session.write(request.offsetBytes, request.bytes, step);
-    if (request.kind === 'zeroes') session.zeroes(request, step);
-    if (request.kind === 'flush' || request.fua) {
-      request.remote += 1;
-      session.flush(step);
-    }
+    });
   }
 
   #localDone(request: Request, error: HotMirrorError | null): void {
     request.local -= 1;
-    if (error) {
+    if (error && !this.diskless) {
       request.error ??= error;
-      this.#markDiffering(request);
+      this.#options.store.dirty.markRange(request.offsetBytes, request.lengthBytes);
+      this.#resync?.touchedRange(request.offsetBytes, request.lengthBytes);
       if (error.code !== 'HM_NO_SPACE') this.#options.handlers.failed(error);
       else if (request.kind !== 'flush' && this.#session && !this.#resync?.running) this.#options.handlers.differing();
     }
     this.#advance(request);
   }
 
-  /** The elements may differ here although the peer is connected. */
-  #markDiffering({ offsetBytes, lengthBytes }: Request): void {
-    const { dirty } = this.#options.store;
-    dirty.markRange(offsetBytes, lengthBytes);
-    if (lengthBytes === 0) return;
-    const last = Math.floor((offsetBytes + lengthBytes - 1) / dirty.extentBytes);
-    for (let extent = Math.floor(offsetBytes / dirty.extentBytes); extent <= last; extent += 1) this.#resync?.touched(extent);
-  }
-
   #advance(request: Request): void {
-    if (request.local > 0 || request.remote > 0 || !this.#issued.has(request)) return;
+    if (request.local > 0 || request.remote > 0 || this.#diskless.waits || !this.#issued.has(request)) return;
     if (!request.error && request.single && !this.#generation.done) {
       this.#awaitingMint.push(request);
       this.#mint();
       return;
     }
     this.#issued.delete(request);
-    if (request.kind !== 'flush') this.#options.activity.finished(request.offsetBytes, request.lengthBytes);
+    if (request.logged) this.#options.activity.finished(request.offsetBytes, request.lengthBytes);
     this.#replies.reply(request, request.error);
     this.#intents.requestFinished();
     this.#reads.retry();
@@ -363,18 +394,7 @@ export class Serving {
     return this.#queue.some((request) => overlaps(request, offsetBytes, lengthBytes));
   }
 
-  /** Flushes both elements, or none while alone, where the durable dirty map takes the place of a flush. */
-  #flushBoth(): Promise<void> {
-    const session = this.#session;
-    if (!session) return Promise.resolve();
-    return Promise.all([flushElement(this.#options.device), this.#intents.sessionFlush(session)]).then(() => undefined);
-  }
-
   #checkDrained(): void {
-    if (this.#drained.length > 0 && this.inside === 0) this.#tellDrained(true);
-  }
-
-  #tellDrained(drained: boolean): void {
-    for (const resolve of this.#drained.splice(0)) resolve(drained);
+    if (this.#drain.wanted && this.inside === 0) this.#drain.end(true);
   }
 }

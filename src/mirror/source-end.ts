@@ -65,6 +65,13 @@ export class SourceEnd {
     else this.#offer();
   }
 
+  /** The stream begins, and the target's element alone is what it is about: nothing is copied, and no lineage is offered. */
+  beginThrough(): void {
+    const { serving } = this.#options;
+    serving.connected(this.session, null);
+    serving.settled();
+  }
+
   /** The connection is lost. */
   end(): void {
     this.#ended = true;

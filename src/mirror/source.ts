@@ -2,6 +2,7 @@ import type { HotMirrorError } from '../errors.ts';
 import type { Counters } from './counters.ts';
 import type { DataConnection } from './data-connection.ts';
 import { Fetches } from './fetches.ts';
+import type { Request } from './request.ts';
 import { encodeZeroes, malformed, maxBodyBytes } from './wire.ts';
 import type { Message } from './wire.ts';
 
@@ -66,6 +67,7 @@ export class SourceSession {
   #windowBytes = 0;
   #resyncBytes = 0;
   #written = new Set<number>();
+  #detached: (() => void) | null = null;
   readonly #flushing = new Map<number, SentFlush>();
 
   constructor(options: SourceSessionOptions) {
@@ -95,6 +97,16 @@ export class SourceSession {
   /** Whether a resync write may be sent now. */
   hasResyncRoom(lengthBytes: number): boolean {
     return this.#options.data.writable && (this.#resyncBytes === 0 || this.#resyncBytes + lengthBytes <= this.#options.resyncWindowBytes);
+  }
+
+  /** Sends a request, with `durable` and a flush after it; gives how often `step` will be called, never within this call. */
+  request(request: Request, durable: boolean, step: () => void): number {
+    const { kind, offsetBytes, bytes } = request;
+    if (kind === 'write') this.write(offsetBytes, bytes, step);
+    if (kind === 'zeroes') this.zeroes(request, step);
+    if (kind !== 'flush' && !durable) return 1;
+    this.flush(step);
+    return kind === 'flush' ? 1 : 2;
   }
 
   /** Sends a write; `acknowledged` is called when the target has applied it. The bytes must not change until then. */
@@ -143,6 +155,17 @@ export class SourceSession {
     return this.#head === this.#sent.length && this.#written.size === 0 && this.#flushing.size === 0;
   }
 
+  /** Whether the target's element alone can be served through. */
+  get mayDetach(): boolean {
+    return this.fetches.supported && this.fetches.uptodate && this.#options.data.features.has('diskless');
+  }
+
+  /** From this place in the stream on the target alone holds everything; `detached` is called when that is durable, and all before it. */
+  detach(generation: string, detached: () => void): void {
+    this.#detached = detached;
+    this.#options.data.sendJson('detach', { generation });
+  }
+
   /** Offers the lineage; the answer comes by `adopted`. */
   adopt(lineage: unknown): void {
     this.#options.data.sendJson('adopt', lineage);
@@ -170,6 +193,13 @@ export class SourceSession {
       case 'adopted':
         this.#options.adopted();
         return;
+      case 'detached': {
+        const detached = this.#detached;
+        if (!detached) throw malformed('a source was detached from that did not ask for it');
+        this.#detached = null;
+        detached();
+        return;
+      }
       case 'fetched':
         this.fetches.answered(message);
         return;

@@ -49,6 +49,10 @@ export const messageTypes = {
   fetch: 35,
   /** Target: fetch number a. Body: the bytes; empty where they cannot be read. */
   fetched: 36,
+  /** Source: my element has failed; make what you hold durable and a generation of its own. Body: JSON. Feature `diskless`. */
+  detach: 37,
+  /** Target: it is durable. */
+  detached: 38,
 } as const;
 
 /** The name of a message. */
@@ -57,7 +61,16 @@ export type MessageName = keyof typeof messageTypes;
 const names = new Map<number, MessageName>(Object.entries(messageTypes).map(([name, type]) => [type, name as MessageName]));
 
 /** Messages that only a source sends. */
-export const fromSource: ReadonlySet<MessageName> = new Set<MessageName>(['start', 'write', 'zeroes', 'resync', 'flush', 'fetch', 'adopt']);
+export const fromSource: ReadonlySet<MessageName> = new Set<MessageName>([
+  'start',
+  'write',
+  'zeroes',
+  'resync',
+  'flush',
+  'fetch',
+  'adopt',
+  'detach',
+]);
 
 /** One message as it arrived; `body` is valid during the call that hands it over. */
 export interface Message {

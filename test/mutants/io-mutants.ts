@@ -12,8 +12,8 @@ export const ioMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/read-repair.ts',
-        find: `if (!overtaken) this.#rewrite(`,
-        replace: `if (!overtaken || bytes) this.#rewrite(`,
+        find: `if (!overtaken && !this.#options.diskless()) this.#rewrite(`,
+        replace: `if (!this.#options.diskless()) this.#rewrite(`,
       },
     ],
     withinSeeds: targetedSeeds,
