@@ -1,4 +1,5 @@
 import type { HotMirrorError } from '../errors.ts';
+import type { Request } from './request.ts';
 
 /**
  * Service through the peer's element alone (rule write.error): this node's has failed. The peer durably holds a generation of its own before anything is completed that
@@ -39,6 +40,18 @@ export class Diskless {
   /** The peer durably holds the generation. */
   confirm(): void {
     this.#confirmed = true;
+  }
+
+  /**
+   * Completes what is over, in the order of issue alone: all that is not complete is sent again on a new connection, in that order, and must not lie on top of what is
+   * complete, for no resync would mend that.
+   */
+  advance(issued: Iterable<Request>, complete: (request: Request) => void): void {
+    if (!this.active || this.waits) return;
+    for (const request of issued) {
+      if (request.local > 0 || request.remote > 0) return;
+      complete(request);
+    }
   }
 
   /** Serving has ended. */

@@ -99,11 +99,21 @@ export function decideSync(a: LineageView, b: LineageView): SyncDecision {
 }
 
 /**
+ * Whether the other element, which has failed or was taken out, would be the target if it could: then it cannot take over, and the own node may go on without it (rule
+ * alone).
+ */
+export function isOutAndBehind(mine: LineageView, theirs: LineageView): boolean {
+  if (theirs.state !== 'failed' && theirs.state !== 'off') return false;
+  const decision = decideSync(mine, { ...theirs, state: 'inconsistent' });
+  return decision.kind === 'sync' && decision.source === mine.node;
+}
+
+/**
  * Rule write.error: a node that serves without an element of its own goes on through the peer's, where that still holds what was completed through it, and is
  * nobody's own service. Nothing is copied. Null where `diskless` is no such node; whatever does not fit is refused, for its requests are in nobody else's hands.
  */
 function serveThrough(diskless: LineageView, holder: LineageView): SyncDecision | null {
-  if (diskless.through === null || !diskless.serving) return null;
+  if (diskless.through === null || !diskless.serving || !(diskless.state === 'failed' || diskless.state === 'off')) return null;
   const { node } = holder;
   if (holder.serving) return refuse('standalone', 'lineage.serving', `${node} serves too`);
   if (holder.state !== 'uptodate' && holder.state !== 'consistent')

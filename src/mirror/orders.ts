@@ -98,7 +98,7 @@ export async function demote({ serving, replication, device, changed, failed }: 
   let settled = false;
   try {
     if (await serving.drain()) {
-      if (!serving.diskless) await flushOrFail(device, failed);
+      if (!serving.diskless.active) await flushOrFail(device, failed);
       settled = await replication.flushTarget();
     }
   } finally {
@@ -121,7 +121,7 @@ export async function raiseEpoch({ node, store, serving, known }: OrderContext, 
   const order = compareEpochs(epoch, known.epoch);
   if (epoch.owner !== node || order === 'lower' || order === 'conflict') return;
   known.epoch = epoch;
-  if (serving.state !== 'no' && !serving.diskless) await store.update(() => ({ epoch, servedEpoch: epoch.number }));
+  if (serving.state !== 'no' && !serving.diskless.active) await store.update(() => ({ epoch, servedEpoch: epoch.number }));
 }
 
 /** See `MirrorLink.goAlone`. */
@@ -129,7 +129,7 @@ export async function goAlone(context: OrderContext, { epoch, connectionId }: Go
   const { name, store, serving, replication, known } = context;
   assertOwnEpoch(context, epoch);
   if (serving.state === 'no') throw new HotMirrorError('HM_NOT_SERVING', `${name} is not served here`);
-  if (serving.diskless)
+  if (serving.diskless.active)
     throw new HotMirrorError('HM_REFUSED', `the element of ${name} has failed: there is nothing to go on with`, { rule: 'write.error' });
   const { losses } = replication;
   assertStillLost(context, connectionId, losses);
@@ -179,10 +179,10 @@ export function doubt({ serving, replication, changed }: OrderContext): Promise<
 }
 
 /** See `MirrorLink.leave`. */
-export async function leave({ store, serving, replication, device, changed, failed }: OrderContext): Promise<void> {
+export async function leave({ store, replication, device, changed, failed }: OrderContext): Promise<void> {
   await replication.leave(async (role) => {
     if (role === 'source') {
-      if (!serving.diskless) await flushOrFail(device, failed);
+      if (replication.element !== 'failed') await flushOrFail(device, failed);
       await replication.flushTarget();
     } else if (store.metadata.state === 'consistent' && !isMinted(store.metadata)) {
       // One that is served through is the only good copy, and old to nobody.

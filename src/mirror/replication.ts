@@ -9,7 +9,7 @@ import { ElementLineage } from './element-lineage.ts';
 import { dataLinkFeatures } from './features.ts';
 import { Handshake } from './handshake.ts';
 import type { Agreement, Hello, Start } from './handshake.ts';
-import { splitOf } from './lineage.ts';
+import { isOutAndBehind, splitOf } from './lineage.ts';
 import type { LineageView, SyncDecision } from './lineage.ts';
 import { groundsOf } from './mirror-events.ts';
 import type { ReplicationOptions } from './replication-options.ts';
@@ -137,7 +137,7 @@ export class Replication {
   /** The target holds everything durably, in the same generation (rule handover). */
   get handedOver(): boolean {
     const { store, serving } = this.#options;
-    const equal = serving.diskless || store.dirty.count === 0;
+    const equal = serving.diskless.active || store.dirty.count === 0;
     return this.#source?.session.settled === true && this.peerElement === 'uptodate' && equal;
   }
 
@@ -235,7 +235,7 @@ export class Replication {
   #peerLeaves(off: boolean): void {
     const { host, peer } = this.#options;
     // A target that alone holds everything stays what it is, and is waited for.
-    if (this.#source && !this.#options.serving.diskless) {
+    if (this.#source && !this.#options.serving.diskless.active) {
       this.peerElement = off ? 'off' : 'outdated';
       this.peerBehind = true;
     }
@@ -300,13 +300,19 @@ export class Replication {
     await this.#ending;
     await store.settled();
     const { extentBytes } = store.metadata;
-    const view = this.#lineage.view(this.element, serving.state !== 'no', serving.through);
+    const view = this.#lineage.view(this.element, serving.state !== 'no', serving.diskless.through);
     return { wire: wireVersion, features: dataLinkFeatures, mirror: name, protocol, extentBytes, view };
   }
 
   #refused(decision: Extract<SyncDecision, { kind: 'refuse' }>, views: readonly LineageView[], error: HotMirrorError): void {
     this.connection = decision.outcome;
     this.split = splitOf(decision, views);
+    const [mine, theirs] = views;
+    if (mine && theirs && isOutAndBehind(mine, theirs)) {
+      this.peerElement = theirs.state;
+      this.peerBehind = true;
+    }
+    if (theirs?.state === 'failed') this.#options.serving.peerFailed();
     this.#options.host.emit('lineage:decided', decision.outcome === 'standalone' ? 1 : 3, `nothing is copied: ${decision.because}`, {
       rule: decision.rule,
       evidence: { code: error.code, outcome: decision.outcome },

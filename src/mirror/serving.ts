@@ -20,6 +20,8 @@ import type { ServingState } from './state.ts';
  * (rules write.both, write.flush, write.order, write.intent, write.degraded, serve.fresh, serve.lease).
  */
 export class Serving {
+  /** Whether this node's element has failed, and the peer's alone is served through. */
+  readonly diskless: Diskless = new Diskless();
   readonly #options: ServingOptions;
   readonly #intents: IntentLog;
   #serving = false;
@@ -37,7 +39,6 @@ export class Serving {
   readonly #replies: Replies;
   #awaitingMint: Request[] = [];
   readonly #generation: Mint;
-  readonly #diskless = new Diskless();
   #pumping = false;
   readonly #drain = new Drain();
 
@@ -47,11 +48,11 @@ export class Serving {
     this.#reads = new Reads({
       device: options.device,
       dirty: () => options.store.dirty,
-      diskless: () => this.diskless,
+      diskless: () => this.diskless.active,
       session: () => this.#session,
       peer: () => this.#peerHelp(),
       mayRead: (offsetBytes, lengthBytes) =>
-        !this.#needsMint() && !this.#diskless.waits && !this.#overlapsUnfinished(offsetBytes, lengthBytes),
+        !this.#needsMint() && !this.diskless.waits && !this.#overlapsUnfinished(offsetBytes, lengthBytes),
       reply: (read, error) => this.#replies.reply(read, this.#serving ? error : new HotMirrorError('HM_NOT_SERVING', 'serving has ended')),
       repaired: (offsetBytes, lengthBytes) => options.handlers.repaired(offsetBytes, lengthBytes),
       failed: (error) => options.handlers.failed(error),
@@ -77,16 +78,6 @@ export class Serving {
     return this.#mayBeAlone ? 'alone' : 'parked';
   }
 
-  /** This node's element has failed, and the peer's alone is served through. */
-  get diskless(): boolean {
-    return this.#diskless.active;
-  }
-
-  /** The generation that the peer durably holds alone, where it is served through. */
-  get through(): string | null {
-    return this.#diskless.through;
-  }
-
   /** Takes requests from now on. With `alone`, without the peer. */
   start(alone: boolean): void {
     this.#serving = true;
@@ -102,7 +93,7 @@ export class Serving {
     this.#mayBeAlone = false;
     this.#replies.fail([...this.#queue.splice(0), ...this.#reads.stop()], error);
     this.#awaitingMint = [];
-    this.#diskless.end();
+    this.diskless.end();
     for (const request of this.#issued) {
       request.error ??= error;
       request.remote = 0;
@@ -144,7 +135,7 @@ export class Serving {
         this.#advance(request);
         continue;
       }
-      if (request.remote === 0 && !request.single) continue;
+      if (request.remote === 0 && !request.single && !this.diskless.active) continue;
       request.single = false;
       this.#sendToPeer(request, session);
     }
@@ -173,11 +164,11 @@ export class Serving {
     const session = this.#session;
     if (!this.#serving || !session?.mayDetach) return false;
     const generation = this.#options.newGeneration();
-    this.#diskless.begin(generation, error);
+    this.diskless.begin(generation, error);
     // What failed here reaches the peer before it confirms.
     for (const request of this.#issued) request.error = null;
     session.detach(generation, () => {
-      this.#diskless.confirm();
+      this.diskless.confirm();
       this.#options.handlers.minted(generation);
       for (const request of this.#issued) this.#advance(request);
       this.#reads.peerChanged();
@@ -189,7 +180,7 @@ export class Serving {
 
   /** The peer's element has failed too, or its connection ended before it confirmed that it holds everything. */
   peerFailed(): void {
-    const error = this.#diskless.takeError();
+    const error = this.diskless.takeError();
     if (error) this.#options.handlers.bereft(error);
   }
 
@@ -205,13 +196,13 @@ export class Serving {
     if (this.#drain.wanted) this.accept();
     this.#drain.end(false);
     if (this.#mayBeAlone) this.#completeAlone();
-    if (this.#diskless.waits) this.peerFailed();
+    if (this.diskless.waits) this.peerFailed();
     this.#options.handlers.changed();
   }
 
   /** From now on requests complete without the peer. */
   alone(): void {
-    if (!this.#serving || this.#session || this.diskless) return;
+    if (!this.#serving || this.#session || this.diskless.active) return;
     this.#mayBeAlone = true;
     this.#completeAlone();
     this.#reads.peerChanged();
@@ -285,7 +276,7 @@ export class Serving {
     if (!this.#maySend() || !(this.#session || this.#generation.mayChange(() => this.#pump()))) return false;
     if (this.#session && (!this.#session.hasRoom(bytes.byteLength) || this.#resync?.locks(offsetBytes, lengthBytes))) return false;
     // Without an element there is no intent to note: everything is dirty at the peer.
-    if (kind !== 'flush' && !this.diskless && this.#options.activity.missing(offsetBytes, lengthBytes).length > 0) {
+    if (kind !== 'flush' && !this.diskless.active && this.#options.activity.missing(offsetBytes, lengthBytes).length > 0) {
       this.#intents.log();
       return false;
     }
@@ -294,7 +285,8 @@ export class Serving {
 
   /** Whether requests may be carried out now: to both elements, or by this one alone. */
   #maySend(): boolean {
-    if (!this.#serving) return false;
+    // Until the peer has made it durable that everything may differ, nothing says so of what is not in the activity log.
+    if (!this.#serving || this.diskless.waits) return false;
     return this.#session !== null || (this.#mayBeAlone && (!this.#frozen || this.#generation.done));
   }
 
@@ -302,7 +294,7 @@ export class Serving {
     this.#issued.add(request);
     if (this.#session) this.#sendToPeer(request, this.#session);
     else request.single = true;
-    if (this.diskless) return;
+    if (this.diskless.active) return;
     request.local = 1;
     const { kind, offsetBytes, lengthBytes, bytes, fua, noHole } = request;
     const done: Done = (error) => this.#localDone(request, error);
@@ -321,7 +313,7 @@ export class Serving {
 
   #sendToPeer(request: Request, session: SourceSession): void {
     // The peer's cache is no second copy: through it alone nothing completes that is not durable there.
-    request.remote = session.request(request, request.fua || this.diskless, () => {
+    request.remote = session.request(request, request.fua || this.diskless.active, () => {
       if (session !== this.#session || request.remote === 0) return;
       request.remote -= 1;
       this.#advance(request);
@@ -330,7 +322,7 @@ export class Serving {
 
   #localDone(request: Request, error: HotMirrorError | null): void {
     request.local -= 1;
-    if (error && !this.diskless) {
+    if (error && !this.diskless.active) {
       request.error ??= error;
       this.#options.store.dirty.markRange(request.offsetBytes, request.lengthBytes);
       this.#resync?.touchedRange(request.offsetBytes, request.lengthBytes);
@@ -341,12 +333,17 @@ export class Serving {
   }
 
   #advance(request: Request): void {
-    if (request.local > 0 || request.remote > 0 || this.#diskless.waits || !this.#issued.has(request)) return;
+    this.diskless.advance(this.#issued, (head) => this.#complete(head));
+    if (this.diskless.active || request.local > 0 || request.remote > 0 || !this.#issued.has(request)) return;
     if (!request.error && request.single && !this.#generation.done) {
       this.#awaitingMint.push(request);
       this.#mint();
       return;
     }
+    this.#complete(request);
+  }
+
+  #complete(request: Request): void {
     this.#issued.delete(request);
     if (request.logged) this.#options.activity.finished(request.offsetBytes, request.lengthBytes);
     this.#replies.reply(request, request.error);

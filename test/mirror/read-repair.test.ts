@@ -271,7 +271,7 @@ describe('Fetches', () => {
       close: () => Promise.resolve(),
     };
     const sent: Sent[] = [];
-    const handlers = { adopt: () => undefined, failed: () => undefined };
+    const handlers = { adopt: () => undefined, detach: () => undefined, failed: () => undefined };
     const target = new TargetSession({
       data: recorded(sent),
       device,
@@ -300,7 +300,7 @@ describe('Fetches', () => {
       writeZeroes: () => undefined,
       close: () => Promise.resolve(),
     };
-    const handlers = { adopt: () => undefined, failed: () => undefined };
+    const handlers = { adopt: () => undefined, detach: () => undefined, failed: () => undefined };
     const target = new TargetSession({
       data: recorded([]),
       device: stuck,

@@ -8,7 +8,15 @@ import type { NodeName } from './steps.ts';
 
 /** The promises that a simulation watches, by name. */
 export type InvariantName =
-  'no-lost-write' | 'one-owner' | 'difference-known' | 'target-possible' | 'resync-ends' | 'rule-cited' | 'convergence' | 'reads-linear';
+  | 'no-lost-write'
+  | 'one-owner'
+  | 'difference-known'
+  | 'target-possible'
+  | 'resync-ends'
+  | 'rule-cited'
+  | 'convergence'
+  | 'reads-linear'
+  | 'one-disk-fails';
 
 /** What configuration and policy promise, as far as it decides which invariants bind. */
 export interface Promises {

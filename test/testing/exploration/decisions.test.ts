@@ -51,6 +51,7 @@ describe('The pure decisions, from both sides at once', () => {
     readonly resyncId: string | null;
     readonly gaveWayTo: string | null;
     readonly discardable: boolean;
+    readonly through: null;
   }
 
   const rests = [
@@ -63,6 +64,7 @@ describe('The pure decisions, from both sides at once', () => {
       resyncId: [null],
       gaveWayTo: [null],
       discardable: [false],
+      through: [null],
     }),
     ...combinations<Rest>({
       state: ['uptodate', 'outdated', 'off'],
@@ -73,6 +75,7 @@ describe('The pure decisions, from both sides at once', () => {
       resyncId: ['r'],
       gaveWayTo: [null],
       discardable: [false],
+      through: [null],
     }),
   ];
 
@@ -228,6 +231,7 @@ describe('The pure decisions, from both sides at once', () => {
   function cutApart({ whenAlone, peerBehind, silent, element, control, first }: Cut): { readonly alpha: boolean; readonly beta: boolean } {
     const alone = mayGoAlone({
       mirror: 'm0',
+      ownElement: true,
       peerBehind,
       peer: silent[0] ? 'down' : 'suspect',
       reachable: false,

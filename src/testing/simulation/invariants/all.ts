@@ -2,6 +2,7 @@ import type { InvariantName, WatcherFactory } from '../watcher.ts';
 import { convergence } from './convergence.ts';
 import { differenceKnown } from './difference-known.ts';
 import { noLostWrite } from './no-lost-write.ts';
+import { oneDiskFails } from './one-disk-fails.ts';
 import { oneOwner } from './one-owner.ts';
 import { readsLinear } from './reads-linear.ts';
 import { resyncEnds } from './resync-ends.ts';
@@ -18,6 +19,7 @@ export const allWatchers: Readonly<Record<InvariantName, WatcherFactory>> = {
   'rule-cited': ruleCited,
   convergence,
   'reads-linear': readsLinear,
+  'one-disk-fails': oneDiskFails,
 };
 
 /** What each invariant promises, in one sentence. */
@@ -31,5 +33,6 @@ export const invariantPromises: Readonly<Record<InvariantName, string>> = {
   'resync-ends': 'A resync whose nodes run and whose data link is open ends within 60 deadlines, and one more for each MiB.',
   'rule-cited': 'Every decision, and every refusal of an order, cites a rule that exists.',
   convergence: 'When faults have stopped, one node serves, and both elements and pair records are the same.',
+  'one-disk-fails': 'A disk that fails under the serving node ends no service and fails no request while the other node holds everything.',
   'reads-linear': 'A read finds the last acknowledged write or one that was under way at the same time, as from one register.',
 };
