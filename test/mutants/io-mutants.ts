@@ -89,4 +89,17 @@ export const ioMutants: readonly Mutant[] = [
     withinSeeds: targetedSeeds,
     schedule: diskLost,
   },
+  {
+    name: 'completes through the peer whatever is over first, and sends only the rest again',
+    breaks: 'write.order',
+    edits: [
+      {
+        file: 'mirror/diskless.ts',
+        find: `      if (request.local > 0 || request.remote > 0) return;`,
+        replace: `      if (request.local > 0 || request.remote > 0) continue;`,
+      },
+    ],
+    withinSeeds: 40,
+    schedule: diskLost,
+  },
 ];
