@@ -57,7 +57,8 @@ const remedies = {
   HM_UNRELATED:
     'The two elements belong to different mirrors. Check the configuration; `init --force --blank` gives up the data of the node it is run on.',
   HM_BOTH_BLANK: 'Neither element holds data. Run `init` on the home primary.',
-  HM_ELEMENT_TOO_SMALL: 'An element is smaller than the mirror. Use a device at least as large.',
+  HM_ELEMENT_TOO_SMALL:
+    'An element is smaller than the mirror. Use a device at least as large; or, where what the home primary holds ends before, set `sizeBytes` of the mirror and run `init --force` there.',
   HM_NO_DIRECTION: 'Both elements may hold the newer data. An operator must name the survivor: `hotmirror resolve MIRROR --survivor NODE`.',
   HM_BUSY: 'Too many requests wait. Send fewer at a time.',
 

@@ -45,6 +45,8 @@ export type { CreateElementOptions } from './mirror/create-element.ts';
 export type { LatencyMs, MirrorCounters, RequestCounters, RequestKind } from './mirror/counters.ts';
 export { defaultMirrorLimits } from './mirror/options.ts';
 export type { MirrorLimits, MirrorLinkOptions, MirrorProtocol } from './mirror/options.ts';
+export { defaultResyncRate } from './mirror/resync-rate.ts';
+export type { ResyncRateLimits } from './mirror/resync-rate.ts';
 export type { GoAloneOrder, PromoteOrder } from './mirror/orders.ts';
 export { mirrorEventNames } from './mirror/mirror-events.ts';
 export type { MirrorEvent, MirrorEventName, MirrorEvents } from './mirror/mirror-events.ts';

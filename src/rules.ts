@@ -7,9 +7,9 @@ const sentences = {
   'node.leave': 'A node that stops says so, and the other never takes over because of it.',
   'element.off': 'An element that an operator takes out stays out, also over a restart, until it is brought back.',
 
-  'write.both': 'A write completes when both elements hold it.',
+  'write.both': 'A write completes when both elements hold it as the protocol promises.',
   'write.flush': 'A flush completes when everything completed before it is durable on both elements.',
-  'write.order': 'Overlapping writes reach both elements in the same order.',
+  'write.order': 'Overlapping writes reach both elements in the same order, and nothing before what it may depend on.',
   'write.intent': 'Before a write changes an element, the fact that its extent may differ is durable.',
   'write.inflight': 'What was sent and not confirmed durable when the link drops is dirty.',
   'write.degraded': 'A write that one element alone holds completes only after going alone.',

@@ -11,9 +11,9 @@ export type ElementState = 'uptodate' | 'consistent' | 'outdated' | 'inconsisten
 export interface ResyncProgress {
   readonly doneBytes: number;
   readonly totalBytes: number;
-  /** Mean rate since the resync began. */
+  /** Mean rate of the last ten seconds. */
   readonly bytesPerSecond: number;
-  /** At that rate; null while nothing is known. */
+  /** Of the rest at that rate; null while nothing is known. */
   readonly remainingMs: number | null;
 }
 

@@ -13,6 +13,12 @@ import { PoolDevice } from './pool-device.ts';
 const fileMode = 0o600;
 const blockSizeBytes = 512;
 
+/** How a state file that exists is taken. */
+export interface StateFileOptions {
+  /** At least so long; then all of it is the device, however long. Default: as long as a new one, and only so much of a longer one. */
+  readonly leastBytes?: number;
+}
+
 /**
  * Opens a small file of state (pair record, metadata) of `sizeBytes`, creating it and its folder durably where they are absent: all zeroes,
  * space allocated, for its owner only. A new file appears under its name when it is whole, so one that is too short has been damaged
@@ -22,23 +28,25 @@ const blockSizeBytes = 512;
  *
  * Rejects with `HM_STATE_UNWRITABLE`, `HM_DEVICE_IN_USE`, or `HM_METADATA_CORRUPT` for a file that is too short.
  */
-export async function openStateFile(path: string, sizeBytes: number): Promise<BlockDevice> {
+export async function openStateFile(path: string, sizeBytes: number, { leastBytes }: StateFileOptions = {}): Promise<BlockDevice> {
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0 || sizeBytes % blockSizeBytes !== 0) {
     throw new RangeError(`sizeBytes must be a multiple of ${String(blockSizeBytes)}, not ${String(sizeBytes)}`);
   }
   const absolute = resolve(path);
   const file = await openOrCreate(absolute, sizeBytes);
-  if (file.sizeBytes < sizeBytes) {
+  const neededBytes = leastBytes ?? sizeBytes;
+  if (file.sizeBytes < neededBytes) {
     await file.close();
     throw new HotMirrorError(
       'HM_METADATA_CORRUPT',
-      `${absolute} was truncated to ${String(file.sizeBytes)} of ${String(sizeBytes)} bytes`,
+      `${absolute} was truncated to ${String(file.sizeBytes)} of ${String(neededBytes)} bytes`,
       {
-        details: { path: absolute, foundBytes: file.sizeBytes, sizeBytes },
+        details: { path: absolute, foundBytes: file.sizeBytes, sizeBytes: neededBytes },
       },
     );
   }
-  return new PoolDevice({ path: absolute, file, sizeBytes, blockSizeBytes });
+  const takenBytes = leastBytes === undefined ? sizeBytes : file.sizeBytes - (file.sizeBytes % blockSizeBytes);
+  return new PoolDevice({ path: absolute, file, sizeBytes: takenBytes, blockSizeBytes });
 }
 
 async function openOrCreate(path: string, sizeBytes: number): Promise<OpenFile> {

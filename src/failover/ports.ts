@@ -50,6 +50,8 @@ export interface MirrorView {
   readonly split: SplitEvidence | null;
   /** The peer durably recorded that its element is outdated or inconsistent, relative to this one, so it cannot take over by itself. */
   readonly peerBehind: boolean;
+  /** What of the acknowledged a takeover by this node may lose, where only the peer fails (rule `write.both`); null or absent: nobody knows. */
+  readonly mayLoseBytes?: number | null;
   readonly dirtyBytes: number;
   readonly resync: ResyncProgress | null;
   /** Bytes that a verify found different and that were neither repaired nor waived (rule `takeover.verified`). Absent: none. */

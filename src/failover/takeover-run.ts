@@ -103,14 +103,28 @@ async function recordIntent(node: PairNode, wish: TakeoverWish, run: TakeoverRun
     if (compareEpochs(record.epoch, from) !== 'equal') throw refusal('takeover.commit', `the epoch is ${formatEpoch(record.epoch)} now`);
     return { ...record, intent: next };
   });
+  const loss = possibleLoss(node.views());
   node.emit('takeover:decided', {
     class: 0,
     rule: 'takeover.commit',
     epoch: next,
     blockedBy: [],
-    evidence: { ...judgeTakeover(node, wish).evidence },
-    text: `${node.name} is about to take over with ${formatEpoch(next)}: ${wish.reason}`,
+    evidence: { ...judgeTakeover(node, wish).evidence, mayLoseBytes: loss.bytes },
+    text: `${node.name} is about to take over with ${formatEpoch(next)}: ${wish.reason}${loss.words}`,
   });
+}
+
+/** What of the acknowledged the takeover may lose, mirror by mirror (rule write.both); null where the element may be older than anybody knows. */
+function possibleLoss(views: readonly MirrorView[]): { readonly bytes: Readonly<Record<string, number | null>>; readonly words: string } {
+  const losses = views.map(({ name, mayLoseBytes = null }) => ({ name, mayLoseBytes }));
+  const words = losses
+    .filter(({ mayLoseBytes }) => mayLoseBytes !== 0)
+    .map(({ name, mayLoseBytes }) => `; of ${name} ${lossInWords(mayLoseBytes)} may be lost`);
+  return { bytes: Object.fromEntries(losses.map(({ name, mayLoseBytes }) => [name, mayLoseBytes])), words: words.join('') };
+}
+
+function lossInWords(bytes: number | null): string {
+  return bytes === null ? 'whatever its element lacks' : `up to ${String(bytes)} bytes that no flush covers`;
 }
 
 async function sealAndCommit(node: PairNode, wish: TakeoverWish, run: TakeoverRun, next: Epoch): Promise<void> {

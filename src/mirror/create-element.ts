@@ -44,6 +44,7 @@ export async function createElement(options: CreateElementOptions): Promise<void
       offInconsistent: false,
       epoch: data ? (options.epoch ?? noEpoch) : noEpoch,
       servedEpoch: 0,
+      mayBeAhead: false,
       current: data ? randomHex(random, generationBytes) : null,
       base: null,
       history: [],

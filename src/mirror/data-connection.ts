@@ -19,6 +19,8 @@ import type { Message, MessageName } from './wire.ts';
 
 /** What a data connection tells its user. */
 export interface DataConnectionHandlers {
+  /** All messages of one frame, before the first of them is handed over. Throwing a `HotMirrorError` ends the connection with it. */
+  arrived(messages: readonly Message[]): void;
   /** One message; its body is valid during the call. Throwing a `HotMirrorError` ends the connection with it. */
   message(message: Message): void;
   /** All messages that arrived together are delivered. */
@@ -215,6 +217,7 @@ export class DataConnection {
     const messages = decodeMessages(bytes);
     this.#heardMs = this.#options.clock.nowMs();
     if (!handlers.epoch(frameEpoch(header, peer, node))) return;
+    handlers.arrived(messages);
     for (const message of messages) {
       if (this.#ended) return;
       this.#dispatch(message);

@@ -3,7 +3,9 @@ import type { Epoch } from '../epoch.ts';
 import type { ElementStore } from './element-store.ts';
 import type { Lease } from './lease.ts';
 import type { ElementMetadata } from './metadata.ts';
+import type { ProtocolInForce } from './protocol.ts';
 import type { Replication } from './replication.ts';
+import type { ResyncControl } from './resync-control.ts';
 import type { Serving } from './serving.ts';
 import type { MirrorState } from './state.ts';
 
@@ -12,9 +14,17 @@ export function describeMirror(
   name: string,
   sizeBytes: number,
   knownEpoch: Epoch,
-  parts: { readonly store: ElementStore; readonly serving: Serving; readonly replication: Replication },
+  parts: {
+    readonly store: ElementStore;
+    readonly serving: Serving;
+    readonly replication: Replication;
+    readonly control: ResyncControl;
+    readonly protocol: ProtocolInForce;
+  },
 ): MirrorState {
-  const { store, serving, replication } = parts;
+  const { store, serving, replication, control } = parts;
+  const { protocol, mayLoseBytes } = replication.sourceProtocol;
+  const mayTakeOver = serving.state === 'no' && replication.element === 'uptodate';
   const { metadata, dirty } = store;
   return {
     name,
@@ -31,8 +41,11 @@ export function describeMirror(
     lostAtMs: replication.lostAtMs,
     split: replication.split,
     peerBehind: replication.peerBehind,
+    protocol: replication.role === 'target' ? protocol : parts.protocol.current,
+    mayLoseBytes: mayTakeOver ? mayLoseBytes : null,
     dirtyBytes: Math.min(dirty.count * metadata.extentBytes, sizeBytes),
     resync: replication.resync?.progress ?? null,
+    resyncPaused: control.paused,
   };
 }
 

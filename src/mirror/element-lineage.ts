@@ -13,6 +13,7 @@ import type { ExtentRun } from './dirty-map.ts';
 import { historyLength, idSchema, mintedFrom, settled, settledFrom } from './metadata.ts';
 import type { ElementMetadata } from './metadata.ts';
 import type { WhenSplit } from './options.ts';
+import type { ProtocolInForce } from './protocol.ts';
 import type { ReplicationHost } from './replication-options.ts';
 import type { ElementState } from './state.ts';
 import { malformed } from './wire.ts';
@@ -41,6 +42,7 @@ export interface ElementLineageOptions {
   readonly random: Random;
   readonly host: Pick<ReplicationHost, 'failed'>;
   readonly whenSplit: WhenSplit;
+  readonly protocol: ProtocolInForce;
 }
 
 /**
@@ -63,12 +65,14 @@ export class ElementLineage {
       node,
       mirrorId: metadata.mirrorId,
       sizeBytes: blank ? null : metadata.sizeBytes,
-      deviceBytes: device.sizeBytes,
+      // More than there is room for in the metadata is of no use.
+      deviceBytes: Math.min(device.sizeBytes, store.roomBytes),
       state,
       current: metadata.current,
       base: metadata.base,
       history: metadata.history,
       servedEpoch: metadata.servedEpoch,
+      mayBeAhead: metadata.mayBeAhead,
       crashed: metadata.crashed,
       serving,
       dirtyExtents: blank ? 0 : store.dirty.count,
@@ -139,9 +143,11 @@ export class ElementLineage {
 
   /** Source: the target holds the current generation; base and map are dropped. */
   async settle(): Promise<void> {
-    const { store } = this.#options;
-    const { metadata } = store;
-    if (metadata.base !== null || metadata.resyncId !== null || metadata.crashed) await store.update(settledFrom);
+    const { store, protocol } = this.#options;
+    const { base, resyncId, crashed, mayBeAhead } = store.metadata;
+    if (base !== null || resyncId !== null || crashed || mayBeAhead !== protocol.ahead) {
+      await store.update((metadata) => ({ ...settledFrom(metadata), mayBeAhead: protocol.ahead }));
+    }
     await store.persistDirty();
   }
 

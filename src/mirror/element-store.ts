@@ -87,6 +87,9 @@ export class ElementStore {
     const head = await DurableRecord.load(device, headLayout);
     if (!head.payload) throw new HotMirrorError('HM_METADATA_MISSING', 'the element has no metadata');
     const metadata = decodeMetadata(head.payload);
+    if (device.sizeBytes < metadataBytes(metadata.sizeBytes, metadata.extentBytes)) {
+      throw new HotMirrorError('HM_METADATA_CORRUPT', `the metadata was truncated to ${String(device.sizeBytes)} bytes`);
+    }
     const pages = new Map<number, DurableRecord>();
     for (let page = 0; page < pageCount(metadata.sizeBytes, metadata.extentBytes); page += 1) {
       pages.set(page, await DurableRecord.load(device, pageLayout(page)));
@@ -99,6 +102,12 @@ export class ElementStore {
     }
     store.dirty.include(0, store.#stored);
     return store;
+  }
+
+  /** The largest mirror whose dirty map has room in the metadata. */
+  get roomBytes(): number {
+    const pages = Math.floor((this.#device.sizeBytes - pagesAtBytes) / (copies * pageSlotBytes));
+    return pages * pageMapBytes * bitsPerByte * this.#metadata.extentBytes;
   }
 
   /** The metadata that is durable. */

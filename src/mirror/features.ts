@@ -5,12 +5,16 @@
 export const dataLinkFeatures = [
   /** Message `zeroes`: a range of zeroes travels without its bytes. */
   'zeroes',
+  /** Messages `protocol`, `received` and `barrier`: the protocols memsync and async. */
+  'protocols',
   /** Messages `fetch` and `fetched`: the source reads what the target holds. */
   'fetch',
   /** Messages `detach` and `detached`: the source serves through the target's element alone. */
   'diskless',
   /** The `hello` tells who gives way in a split brain, and the decision heeds it. */
   'giveWay',
+  /** Message `hole`: extents of zeroes in a resync travel without their bytes. */
+  'holes',
 ] as const;
 
 /** The name of a feature. */

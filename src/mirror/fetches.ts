@@ -1,5 +1,5 @@
 import type { DataConnection } from './data-connection.ts';
-import { encodeFetch, malformed, maxFetchingBytes } from './wire.ts';
+import { encodeLength, malformed, maxFetchingBytes } from './wire.ts';
 import type { Message } from './wire.ts';
 
 /** What the range held at the fetch's place in the stream, valid during the call; null where the target cannot read it. */
@@ -50,7 +50,7 @@ export class Fetches {
     this.#number += 1;
     this.#bytes += lengthBytes;
     this.#asked.set(this.#number, { lengthBytes, fetched });
-    this.#data.send('fetch', this.#number, offsetBytes, encodeFetch(lengthBytes));
+    this.#data.send('fetch', this.#number, offsetBytes, encodeLength(lengthBytes));
   }
 
   /** Takes an answer. Throws `HM_PROTOCOL` on one that was not asked for. */

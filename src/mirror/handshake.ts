@@ -39,6 +39,7 @@ const helloSchema = z.object({
     base: generation,
     history: z.array(idSchema).max(historyLength),
     servedEpoch: whole,
+    mayBeAhead: z.boolean().default(false),
     crashed: z.boolean(),
     serving: z.boolean(),
     dirtyExtents: whole,
@@ -67,6 +68,7 @@ export interface Hello {
   /** What it can do beyond the first version; see `features.ts`. */
   readonly features: readonly string[];
   readonly mirror: string;
+  /** By which this side completes requests, or would if it served; the source's counts. */
   readonly protocol: string;
   readonly extentBytes: number;
   readonly view: LineageView;
@@ -202,8 +204,12 @@ export class Handshake {
       throw new HotMirrorError('HM_VERSION', `the peer speaks version ${String(hello.wire)} of the data link`);
     if (hello.view.node !== this.#peer) throw new HotMirrorError('HM_WRONG_PEER', `${hello.view.node} answered instead of ${this.#peer}`);
     if (mine && hello.mirror !== mine.mirror) throw new HotMirrorError('HM_WRONG_PEER', `the link of mirror ${hello.mirror} answered`);
-    if (mine && (hello.extentBytes !== mine.extentBytes || hello.protocol !== mine.protocol)) {
-      throw new HotMirrorError('HM_VERSION', 'the two nodes are configured with different extents or protocols');
+    if (mine && hello.extentBytes !== mine.extentBytes) {
+      throw new HotMirrorError('HM_VERSION', 'the two nodes are configured with different extents');
+    }
+    const protocols = mine ? [mine.protocol, hello.protocol] : [];
+    if (protocols.some((protocol) => protocol !== 'sync') && !commonFeatures(hello.features).has('protocols')) {
+      throw new HotMirrorError('HM_VERSION', `the peer knows the protocol sync alone; configured are ${protocols.join(' and ')}`);
     }
   }
 

@@ -10,7 +10,7 @@ export interface LineageView {
   readonly mirrorId: string | null;
   /** Size of the mirror; null for a blank element. */
   readonly sizeBytes: number | null;
-  /** Size of the device under the element. */
+  /** How large a mirror the element can hold: the size of its device, as far as its metadata has room for it. */
   readonly deviceBytes: number;
   readonly state: ElementState;
   /** The current generation; null for a blank element. */
@@ -21,6 +21,8 @@ export interface LineageView {
   readonly history: readonly string[];
   /** Number of the epoch in which this element was last served. */
   readonly servedEpoch: number;
+  /** It may hold writes that were completed by protocol `async` and never reached the other element. */
+  readonly mayBeAhead: boolean;
   /** It was in use when its node went down, and no resync has settled that yet. */
   readonly crashed: boolean;
   /** Its node serves this mirror now. */
@@ -150,11 +152,13 @@ function chooseAmongEquals(a: LineageView, b: LineageView): SyncDecision {
     const [source, target] = unusable(a) ? [b, a] : [a, b];
     return sync(source, target, scope, rule, `the element of ${target.node} is ${target.state}`);
   }
-  if (a.crashed !== b.crashed) {
+  // By async the side that was served last may be ahead of the other, whichever crashed.
+  const ahead = a.mayBeAhead || b.mayBeAhead;
+  if (a.crashed !== b.crashed && !ahead) {
     const [source, target] = a.crashed ? [b, a] : [a, b];
     return sync(source, target, scope, rule, `only ${target.node} crashed`);
   }
-  if (a.serving !== b.serving && !a.crashed) {
+  if (a.serving !== b.serving && !a.crashed && !ahead) {
     const [source, target] = a.serving ? [a, b] : [b, a];
     return sync(source, target, scope, rule, `${source.node} serves`);
   }
@@ -163,9 +167,23 @@ function chooseAmongEquals(a: LineageView, b: LineageView): SyncDecision {
     return sync(source, target, scope, rule, `${source.node} served last, in epoch ${String(source.servedEpoch)}`);
   }
   if (scope !== 'nothing')
-    return giveWay(a, b, refuse('standalone', 'lineage.direction', 'both elements were last served in the same epoch'));
+    return giveWay(
+      a,
+      b,
+      neverServed(a, b) ?? refuse('standalone', 'lineage.direction', 'both elements were last served in the same epoch'),
+    );
   const [source, target] = b.serving ? [b, a] : [a, b];
   return sync(source, target, scope, rule, 'both elements are equal');
+}
+
+/**
+ * Neither has ever served: what they hold is what the first copy brought to both, and only a crash kept the one that it came from from noting that nothing
+ * differs any more.
+ */
+function neverServed(a: LineageView, b: LineageView): SyncDecision | null {
+  if (a.servedEpoch > 0 || b.servedEpoch > 0) return null;
+  const [source, target] = b.dirtyExtents > a.dirtyExtents ? [b, a] : [a, b];
+  return sync(source, target, 'union', 'lineage.equal', `neither has served, and ${source.node} has more to copy`);
 }
 
 /** Currents differ: who descends from whom (rows 4 to 7 of lineage.decide). */

@@ -20,6 +20,8 @@ export interface ElementMetadata {
   readonly epoch: Epoch;
   /** Written before serving in it. */
   readonly servedEpoch: number;
+  /** Since both elements were last equal this one was served by protocol `async`: it may hold writes that were completed and never reached the other. */
+  readonly mayBeAhead: boolean;
   readonly current: string | null;
   readonly base: string | null;
   readonly history: readonly string[];
@@ -69,6 +71,8 @@ const schema = z.strictObject({
   offInconsistent: z.boolean().default(false),
   epoch: z.strictObject({ number: count, owner: z.string() }),
   servedEpoch: count,
+  // Absent in metadata of versions without protocol async.
+  mayBeAhead: z.boolean().default(false),
   current: idSchema.nullable(),
   base: idSchema.nullable(),
   history: z.array(idSchema).max(historyLength),
@@ -96,7 +100,7 @@ export function settledFrom(metadata: ElementMetadata): Partial<ElementMetadata>
 }
 
 /** What holds of an element that is the same as its peer's. */
-export const settled = { resyncId: null, crashed: false, unchanged: false, gaveWay: null } as const;
+export const settled = { resyncId: null, crashed: false, mayBeAhead: false, unchanged: false, gaveWay: null } as const;
 
 /** Whether the peer cannot hold the current generation, so that no new one is needed to write alone. */
 export function isMinted(metadata: ElementMetadata): boolean {

@@ -15,8 +15,11 @@ import { Lease } from './lease.ts';
 import { failedBy } from './metadata.ts';
 import type { MirrorLimits, MirrorLinkOptions } from './options.ts';
 import type { OrderContext } from './orders.ts';
+import { ProtocolInForce } from './protocol.ts';
 import { RepairNews } from './repair-news.ts';
 import { Replication } from './replication.ts';
+import { ResyncControl } from './resync-control.ts';
+import type { ResyncRateLimits } from './resync-rate.ts';
 import { Serving } from './serving.ts';
 import type { MirrorState } from './state.ts';
 
@@ -30,6 +33,8 @@ export interface MirrorCoreOptions {
   readonly limits: MirrorLimits;
   readonly store: ElementStore;
   readonly announcer: Announcer;
+  /** How fast resyncs go at first. */
+  readonly resync: ResyncRateLimits;
   /** What this node durably knows of the pair's epoch. */
   readonly epoch: Epoch;
 }
@@ -41,8 +46,10 @@ export class MirrorCore {
   readonly store: ElementStore;
   readonly lease: Lease;
   readonly counters: Counters;
+  readonly protocol: ProtocolInForce;
   readonly serving: Serving;
   readonly replication: Replication;
+  readonly control: ResyncControl;
   /** The pair's epoch as this node knows it. */
   readonly known: { epoch: Epoch };
   readonly #options: MirrorLinkOptions;
@@ -51,16 +58,18 @@ export class MirrorCore {
   readonly #repairs: RepairNews;
   readonly #activity: ActivityLog;
 
-  constructor({ options, limits, store, announcer, epoch }: MirrorCoreOptions) {
+  constructor({ options, limits, store, announcer, resync, epoch }: MirrorCoreOptions) {
     this.#options = options;
     this.#limits = limits;
     this.#announcer = announcer;
     this.#repairs = new RepairNews(announcer, options.clock);
     this.store = store;
     this.known = { epoch: highestEpoch([store.metadata.epoch, epoch]) };
+    this.protocol = new ProtocolInForce(options.protocol ?? 'sync');
     this.lease = new Lease(options.clock, limits.leaseMs, limits.deadlineMs);
     this.counters = new Counters(options.clock);
     this.#activity = new ActivityLog(limits.activeRegions);
+    this.control = new ResyncControl(options.clock, resync);
     this.serving = this.#makeServing();
     this.replication = this.#makeReplication();
   }
@@ -95,11 +104,16 @@ export class MirrorCore {
   /** What an order works on. */
   orderContext(): OrderContext {
     const { name, node, peer, clock, device } = this.#options;
-    const { store, serving, replication, known } = this;
+    const { store, serving, replication, known, protocol } = this;
     const announce: OrderContext['announce'] = (event, eventClass, text) =>
       this.#announcer.emit(event, eventClass, text, { rule: 'element.off' });
-    const told = { announce, changed: (): void => this.changed(), failed: (error: HotMirrorError): Promise<void> => this.failed(error) };
-    return { name, node, peer, clock, device, store, serving, replication, known, ...told };
+    const told = {
+      announce,
+      emit: this.#announcer.emit.bind(this.#announcer),
+      changed: (): void => this.changed(),
+      failed: (error: HotMirrorError): Promise<void> => this.failed(error),
+    };
+    return { name, node, peer, clock, device, store, serving, replication, known, protocol, ...told };
   }
 
   /** Ends serving at once, with an error for every request inside. */
@@ -197,13 +211,14 @@ export class MirrorCore {
   }
 
   #makeReplication(): Replication {
-    const { store, lease, counters, serving } = this;
+    const { store, lease, counters, serving, control } = this;
     return new Replication({
       ...this.#options,
-      protocol: this.#options.protocol ?? 'sync',
+      protocol: this.protocol,
       whenSplit: this.#options.whenSplit ?? 'ask',
       limits: this.#limits,
       store,
+      control,
       lease,
       counters,
       serving,

@@ -45,6 +45,8 @@ export type MirrorEvents = {
   'block:unreadable': (event: MirrorEvent) => void;
   /** A higher epoch was seen: this node serves no more (lineage.epoch). */
   'epoch:refused': (event: MirrorEvent) => void;
+  /** Requests complete by another protocol from here on (write.both). */
+  'protocol:changed': (event: MirrorEvent) => void;
   /** The peer stopped in order (node.leave). */
   'peer:left': (event: MirrorEvent) => void;
   /** One of the two copies of the metadata was damaged; the other was used. Class 1. */
@@ -72,6 +74,7 @@ const names: Readonly<Record<MirrorEventName, true>> = {
   'block:repaired': true,
   'block:unreadable': true,
   'epoch:refused': true,
+  'protocol:changed': true,
   'peer:left': true,
   'metadata:repaired': true,
 };

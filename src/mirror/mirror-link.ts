@@ -18,13 +18,16 @@ import { ElementStore } from './element-store.ts';
 import { MirrorCore } from './mirror-core.ts';
 import type { MirrorEvents } from './mirror-events.ts';
 import { mirrorLimits } from './options.ts';
-import type { MirrorLimits, MirrorLinkOptions } from './options.ts';
+import type { MirrorLimits, MirrorLinkOptions, MirrorProtocol } from './options.ts';
 import { demote, doubt, goAlone, leave, outdate, promote, raiseEpoch, seal } from './orders.ts';
 import type { GoAloneOrder, OrderContext, PromoteOrder } from './orders.ts';
 import type { Serving } from './serving.ts';
+import { setProtocol } from './set-protocol.ts';
 import type { MirrorState } from './state.ts';
 import type { OutdateOrder, ResolveOrder } from '../vocabulary.ts';
 import { resolveSplit } from './resolve.ts';
+import { checkedRate, defaultResyncRate } from './resync-rate.ts';
+import type { ResyncRateLimits } from './resync-rate.ts';
 import { refuseRange } from './request-range.ts';
 import { splitTrim, splitWrite, splitZeroes } from './split-request.ts';
 
@@ -43,16 +46,18 @@ export class MirrorLink implements BlockDevice {
   readonly #options: MirrorLinkOptions;
   readonly #limits: MirrorLimits;
   readonly #announcer: Announcer;
+  #resync: ResyncRateLimits;
   /** Orders that change durable state run one at a time. */
   readonly #orders = new PQueue({ concurrency: 1 });
   /** Exists once the metadata is loaded. */
   #core: MirrorCore | null = null;
   #closing: Promise<void> | null = null;
 
-  /** Throws `RangeError` on limits that make no sense and `HM_NOT_SUPPORTED` on a protocol that is not built. */
+  /** Throws `RangeError` on limits that make no sense. */
   constructor(options: MirrorLinkOptions) {
     this.#options = options;
     this.#limits = mirrorLimits(options);
+    this.#resync = checkedRate({ ...defaultResyncRate, ...options.resync });
     this.name = options.name;
     this.blockSizeBytes = options.device.blockSizeBytes;
     const { punchHole, exclusive } = options.device.capabilities;
@@ -114,7 +119,14 @@ export class MirrorLink implements BlockDevice {
       );
     }
     await recoverElement(device, store);
-    const core = new MirrorCore({ options: this.#options, limits: this.#limits, store, announcer: this.#announcer, epoch });
+    const core = new MirrorCore({
+      options: this.#options,
+      limits: this.#limits,
+      store,
+      announcer: this.#announcer,
+      resync: this.#resync,
+      epoch,
+    });
     this.#core = core;
     await core.replication.start();
     core.changed();
@@ -186,6 +198,16 @@ export class MirrorLink implements BlockDevice {
     return this.#order((context) => raiseEpoch(context, epoch));
   }
 
+  /**
+   * Completes requests by another protocol from now on (rule write.both); resolves when its promise holds for everything that was acknowledged. From
+   * `async` that takes until what is queued is durable on both elements. It lasts until this mirror is closed; the configuration is not changed.
+   * Rejects with `HM_REFUSED` where it serves by `async` and the peer's element is not `uptodate` or is lost meanwhile, after which `async` stays in force, and
+   * with `HM_NOT_SUPPORTED` where the peer's version knows `sync` alone. Emits `protocol:changed`.
+   */
+  setProtocol(protocol: MirrorProtocol): Promise<void> {
+    return this.#order((context) => setProtocol(context, protocol));
+  }
+
   /** Fresh evidence of ownership (rule serve.lease): the peer answered a token sent then, by this machine's monotonic clock. */
   renewLease(evidence: { readonly probeSentMs: number }): void {
     if (this.#core?.lease.renew(evidence.probeSentMs)) this.#core.serving.resume();
@@ -200,6 +222,29 @@ export class MirrorLink implements BlockDevice {
     return this.#order((context) => setElement(context, wish));
   }
 
+  /** Changes how fast resyncs go, also one that runs; what is absent stays as it is. Throws `RangeError` on limits that make no sense. */
+  configureResync(limits: Partial<ResyncRateLimits>): void {
+    this.#resync = checkedRate({ ...this.#resync, ...limits });
+    this.#core?.control.configure(this.#resync);
+  }
+
+  /**
+   * Resyncs from this node stand still until `resumeResync`, on every connection, and `state().resyncPaused` says why. Writes go on to both elements.
+   * The target stays `inconsistent` meanwhile (rule resync.target). A restart of the node forgets it.
+   */
+  pauseResync(because: string): void {
+    const core = this.#opened();
+    core.control.pause(because);
+    core.changed();
+  }
+
+  /** Undoes `pauseResync`. */
+  resumeResync(): void {
+    const core = this.#opened();
+    core.control.resume();
+    core.changed();
+  }
+
   /** Says goodbye on the data link (rule node.leave): a target is durably `outdated` first; a source has flushed both elements. */
   leave(): Promise<void> {
     return this.#order(leave);
@@ -210,7 +255,7 @@ export class MirrorLink implements BlockDevice {
   }
 
   write(offsetBytes: number, from: Uint8Array, options: WriteOptions, done: Done): void {
-    const serving = this.#admit(offsetBytes, from.byteLength, done);
+    const serving = this.#admitWrite(offsetBytes, from.byteLength, done);
     if (serving) splitWrite(serving, offsetBytes, from, options, done);
   }
 
@@ -231,7 +276,7 @@ export class MirrorLink implements BlockDevice {
   }
 
   writeZeroes(offsetBytes: number, lengthBytes: number, options: ZeroesOptions, done: Done): void {
-    const serving = this.#admit(offsetBytes, lengthBytes, done);
+    const serving = this.#admitWrite(offsetBytes, lengthBytes, done);
     if (serving) splitZeroes(serving, offsetBytes, lengthBytes, options, done);
   }
 
@@ -291,6 +336,11 @@ export class MirrorLink implements BlockDevice {
 
   #assertUsable(): void {
     if (this.#closing) throw new HotMirrorError('HM_CLOSED', `${this.name} is closed`);
+  }
+
+  #admitWrite(offsetBytes: number, lengthBytes: number, done: Done): Serving | null {
+    this.#core?.control.rate.wrote();
+    return this.#admit(offsetBytes, lengthBytes, done);
   }
 
   #admit(offsetBytes: number, lengthBytes: number, done: Done, empty = false): Serving | null {

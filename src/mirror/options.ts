@@ -1,10 +1,13 @@
 import type { Clock } from '../clock/clock.ts';
 import type { Random } from '../clock/random.ts';
 import type { BlockDevice } from '../device/block-device.ts';
-import { HotMirrorError } from '../errors.ts';
 import type { Transport } from '../transport/transport.ts';
+import type { ResyncRateLimits } from './resync-rate.ts';
 
-/** When a write completes (rule write.both). */
+/**
+ * When a write completes (rule write.both): the local element holds it and, by `sync`, the target has applied it, by `memsync`, the target has received it, by
+ * `async`, it is queued to the link.
+ */
 export type MirrorProtocol = 'sync' | 'memsync' | 'async';
 
 /**
@@ -15,7 +18,7 @@ export type WhenSplit = 'ask' | 'discard-unchanged';
 
 /** Bounds and times of one mirror. */
 export interface MirrorLimits {
-  /** Application bytes sent and not yet acknowledged. Default 8 MiB. */
+  /** Application bytes sent and not yet acknowledged by the target; by `async` the most that a takeover may lose. Default 8 MiB. */
   readonly windowBytes: number;
   /** Resync bytes sent and not yet acknowledged. Default 8 MiB. */
   readonly resyncWindowBytes: number;
@@ -55,11 +58,13 @@ export interface MirrorLinkOptions {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly random: Random;
-  /** Default `sync`, so far the only one. */
+  /** By which requests complete while this node serves (rule write.both). Default `sync`. */
   readonly protocol?: MirrorProtocol;
   readonly limits?: Partial<MirrorLimits>;
   /** Default `ask`. */
   readonly whenSplit?: WhenSplit;
+  /** How fast resyncs go; `configureResync` changes it while they run. Default: `defaultResyncRate`. */
+  readonly resync?: Partial<ResyncRateLimits>;
 }
 
 /** The defaults of {@link MirrorLimits}. */
@@ -79,8 +84,8 @@ export const defaultMirrorLimits: MirrorLimits = Object.freeze({
 const minActiveRegions = 2;
 const maxActiveRegions = 1_024;
 
-/** Fills in the defaults. Throws `RangeError` on a bound that makes no sense, `HM_NOT_SUPPORTED` on a protocol that is not built. */
-export function mirrorLimits(options: Pick<MirrorLinkOptions, 'limits' | 'protocol'>): MirrorLimits {
+/** Fills in the defaults. Throws `RangeError` on a bound that makes no sense. */
+export function mirrorLimits(options: Pick<MirrorLinkOptions, 'limits'>): MirrorLimits {
   const limits = { ...defaultMirrorLimits, ...options.limits };
   for (const [name, value] of Object.entries(limits)) {
     if (!(value > 0 && Number.isFinite(value))) throw new RangeError(`limits.${name} must be above 0`);
@@ -90,8 +95,5 @@ export function mirrorLimits(options: Pick<MirrorLinkOptions, 'limits' | 'protoc
     throw new RangeError(`limits.activeRegions must be ${String(minActiveRegions)} to ${String(maxActiveRegions)}`);
   }
   if (limits.retryMaxMs < limits.retryMinMs) throw new RangeError('limits.retryMaxMs must be at least retryMinMs');
-  if ((options.protocol ?? 'sync') !== 'sync') {
-    throw new HotMirrorError('HM_NOT_SUPPORTED', `protocol ${String(options.protocol)} is not in this version; sync is`);
-  }
   return limits;
 }

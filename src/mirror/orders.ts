@@ -8,7 +8,9 @@ import type { Rule } from '../rules.ts';
 import { flushOrFail } from './element-lifecycle.ts';
 import type { ElementStore } from './element-store.ts';
 import { isMinted } from './metadata.ts';
+import type { ProtocolInForce } from './protocol.ts';
 import type { Replication } from './replication.ts';
+import type { ReplicationHost } from './replication-options.ts';
 import type { Serving } from './serving.ts';
 import type { ElementState } from './state.ts';
 
@@ -27,6 +29,8 @@ export interface OrderContext {
   readonly replication: Replication;
   /** The pair's epoch as this node knows it; it may rise at any time. */
   readonly known: { epoch: Epoch };
+  readonly protocol: ProtocolInForce;
+  readonly emit: ReplicationHost['emit'];
   /** Something of the mirror's state changed. */
   readonly changed: () => void;
   /** Tells listeners of something done by rule element.off. */
@@ -52,15 +56,17 @@ export interface GoAloneOrder {
 
 /** See `MirrorLink.promote`. */
 export async function promote(context: OrderContext, { epoch, alone, force = false }: PromoteOrder): Promise<void> {
-  const { store, serving, replication, known, clock } = context;
+  const { store, serving, replication, known, clock, protocol } = context;
   const wasStopped = replication.stopped;
   try {
     assertOwnEpoch(context, epoch);
     // A handshake or a copy that may yet make the element fit is not ended in vain.
     assertFit(context, force);
     await readyToServe(context, force);
+    protocol.ahead = protocol.current === 'async';
     await store.update((metadata) => ({
       ...{ epoch, servedEpoch: epoch.number, inUse: true, crashed: false, state: 'consistent' },
+      ...(protocol.ahead ? { mayBeAhead: true } : {}),
       // Served again it gives way no more, and what it writes is not what was judged: that gets a generation of its own.
       ...(metadata.gaveWay ? { gaveWay: null, offered: true } : {}),
     }));

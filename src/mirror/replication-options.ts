@@ -9,6 +9,8 @@ import type { ElementStore } from './element-store.ts';
 import type { Lease } from './lease.ts';
 import type { MirrorEventName } from './mirror-events.ts';
 import type { MirrorLimits, WhenSplit } from './options.ts';
+import type { ProtocolInForce } from './protocol.ts';
+import type { ResyncControl } from './resync-control.ts';
 import type { Serving } from './serving.ts';
 
 /** What replication tells the mirror that it belongs to. */
@@ -31,7 +33,7 @@ export interface ReplicationOptions {
   readonly node: string;
   readonly peer: string;
   readonly preferOwnDial: boolean;
-  readonly protocol: string;
+  readonly protocol: ProtocolInForce;
   readonly whenSplit: WhenSplit;
   readonly device: BlockDevice;
   readonly transport: Transport;
@@ -40,6 +42,8 @@ export interface ReplicationOptions {
   readonly limits: MirrorLimits;
   readonly store: ElementStore;
   readonly counters: Counters;
+  /** What operators decide of resyncs. */
+  readonly control: ResyncControl;
   readonly serving: Serving;
   readonly lease: Lease;
   readonly host: ReplicationHost;

@@ -2,6 +2,7 @@ import { compareEpochs, formatEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { Connection } from '../transport/transport.ts';
+import { tellAgreement, tellLoss, tellRefusal } from './connection-events.ts';
 import { DataConnection } from './data-connection.ts';
 import { DataLink } from './data-link.ts';
 import type { ExtentRun } from './dirty-map.ts';
@@ -12,6 +13,7 @@ import type { Agreement, Hello, Start } from './handshake.ts';
 import { isOutAndBehind, splitOf } from './lineage.ts';
 import type { LineageView, SyncDecision } from './lineage.ts';
 import { groundsOf } from './mirror-events.ts';
+import type { MirrorProtocol } from './options.ts';
 import type { ReplicationOptions } from './replication-options.ts';
 import type { Resync } from './resync.ts';
 import { SourceEnd } from './source-end.ts';
@@ -33,6 +35,8 @@ export class Replication {
   role: MirrorRole = 'none';
   connection: DataLinkState = 'standalone';
   connectionId: string | null = null;
+  /** By what the source completes requests, as it said on the last connection on which this node was its target. */
+  sourceProtocol: { readonly protocol: MirrorProtocol; readonly mayLoseBytes: number } = { protocol: 'sync', mayLoseBytes: 0 };
   lostAtMs: number | null = null;
   /** What an operator must decide, as the last handshake saw it. */
   split: SplitEvidence | null = null;
@@ -95,7 +99,6 @@ export class Replication {
   /** Undoes `stop`; see {@link DataLink.resume}. */
   async resume(): Promise<void> {
     if (!this.stopped || this.element === 'off') return;
-    this.#adopting = true;
     await this.#link.resume();
     this.#started();
   }
@@ -167,6 +170,7 @@ export class Replication {
       ...{ probeIntervalMs: limits.probeIntervalMs, deadlineMs: limits.deadlineMs },
       epoch: () => host.epoch(),
       handlers: {
+        arrived: (messages) => (this.#stale ? undefined : this.#target?.session.arrived(messages)),
         message: (message) => this.#message(message),
         batchEnd: () => {
           this.#target?.session.acknowledge();
@@ -178,8 +182,8 @@ export class Replication {
         },
         epoch: (theirs) => this.#judgeEpoch(theirs),
         drain: () => {
+          this.#source?.work.pump();
           this.#options.serving.resume();
-          this.resync?.pump();
         },
         closed: (error) => this.#lost(data, error),
       },
@@ -224,12 +228,10 @@ export class Replication {
     const mine = host.epoch();
     const order = compareEpochs(theirs, mine);
     this.#stale = order === 'lower' && mine.owner !== peer;
-    if (order === 'higher' || order === 'conflict') {
-      host.heardEpoch(theirs);
-      // Serving has ended and with it this connection, where this node was the one in the wrong.
-      return this.#data !== null && !this.#data.ended;
-    }
-    return true;
+    if (order !== 'higher' && order !== 'conflict') return true;
+    host.heardEpoch(theirs);
+    // Serving has ended and with it this connection, where this node was the one in the wrong.
+    return this.#data !== null && !this.#data.ended;
   }
 
   #peerLeaves(off: boolean): void {
@@ -276,9 +278,7 @@ export class Replication {
     this.#leaving?.();
     serving.lost();
     serving.freeze(false);
-    const because = error ? error.message : 'closed in order';
-    if (connected) host.emit('link:lost', 1, `the data link is lost: ${because}`, groundsOf(error));
-    else host.emit('link:refused', 1, `the data link ended during its handshake: ${because}`, groundsOf(error));
+    tellLoss(host, connected, error);
     host.changed();
   }
 
@@ -301,7 +301,7 @@ export class Replication {
     await store.settled();
     const { extentBytes } = store.metadata;
     const view = this.#lineage.view(this.element, serving.state !== 'no', serving.diskless.through);
-    return { wire: wireVersion, features: dataLinkFeatures, mirror: name, protocol, extentBytes, view };
+    return { wire: wireVersion, features: dataLinkFeatures, mirror: name, protocol: protocol.current, extentBytes, view };
   }
 
   #refused(decision: Extract<SyncDecision, { kind: 'refuse' }>, views: readonly LineageView[], error: HotMirrorError): void {
@@ -313,10 +313,7 @@ export class Replication {
       this.peerBehind = true;
     }
     if (theirs?.state === 'failed') this.#options.serving.peerFailed();
-    this.#options.host.emit('lineage:decided', decision.outcome === 'standalone' ? 1 : 3, `nothing is copied: ${decision.because}`, {
-      rule: decision.rule,
-      evidence: { code: error.code, outcome: decision.outcome },
-    });
+    tellRefusal(this.#options.host, decision, error);
   }
 
   async #prepareSource(agreement: Agreement, theirs: LineageView): Promise<Start> {
@@ -360,6 +357,10 @@ export class Replication {
     this.#target = new TargetEnd(this.#options, this.#lineage, this.#data as DataConnection, start, {
       mayChange: () => this.#adopting,
       adopted: () => (this.element = 'uptodate'),
+      protocol: (protocol, mayLoseBytes) => {
+        this.sourceProtocol = { protocol, mayLoseBytes };
+        host.changed();
+      },
     });
     this.#agreed(agreement, 'target');
     // What the source completed through this element it has made durable here.
@@ -377,10 +378,6 @@ export class Replication {
     this.lostAtMs = null;
     this.#options.counters.link.agreed += 1;
     this.split = null;
-    const { rule, because, source, target, scope } = agreement;
-    this.#options.host.emit('lineage:decided', 0, `${source} is the source of ${target} (copy: ${scope}): ${because}`, {
-      rule,
-      evidence: { source, target, scope },
-    });
+    tellAgreement(this.#options.host, agreement);
   }
 }

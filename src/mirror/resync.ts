@@ -1,31 +1,34 @@
-import type { Clock } from '../clock/clock.ts';
-import type { BlockDevice } from '../device/block-device.ts';
+import type { Clock, Timer } from '../clock/clock.ts';
 import type { HotMirrorError } from '../errors.ts';
 import type { Counters } from './counters.ts';
 import type { DirtyMap, ExtentRun } from './dirty-map.ts';
+import { MovingRate, remainingMs } from './moving-rate.ts';
+import type { ResyncControl } from './resync-control.ts';
 import type { SourceSession } from './source.ts';
 import type { ResyncProgress } from './state.ts';
+import type { StreamReads } from './stream-reads.ts';
 import { UnreadableExtents } from './unreadable-extents.ts';
+import { isZero } from './zero-bytes.ts';
 
 /** Longest resync write, in bytes. */
 const maxReadBytes = 1_048_576;
 /** A flush of the target after this much, so that confirmed extents are not copied again after a crash. */
 const flushEveryBytes = 67_108_864;
+/** And after this long, so that progress shows, and stays, at any rate. */
+const flushEveryMs = 1_000;
 const progressEveryMs = 1_000;
-const msPerSecond = 1_000;
 
 /** What a resync is made of. */
 export interface ResyncOptions {
-  readonly device: BlockDevice;
+  readonly reads: StreamReads;
   readonly dirty: DirtyMap;
   readonly sizeBytes: number;
   readonly session: SourceSession;
   readonly counters: Counters;
+  readonly control: ResyncControl;
   readonly clock: Clock;
   /** A batch is confirmed durable and its bits are cleared. */
   readonly progressed: () => void;
-  /** A read lock was released: a waiting write may go on. */
-  readonly unlocked: () => void;
   /** Nothing is dirty any more. */
   readonly finished: () => void;
   /** Extents of the source's own element that cannot be read, and were not told of before. */
@@ -41,28 +44,31 @@ export interface ResyncOptions {
  */
 export class Resync {
   readonly #options: ResyncOptions;
-  readonly #startedMs: number;
   readonly #totalExtents: number;
+  readonly #rate: MovingRate;
   /** Extents on their way, with the number of the copy that may clear them. */
   readonly #copies = new Map<number, number>();
   #copyNumber = 0;
   #cursor = 0;
   #unflushed: { readonly extent: number; readonly copy: number }[] = [];
-  #reading: { readonly offsetBytes: number; readonly lengthBytes: number } | null = null;
+  #flushedMs: number;
   #pumping = false;
   #stopped = false;
   #toldMs: number;
   readonly #unreadable: UnreadableExtents;
+  /** Until the rate allows the next piece. */
+  #wait: Timer | null = null;
 
   constructor(options: ResyncOptions) {
     this.#options = options;
-    this.#startedMs = options.clock.nowMs();
-    this.#toldMs = this.#startedMs;
+    this.#toldMs = options.clock.nowMs();
+    this.#flushedMs = this.#toldMs;
     this.#totalExtents = options.dirty.count;
+    this.#rate = new MovingRate(this.#toldMs);
     this.#unreadable = new UnreadableExtents(options.clock, options.unreadable, () => this.pump());
   }
 
-  /** Goes on as far as the window allows. */
+  /** Goes on as far as window and rate allow. */
   pump(): void {
     if (this.#pumping || this.#stopped) return;
     this.#pumping = true;
@@ -75,24 +81,12 @@ export class Resync {
   stop(): void {
     this.#stopped = true;
     this.#unreadable.stop();
+    this.#wait?.cancel();
   }
 
   /** Whether what is marked from now on is still copied. */
   get running(): boolean {
     return !this.#stopped;
-  }
-
-  /** Whether a write to the range must wait, because an older copy of it is being read. */
-  locks(offsetBytes: number, lengthBytes: number): boolean {
-    const reading = this.#reading;
-    return reading !== null && offsetBytes < reading.offsetBytes + reading.lengthBytes && reading.offsetBytes < offsetBytes + lengthBytes;
-  }
-
-  /** The extents of a range were marked again. */
-  touchedRange(offsetBytes: number, lengthBytes: number): void {
-    const { extentBytes } = this.#options.dirty;
-    for (let extent = Math.floor(offsetBytes / extentBytes); extent * extentBytes < offsetBytes + lengthBytes; extent += 1)
-      this.touched(extent);
   }
 
   /** An extent was marked again: the copy on its way does not clear it. */
@@ -102,72 +96,95 @@ export class Resync {
 
   get progress(): ResyncProgress {
     const { dirty, clock } = this.#options;
-    const doneBytes = Math.max(0, this.#totalExtents - dirty.count) * dirty.extentBytes;
-    const seconds = (clock.nowMs() - this.#startedMs) / msPerSecond;
-    const bytesPerSecond = seconds > 0 ? Math.round(doneBytes / seconds) : 0;
-    const remainingBytes = dirty.count * dirty.extentBytes;
+    const doneBytes = this.#doneBytes;
+    const bytesPerSecond = this.#rate.bytesPerSecond(clock.nowMs(), doneBytes);
     return {
       doneBytes,
       totalBytes: this.#totalExtents * dirty.extentBytes,
       bytesPerSecond,
-      remainingMs: bytesPerSecond > 0 ? Math.round((remainingBytes / bytesPerSecond) * msPerSecond) : null,
+      remainingMs: remainingMs(dirty.count * dirty.extentBytes, bytesPerSecond),
     };
+  }
+
+  get #doneBytes(): number {
+    const { dirty } = this.#options;
+    return Math.max(0, this.#totalExtents - dirty.count) * dirty.extentBytes;
   }
 
   /** One read and its send, or a flush; false when there is nothing to do now. */
   #step(): boolean {
-    const { dirty, session } = this.#options;
-    if (this.#stopped || this.#reading) return false;
-    if (this.#unflushed.length * dirty.extentBytes >= flushEveryBytes) this.#flush();
-    const run = this.#nextRun();
+    const { reads, control, dirty, session, clock } = this.#options;
+    if (this.#stopped || reads.busy) return false;
+    const unflushedBytes = this.#unflushed.length * dirty.extentBytes;
+    const flushDue = unflushedBytes >= flushEveryBytes || clock.nowMs() - this.#flushedMs >= flushEveryMs;
+    if (unflushedBytes > 0 && flushDue) this.#flush();
+    const run = control.paused === null ? this.#nextRun() : null;
     if (!run) {
       if (this.#unflushed.length > 0) this.#flush();
       return false;
     }
-    const offsetBytes = run.first * dirty.extentBytes;
-    const lengthBytes = Math.min(run.count * dirty.extentBytes, this.#options.sizeBytes - offsetBytes);
-    if (!session.hasResyncRoom(lengthBytes)) return false;
+    if (!session.hasResyncRoom(this.#lengthBytes(run)) || this.#mustWait()) return false;
     this.#cursor = run.first + run.count;
-    return this.#copy(run, offsetBytes, lengthBytes);
+    return this.#copy(run);
+  }
+
+  #mustWait(): boolean {
+    const waitMs = this.#options.control.rate.waitMs();
+    if (waitMs <= 0) return false;
+    this.#wait?.cancel();
+    this.#wait = this.#options.clock.timer(waitMs, () => this.pump());
+    return true;
   }
 
   /** Returns whether the read was over at once. */
-  #copy(run: ExtentRun, offsetBytes: number, lengthBytes: number): boolean {
-    const bytes = new Uint8Array(lengthBytes);
-    this.#reading = { offsetBytes, lengthBytes };
-    let inCall = true;
-    let atOnce = false;
-    this.#options.device.read(offsetBytes, bytes, (error) => {
-      this.#reading = null;
-      atOnce = inCall;
+  #copy(run: ExtentRun): boolean {
+    const { reads, dirty, control } = this.#options;
+    const lengthBytes = this.#lengthBytes(run);
+    control.rate.sent(lengthBytes);
+    return reads.read(run.first * dirty.extentBytes, lengthBytes, (error, bytes) => {
       if (this.#stopped) return;
-      if (error) this.#unreadable.add(run, error);
-      else this.#send(run, offsetBytes, bytes);
-      if (inCall) return;
-      this.#options.unlocked();
-      this.pump();
+      if (error) {
+        this.#unreadable.add(run, error);
+        return;
+      }
+      this.#unreadable.read(run);
+      this.#send(run, bytes);
+      this.#options.counters.resync.sentExtents += run.count;
+      for (let extent = run.first; extent < run.first + run.count; extent += 1) {
+        this.#copyNumber += 1;
+        this.#copies.set(extent, this.#copyNumber);
+        this.#unflushed.push({ extent, copy: this.#copyNumber });
+      }
     });
-    inCall = false;
-    return atOnce;
   }
 
-  #send(run: ExtentRun, offsetBytes: number, bytes: Uint8Array): void {
-    this.#unreadable.read(run);
-    this.#options.session.resync(offsetBytes, bytes, () => undefined);
-    this.#options.counters.resync.sentExtents += run.count;
-    for (let extent = run.first; extent < run.first + run.count; extent += 1) {
-      this.#copyNumber += 1;
-      this.#copies.set(extent, this.#copyNumber);
-      this.#unflushed.push({ extent, copy: this.#copyNumber });
+  /** Zero extents travel as holes, the others as their bytes. */
+  #send(run: ExtentRun, bytes: Uint8Array): void {
+    const { dirty, session } = this.#options;
+    const offsetBytes = run.first * dirty.extentBytes;
+    const kindAt = (at: number): boolean => session.sendsHoles && isZero(bytes.subarray(at, at + dirty.extentBytes));
+    for (let at = 0; at < bytes.byteLength;) {
+      const hole = kindAt(at);
+      let end = at + dirty.extentBytes;
+      while (end < bytes.byteLength && kindAt(end) === hole) end += dirty.extentBytes;
+      end = Math.min(end, bytes.byteLength);
+      if (hole) session.hole(offsetBytes + at, end - at);
+      else session.resync(offsetBytes + at, bytes.subarray(at, end));
+      at = end;
     }
   }
 
+  #lengthBytes({ first, count }: ExtentRun): number {
+    const { dirty, sizeBytes } = this.#options;
+    return Math.min(count * dirty.extentBytes, sizeBytes - first * dirty.extentBytes);
+  }
+
   #nextRun(): ExtentRun | null {
-    const { dirty } = this.#options;
+    const { dirty, control } = this.#options;
     let first = this.#nextUncopied(this.#cursor);
     if (first < 0) first = this.#nextUncopied(0);
     if (first < 0) return null;
-    const most = Math.max(1, Math.floor(maxReadBytes / dirty.extentBytes));
+    const most = control.rate.extents(dirty.extentBytes, Math.floor(maxReadBytes / dirty.extentBytes));
     let count = 1;
     const joins = (extent: number): boolean => dirty.has(extent) && !this.#copies.has(extent) && !this.#unreadable.suspects(extent);
     while (count < most && !this.#unreadable.suspects(first) && joins(first + count)) count += 1;
@@ -186,6 +203,7 @@ export class Resync {
     const batch = this.#unflushed;
     this.#unflushed = [];
     const { dirty, session, clock, progressed, finished } = this.#options;
+    this.#flushedMs = clock.nowMs();
     session.flush(() => {
       if (this.#stopped) return;
       for (const { extent, copy } of batch) {
@@ -193,6 +211,7 @@ export class Resync {
         this.#copies.delete(extent);
         dirty.clear(extent);
       }
+      this.#rate.sample(clock.nowMs(), this.#doneBytes);
       if (clock.nowMs() - this.#toldMs >= progressEveryMs) {
         this.#toldMs = clock.nowMs();
         progressed();

@@ -4,16 +4,16 @@ import { Diskless } from './diskless.ts';
 import { Drain } from './drain.ts';
 import { IntentLog, neededRegions } from './intent-log.ts';
 import { Mint } from './mint.ts';
-import type { Resync } from './resync.ts';
 import { connectedHelp } from './read-repair.ts';
 import type { PeerHelp } from './read-repair.ts';
 import { Reads } from './reads.ts';
 import { Replies } from './replies.ts';
-import { newRequest, overlaps } from './request.ts';
+import { lackAgain, newRequest, overlaps, sendRequest } from './request.ts';
 import type { Request } from './request.ts';
 import type { ServingOptions } from './serving-options.ts';
 import type { SourceSession } from './source.ts';
 import type { ServingState } from './state.ts';
+import type { StreamWork } from './stream-work.ts';
 
 /**
  * The serving side of a mirror: takes the application's requests to both elements and decides, request by request, when each is complete
@@ -30,7 +30,7 @@ export class Serving {
   #mayBeAlone = false;
   #frozen = false;
   #session: SourceSession | null = null;
-  #resync: Resync | null = null;
+  #work: StreamWork | null = null;
   /** Writes and flushes not yet issued, in order. */
   #queue: Request[] = [];
   /** Issued and not complete, in the order issued. */
@@ -124,9 +124,9 @@ export class Serving {
   }
 
   /** The data link carries writes from now on. What was under way and lacks the peer is sent again, in order. */
-  connected(session: SourceSession, resync: Resync | null): void {
+  connected(session: SourceSession, work: StreamWork): void {
     this.#session = session;
-    this.#resync = resync;
+    this.#work = work;
     this.#awaitingMint = [];
     for (const request of this.#issued) {
       if (request.error) {
@@ -162,10 +162,9 @@ export class Serving {
    */
   detach(error: HotMirrorError): boolean {
     const session = this.#session;
-    if (!this.#serving || !session?.mayDetach) return false;
+    if (!this.#serving || !session?.mayDetach || this.#options.store.dirty.count > 0) return false;
     const generation = this.#options.newGeneration();
     this.diskless.begin(generation, error);
-    // What failed here reaches the peer before it confirms.
     for (const request of this.#issued) request.error = null;
     session.detach(generation, () => {
       this.diskless.confirm();
@@ -189,8 +188,9 @@ export class Serving {
     const session = this.#session;
     if (!session) return;
     this.#session = null;
-    this.#resync = null;
+    this.#work = null;
     for (const extent of session.unconfirmed()) this.#options.store.dirty.mark(extent);
+    lackAgain(this.#issued, session);
     this.#intents.sessionLost();
     this.#reads.lost();
     if (this.#drain.wanted) this.accept();
@@ -269,12 +269,13 @@ export class Serving {
       this.#issue(head);
     }
     this.#pumping = false;
-    this.#resync?.pump();
+    this.#work?.pump();
   }
 
-  #mayIssue({ kind, offsetBytes, lengthBytes, bytes }: Request): boolean {
+  #mayIssue(request: Request): boolean {
     if (!this.#maySend() || !(this.#session || this.#generation.mayChange(() => this.#pump()))) return false;
-    if (this.#session && (!this.#session.hasRoom(bytes.byteLength) || this.#resync?.locks(offsetBytes, lengthBytes))) return false;
+    const { kind, offsetBytes, lengthBytes } = request;
+    if (this.#session && (!this.#session.hasRoom(request) || this.#work?.locks(offsetBytes, lengthBytes))) return false;
     // Without an element there is no intent to note: everything is dirty at the peer.
     if (kind !== 'flush' && !this.diskless.active && this.#options.activity.missing(offsetBytes, lengthBytes).length > 0) {
       this.#intents.log();
@@ -292,10 +293,10 @@ export class Serving {
 
   #issue(request: Request): void {
     this.#issued.add(request);
+    request.local = this.diskless.active ? 0 : 1;
     if (this.#session) this.#sendToPeer(request, this.#session);
     else request.single = true;
     if (this.diskless.active) return;
-    request.local = 1;
     const { kind, offsetBytes, lengthBytes, bytes, fua, noHole } = request;
     const done: Done = (error) => this.#localDone(request, error);
     const { activity, store, device } = this.#options;
@@ -313,23 +314,24 @@ export class Serving {
 
   #sendToPeer(request: Request, session: SourceSession): void {
     // The peer's cache is no second copy: through it alone nothing completes that is not durable there.
-    request.remote = session.request(request, request.fua || this.diskless.active, () => {
-      if (session !== this.#session || request.remote === 0) return;
-      request.remote -= 1;
-      this.#advance(request);
-    });
+    const durable = request.fua || this.diskless.active;
+    sendRequest(request, session, { durable, counts: () => session === this.#session, advance: () => this.#advance(request) });
   }
 
   #localDone(request: Request, error: HotMirrorError | null): void {
     request.local -= 1;
-    if (error && !this.diskless.active) {
-      request.error ??= error;
-      this.#options.store.dirty.markRange(request.offsetBytes, request.lengthBytes);
-      this.#resync?.touchedRange(request.offsetBytes, request.lengthBytes);
-      if (error.code !== 'HM_NO_SPACE') this.#options.handlers.failed(error);
-      else if (request.kind !== 'flush' && this.#session && !this.#resync?.running) this.#options.handlers.differing();
-    }
+    if (error && !this.diskless.active) this.#localFailed(request, error);
     this.#advance(request);
+  }
+
+  #localFailed(request: Request, error: HotMirrorError): void {
+    const { handlers, store } = this.#options;
+    request.error ??= error;
+    if (error.code !== 'HM_NO_SPACE') handlers.failed(error);
+    if (this.diskless.active) return;
+    // The elements may differ here although the peer is connected.
+    for (const extent of store.dirty.markedRange(request.offsetBytes, request.lengthBytes)) this.#work?.touched(extent);
+    if (error.code === 'HM_NO_SPACE' && request.kind !== 'flush' && this.#session && !this.#work?.copying) handlers.differing();
   }
 
   #advance(request: Request): void {
@@ -345,6 +347,7 @@ export class Serving {
 
   #complete(request: Request): void {
     this.#issued.delete(request);
+    this.#session?.completed(request.sequence);
     if (request.logged) this.#options.activity.finished(request.offsetBytes, request.lengthBytes);
     this.#replies.reply(request, request.error);
     this.#intents.requestFinished();
@@ -382,7 +385,7 @@ export class Serving {
 
   #peerHelp(): PeerHelp {
     if (!this.#serving) return 'none';
-    if (this.#session) return connectedHelp(this.#session, this.#resync?.running === true);
+    if (this.#session) return connectedHelp(this.#session, this.#work?.copying === true);
     return this.#mayBeAlone ? 'none' : 'away';
   }
 

@@ -4,6 +4,8 @@ import type { ElementLineage } from './element-lineage.ts';
 import type { ReplicationOptions } from './replication-options.ts';
 import { Resync } from './resync.ts';
 import { SourceSession } from './source.ts';
+import { StreamReads } from './stream-reads.ts';
+import type { StreamWork } from './stream-work.ts';
 import { malformed } from './wire.ts';
 
 /** What the source's end tells of its peer. */
@@ -19,7 +21,10 @@ export interface SourceEndHandlers {
  */
 export class SourceEnd {
   readonly session: SourceSession;
+  /** What the serving side must know of the resync. */
+  readonly work: StreamWork;
   readonly #options: ReplicationOptions;
+  readonly #reads: StreamReads;
   readonly #lineage: ElementLineage;
   readonly #handlers: SourceEndHandlers;
   #resync: Resync | null = null;
@@ -31,16 +36,21 @@ export class SourceEnd {
     this.#options = options;
     this.#lineage = lineage;
     this.#handlers = handlers;
-    const { store, limits, serving, counters } = options;
+    const { store, limits, serving, device, control, counters, protocol } = options;
+    this.#reads = new StreamReads({ device, unlocked: () => serving.resume() });
+    this.work = this.#makeWork();
     this.session = new SourceSession({
       data,
       extentBytes: store.metadata.extentBytes,
       windowBytes: limits.windowBytes,
       resyncWindowBytes: limits.resyncWindowBytes,
       counters,
+      rate: control.rate,
+      protocol,
       room: () => {
+        // The resync first: its rate gives way to the application, and an application that fills every gap would never let it end (rule resync.progress).
+        this.work.pump();
         serving.resume();
-        this.#resync?.pump();
       },
       adopted: () => {
         this.#adopted();
@@ -55,12 +65,14 @@ export class SourceEnd {
 
   /** The stream begins; what differs is copied, then the lineage is offered. */
   begin(): void {
-    const { store, serving, host, peer } = this.#options;
+    const { store, serving, host, peer, control } = this.#options;
     if (store.dirty.count > 0) {
       this.#resync = this.#makeResync();
       host.emit('resync:started', 0, `${String(store.dirty.count)} extents are copied to ${peer}`, { progress: this.#resync.progress });
     }
-    serving.connected(this.session, this.#resync);
+    control.pump = () => this.work.pump();
+    this.session.announceProtocol();
+    serving.connected(this.session, this.work);
     if (this.#resync) this.#resync.pump();
     else this.#offer();
   }
@@ -68,7 +80,8 @@ export class SourceEnd {
   /** The stream begins, and the target's element alone is what it is about: nothing is copied, and no lineage is offered. */
   beginThrough(): void {
     const { serving } = this.#options;
-    serving.connected(this.session, null);
+    this.session.announceProtocol();
+    serving.connected(this.session, this.work);
     serving.settled();
   }
 
@@ -76,6 +89,9 @@ export class SourceEnd {
   end(): void {
     this.#ended = true;
     this.#resync?.stop();
+    const { control } = this.#options;
+    control.pump = () => undefined;
+    control.rate.connectionLost();
     for (const resolve of this.#flushWaiters) resolve(false);
   }
 
@@ -90,22 +106,32 @@ export class SourceEnd {
     });
   }
 
+  #makeWork(): StreamWork {
+    const resync = (): Resync | null => this.#resync;
+    return {
+      locks: (offsetBytes, lengthBytes) => this.#reads.locks(offsetBytes, lengthBytes),
+      touched: (extent) => resync()?.touched(extent),
+      get copying() {
+        return resync()?.running === true;
+      },
+      pump: () => resync()?.pump(),
+    };
+  }
+
   #makeResync(): Resync {
-    const { store, serving, device, counters, clock, host, name } = this.#options;
+    const { store, clock, control, counters, host, name } = this.#options;
     const resync: Resync = new Resync({
-      device,
+      reads: this.#reads,
       dirty: store.dirty,
       sizeBytes: store.metadata.sizeBytes,
       session: this.session,
       counters,
+      control,
       clock,
       progressed: () => {
         // What was copied need not be copied again after a crash (rule resync.progress).
         this.#durably(store.persistDirty());
         host.emit('resync:progressed', 0, `resync of ${name}`, { progress: resync.progress });
-      },
-      unlocked: () => {
-        serving.resume();
       },
       finished: () => {
         this.#offer();

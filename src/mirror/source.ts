@@ -2,8 +2,12 @@ import type { HotMirrorError } from '../errors.ts';
 import type { Counters } from './counters.ts';
 import type { DataConnection } from './data-connection.ts';
 import { Fetches } from './fetches.ts';
+import type { MirrorProtocol } from './options.ts';
+import type { ProtocolInForce } from './protocol.ts';
+import { mayLoseBytes, protocols } from './protocol.ts';
 import type { Request } from './request.ts';
-import { encodeZeroes, malformed, maxBodyBytes } from './wire.ts';
+import type { ResyncRate } from './resync-rate.ts';
+import { encodeLength, encodeZeroes, malformed, maxBodyBytes } from './wire.ts';
 import type { Message } from './wire.ts';
 
 /** What a source session needs to know of its mirror. */
@@ -13,17 +17,28 @@ export interface SourceSessionOptions {
   readonly windowBytes: number;
   readonly resyncWindowBytes: number;
   readonly counters: Counters;
+  /** Measures how long the application's writes take. */
+  readonly rate: ResyncRate;
+  readonly protocol: ProtocolInForce;
   /** There is room in a window again. */
   readonly room: () => void;
   /** The target has taken over the lineage. */
   readonly adopted: () => void;
 }
 
+/** Told that the target holds a write as promised, and the number of the write. */
+export type Held = (sequence: number) => void;
+
 interface Sent {
   readonly sequence: number;
+  /** When it was sent, of a write of the application; null of the others. */
+  readonly beganMs: number | null;
   readonly windowBytes: number;
   readonly resyncBytes: number;
-  readonly acknowledged: () => void;
+  /** By the protocol in force when it was sent: what the target must have done with it. */
+  readonly promise: MirrorProtocol;
+  /** Called once with its number, when that is so. */
+  readonly held: Held;
 }
 
 /** A range of zeroes to be sent. */
@@ -39,15 +54,21 @@ interface Sending {
   readonly lengthBytes: number;
   readonly windowBytes?: number;
   readonly resyncBytes?: number;
-  readonly acknowledged: () => void;
+  readonly promise?: MirrorProtocol;
+  /** Of a resync write nobody waits for that. */
+  readonly held?: Held;
 }
 
 /** What zeroes are written as for a peer that has no message for them. Never written to. */
 const zeroBytes = new Uint8Array(maxBodyBytes);
 
+const unwatched = (): void => undefined;
+
 interface SentFlush {
   /** Extents whose last write this flush covers. */
   readonly written: ReadonlySet<number>;
+  /** The last write before it: applied when the flush is confirmed. */
+  readonly sequence: number;
   readonly flushed: () => void;
 }
 
@@ -64,6 +85,13 @@ export class SourceSession {
   /** Sent and not acknowledged, in order; `#head` is the first that counts. */
   #sent: Sent[] = [];
   #head = 0;
+  #acknowledged = 0;
+  /** Everything up to this is in the target's hands. */
+  #received = 0;
+  /** The last write of which the application knows that it is complete. */
+  #completed = 0;
+  /** What follows is applied after everything up to this. */
+  #barrier = 0;
   #windowBytes = 0;
   #resyncBytes = 0;
   #written = new Set<number>();
@@ -89,9 +117,10 @@ export class SourceSession {
     return this.#resyncBytes;
   }
 
-  /** Whether a write may be sent now. One that is larger than the window may go alone. */
-  hasRoom(lengthBytes: number): boolean {
-    return this.#options.data.writable && (this.#windowBytes === 0 || this.#windowBytes + lengthBytes <= this.#options.windowBytes);
+  /** Whether a request may be sent now. One that is larger than the window may go alone. */
+  hasRoom(request: Pick<Request, 'lengthBytes' | 'bytes'>): boolean {
+    const roomBytes = this.#options.windowBytes - this.#windowBytes;
+    return this.#options.data.writable && (this.#windowBytes === 0 || this.#takesBytes(request) <= roomBytes);
   }
 
   /** Whether a resync write may be sent now. */
@@ -99,53 +128,85 @@ export class SourceSession {
     return this.#options.data.writable && (this.#resyncBytes === 0 || this.#resyncBytes + lengthBytes <= this.#options.resyncWindowBytes);
   }
 
-  /** Sends a request, with `durable` and a flush after it; gives how often `step` will be called, never within this call. */
-  request(request: Request, durable: boolean, step: () => void): number {
-    const { kind, offsetBytes, bytes } = request;
-    if (kind === 'write') this.write(offsetBytes, bytes, step);
-    if (kind === 'zeroes') this.zeroes(request, step);
-    if (kind !== 'flush' && !durable) return 1;
-    this.flush(step);
-    return kind === 'flush' ? 1 : 2;
+  /** The target knows other protocols than sync. */
+  get knowsProtocols(): boolean {
+    return this.#options.data.features.has('protocols');
   }
 
-  /** Sends a write; `acknowledged` is called when the target has applied it. The bytes must not change until then. */
-  write(offsetBytes: number, bytes: Uint8Array, acknowledged: () => void): void {
+  /** Tells the target by which protocol requests complete from here on. */
+  announceProtocol(): void {
+    const { data, protocol, windowBytes } = this.#options;
+    if (this.knowsProtocols) data.send('protocol', protocols.indexOf(protocol.current), mayLoseBytes(protocol.current, windowBytes));
+  }
+
+  /**
+   * Sends a write; `held` is called when the target holds it as the protocol in force promises: at once by `async`, when it is received by `memsync`, when it
+   * is applied by `sync`. Until then the bytes must not change.
+   */
+  write(offsetBytes: number, bytes: Uint8Array, held: Held): void {
     const lengthBytes = bytes.byteLength;
-    const sequence = this.#track({ offsetBytes, lengthBytes, windowBytes: lengthBytes, acknowledged });
-    this.#options.data.send('write', sequence, offsetBytes, bytes);
+    const promise = this.#promise(lengthBytes);
+    this.#keepOrder();
+    const sequence = this.#track({ offsetBytes, lengthBytes, windowBytes: lengthBytes, promise, held });
+    // By async the caller has its buffer back before the bytes are on their way.
+    this.#options.data.send('write', sequence, offsetBytes, promise === 'async' ? bytes.slice() : bytes);
+    if (promise === 'async') held(sequence);
   }
 
-  /** Sends zeroes as a write. They take no room in the window. A peer that has no message for them gets them as bytes, in as many writes as that takes. */
-  zeroes({ offsetBytes, lengthBytes, noHole }: ZeroesRange, acknowledged: () => void): void {
+  /**
+   * Sends zeroes as a write. They take room in the window only where they complete before the target has them, for that bounds what may be lost.
+   * A peer that has no message for them gets them as bytes, in as many writes as that takes.
+   */
+  zeroes({ offsetBytes, lengthBytes, noHole }: ZeroesRange, held: Held): void {
     const { data } = this.#options;
     if (data.features.has('zeroes')) {
-      data.send(
-        'zeroes',
-        this.#track({ offsetBytes, lengthBytes, windowBytes: 0, acknowledged }),
-        offsetBytes,
-        encodeZeroes({ lengthBytes, noHole }),
-      );
+      const promise = this.#promise(lengthBytes);
+      this.#keepOrder();
+      const windowBytes = promise === 'async' ? lengthBytes : 0;
+      const sequence = this.#track({ offsetBytes, lengthBytes, windowBytes, promise, held });
+      data.send('zeroes', sequence, offsetBytes, encodeZeroes({ lengthBytes, noHole }));
+      if (promise === 'async') held(sequence);
       return;
     }
     for (let atBytes = 0; atBytes < lengthBytes; atBytes += maxBodyBytes) {
       const pieceBytes = Math.min(maxBodyBytes, lengthBytes - atBytes);
       const last = atBytes + pieceBytes === lengthBytes;
-      this.write(offsetBytes + atBytes, zeroBytes.subarray(0, pieceBytes), last ? acknowledged : () => undefined);
+      this.write(offsetBytes + atBytes, zeroBytes.subarray(0, pieceBytes), last ? held : () => undefined);
     }
   }
 
+  /** Whether the target has this write in its hands, whatever becomes of the connection. */
+  hasReceived(sequence: number): boolean {
+    return sequence <= this.#received;
+  }
+
+  /** The application knows that this write is complete: what it asks for from now on must not be applied without it (rule write.order). */
+  completed(sequence: number): void {
+    this.#completed = Math.max(this.#completed, sequence);
+  }
+
   /** Sends a resync write, in the same order as the writes (rule resync.newer). */
-  resync(offsetBytes: number, bytes: Uint8Array, acknowledged: () => void): void {
+  resync(offsetBytes: number, bytes: Uint8Array): void {
     const lengthBytes = bytes.byteLength;
-    const sequence = this.#track({ offsetBytes, lengthBytes, resyncBytes: lengthBytes, acknowledged });
+    const sequence = this.#track({ offsetBytes, lengthBytes, resyncBytes: lengthBytes });
     this.#options.data.send('resync', sequence, offsetBytes, bytes);
+  }
+
+  /** Whether the peer takes `hole`. */
+  get sendsHoles(): boolean {
+    return this.#options.data.features.has('holes');
+  }
+
+  /** Sends a resync write of zeroes without its bytes. It takes room in the window all the same: the target has to look what it holds there. */
+  hole(offsetBytes: number, lengthBytes: number): void {
+    const sequence = this.#track({ offsetBytes, lengthBytes, resyncBytes: lengthBytes });
+    this.#options.data.send('hole', sequence, offsetBytes, encodeLength(lengthBytes));
   }
 
   /** Asks for durability of everything sent so far; `flushed` is called when the target has confirmed it. */
   flush(flushed: () => void): void {
     this.#flushes += 1;
-    this.#flushing.set(this.#flushes, { written: this.#written, flushed });
+    this.#flushing.set(this.#flushes, { written: this.#written, sequence: this.#sequence, flushed });
     this.#written = new Set();
     this.#options.data.send('flush', this.#flushes);
   }
@@ -183,10 +244,14 @@ export class SourceSession {
       case 'ack':
         this.#acknowledge(message.a);
         return;
+      case 'received':
+        this.#receipt(message.a);
+        return;
       case 'flushed': {
         const flush = this.#flushing.get(message.a);
         if (!flush) throw malformed(`a flush was confirmed that was not asked for: ${String(message.a)}`);
         this.#flushing.delete(message.a);
+        this.#acknowledge(flush.sequence);
         flush.flushed();
         return;
       }
@@ -214,8 +279,8 @@ export class SourceSession {
   }
 
   /** Takes note of what is sent next, and gives its sequence. */
-  #track({ offsetBytes, lengthBytes, windowBytes = 0, resyncBytes = 0, acknowledged }: Sending): number {
-    const { extentBytes, counters } = this.#options;
+  #track({ offsetBytes, lengthBytes, windowBytes = 0, resyncBytes = 0, promise = 'sync', held = unwatched }: Sending): number {
+    const { extentBytes, counters, rate } = this.#options;
     if (resyncBytes > 0) {
       counters.resync.sentBytes += resyncBytes;
     } else {
@@ -225,7 +290,8 @@ export class SourceSession {
     this.#sequence += 1;
     this.#windowBytes += windowBytes;
     this.#resyncBytes += resyncBytes;
-    this.#sent.push({ sequence: this.#sequence, windowBytes, resyncBytes, acknowledged });
+    const beganMs = resyncBytes > 0 ? null : rate.writeBegan();
+    this.#sent.push({ sequence: this.#sequence, beganMs, windowBytes, resyncBytes, promise, held });
     const last = Math.floor((offsetBytes + lengthBytes - 1) / extentBytes);
     for (let extent = Math.floor(offsetBytes / extentBytes); extent <= last; extent += 1) this.#written.add(extent);
     return this.#sequence;
@@ -233,11 +299,15 @@ export class SourceSession {
 
   #acknowledge(sequence: number): void {
     if (sequence > this.#sequence) throw malformed(`a write was acknowledged that was not sent: ${String(sequence)}`);
+    this.#acknowledged = Math.max(this.#acknowledged, sequence);
+    // What is applied was received; who acknowledges at once need not say so before.
+    this.#receipt(sequence);
     for (let sent = this.#sent[this.#head]; sent && sent.sequence <= sequence; sent = this.#sent[this.#head]) {
       this.#head += 1;
       this.#windowBytes -= sent.windowBytes;
       this.#resyncBytes -= sent.resyncBytes;
-      sent.acknowledged();
+      if (sent.beganMs !== null) this.#options.rate.writeEnded(sent.beganMs);
+      if (sent.promise === 'sync') sent.held(sent.sequence);
     }
     // Acknowledged entries are dropped in bulk: shifting one at a time costs more than it saves.
     if (this.#head > this.#sent.length / 2) {
@@ -245,5 +315,37 @@ export class SourceSession {
       this.#head = 0;
     }
     this.#options.room();
+  }
+
+  #receipt(sequence: number): void {
+    if (sequence > this.#sequence) throw malformed(`a write was received that was not sent: ${String(sequence)}`);
+    const before = this.#received;
+    if (sequence <= before) return;
+    this.#received = sequence;
+    const oldest = this.#sent[this.#head]?.sequence ?? sequence;
+    let at = this.#head + Math.max(0, before + 1 - oldest);
+    for (let sent = this.#sent[at]; sent && sent.sequence <= sequence; sent = this.#sent[at]) {
+      at += 1;
+      if (sent.promise === 'memsync') sent.held(sent.sequence);
+    }
+  }
+
+  /** What the target must have done with a write before it completes. More than the window cannot be promised to be all that is lost, so it waits as by `sync`. */
+  #promise(lengthBytes: number): MirrorProtocol {
+    const { protocol, windowBytes } = this.#options;
+    if (!this.knowsProtocols || (protocol.current === 'async' && lengthBytes > windowBytes)) return 'sync';
+    return protocol.current;
+  }
+
+  #takesBytes({ lengthBytes, bytes }: Pick<Request, 'lengthBytes' | 'bytes'>): number {
+    return this.#promise(lengthBytes) === 'async' ? lengthBytes : bytes.byteLength;
+  }
+
+  /** Rule write.order: what is sent next may depend on what the application knows to be complete, though the target has not applied it yet. */
+  #keepOrder(): void {
+    const { data } = this.#options;
+    if (this.#completed <= Math.max(this.#barrier, this.#acknowledged)) return;
+    this.#barrier = this.#sequence;
+    data.send('barrier');
   }
 }

@@ -1,5 +1,6 @@
 import type { Epoch } from '../epoch.ts';
 import type { ElementState, ResyncProgress, SplitEvidence } from '../vocabulary.ts';
+import type { MirrorProtocol } from './options.ts';
 
 export type { ElementState, ResyncProgress, SplitEvidence } from '../vocabulary.ts';
 
@@ -35,6 +36,15 @@ export interface MirrorState {
   readonly split: SplitEvidence | null;
   /** The peer durably recorded that its element is behind this one, so it cannot take over by itself. */
   readonly peerBehind: boolean;
+  /** By which requests complete: by what this node itself would complete them, or, while it is a target, its source does. */
+  readonly protocol: MirrorProtocol;
+  /**
+   * What of the acknowledged a takeover by this node may lose, in bytes, where nothing but the peer fails (rule write.both); null while it serves, and while
+   * its element is not `uptodate`.
+   */
+  readonly mayLoseBytes: number | null;
   readonly dirtyBytes: number;
   readonly resync: ResyncProgress | null;
+  /** Why resyncs of this mirror stand still (`pauseResync`); null: they do not. */
+  readonly resyncPaused: string | null;
 }

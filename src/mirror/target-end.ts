@@ -2,6 +2,7 @@ import { HotMirrorError } from '../errors.ts';
 import type { DataConnection } from './data-connection.ts';
 import type { ElementLineage } from './element-lineage.ts';
 import type { Start } from './handshake.ts';
+import type { MirrorProtocol } from './options.ts';
 import type { ReplicationOptions } from './replication-options.ts';
 import { TargetSession } from './target.ts';
 
@@ -11,6 +12,8 @@ export interface TargetEndHandlers {
   mayChange(): boolean;
   /** The element is the same as the source's. */
   adopted(): void;
+  /** As `TargetHandlers.protocol`. */
+  protocol(protocol: MirrorProtocol, mayLoseBytes: number): void;
 }
 
 /** The target's end of one connection: applies the stream, and changes its lineage as the source asks at a place in it. */
@@ -48,6 +51,7 @@ export class TargetEnd {
             host.changed();
           });
         },
+        protocol: (protocol, mayLoseBytes) => handlers.protocol(protocol, mayLoseBytes),
         failed: (error) => {
           void host.failed(error).then(() => data.refuse(error));
         },

@@ -1,9 +1,13 @@
 import type { BlockDevice } from '../device/block-device.ts';
 import type { HotMirrorError } from '../errors.ts';
+import { ApplyOrder } from './apply-order.ts';
 import type { Counters } from './counters.ts';
 import type { DataConnection } from './data-connection.ts';
-import { decodeFetch, decodeZeroes, malformed, maxFetchingBytes } from './wire.ts';
+import type { MirrorProtocol } from './options.ts';
+import { protocols } from './protocol.ts';
+import { decodeLength, decodeZeroes, malformed, maxFetchingBytes } from './wire.ts';
 import type { Message } from './wire.ts';
+import { isZero } from './zero-bytes.ts';
 
 /** With more than this under way to its device, a target takes nothing more from the stream. Far above any window, so that no proper source feels it. */
 export const maxHeldBytes = 67_108_864;
@@ -16,6 +20,8 @@ export interface TargetHandlers {
   adopt(body: Uint8Array, adopted: () => void): void;
   /** The source serves through this element alone: flush is done, make it a generation of its own, durably, then call `detached`. */
   detach(body: Uint8Array, detached: () => void): void;
+  /** The source completes requests by this protocol from here on; by async it acknowledges at most so many bytes that this element lacks. */
+  protocol(protocol: MirrorProtocol, mayLoseBytes: number): void;
   /** The element could not take a write or flush. */
   failed(error: HotMirrorError): void;
 }
@@ -30,9 +36,18 @@ export interface TargetSessionOptions {
   readonly handlers: TargetHandlers;
 }
 
+/** Zeroes to be written at their place of the stream. */
+interface ZeroesWrite {
+  readonly sequence: number;
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+  readonly noHole: boolean;
+}
+
 /**
  * The receiving end of a mirror (rules write.order, write.flush, lineage.adopt): applies writes in the order of the stream, acknowledges what is
- * applied, confirms a flush only when everything before it in the stream is durable.
+ * applied, confirms a flush only when everything before it in the stream is durable. By memsync it confirms what arrived before it applies it, and applies it
+ * whatever becomes of the connection.
  */
 export class TargetSession {
   readonly #options: TargetSessionOptions;
@@ -50,11 +65,32 @@ export class TargetSession {
   #deviceRequests = 0;
   /** Bytes of writes that the device has not taken. */
   #bytesUnderWay = 0;
+  readonly #order = new ApplyOrder(() => this.#applied);
+  /** The source completes what this side has in its hands (protocol memsync). */
+  #confirmsReceipt = false;
   #idle: (() => void)[] = [];
   #failed = false;
 
   constructor(options: TargetSessionOptions) {
     this.#options = options;
+  }
+
+  /**
+   * A frame of the source is here, and nothing of it is applied yet (rule write.both, memsync). What is confirmed here will be applied: nothing of it makes no
+   * sense, and nobody but this process can lose it. Throws `HM_PROTOCOL`.
+   */
+  arrived(messages: readonly Message[]): void {
+    if (!this.#confirmsReceipt || this.#failed) return;
+    let received = this.#received;
+    for (const message of messages) {
+      const lengthBytes = changedBytes(message);
+      if (lengthBytes === null) continue;
+      this.#check(message.a, received + 1, message.b, lengthBytes);
+      received = message.a;
+    }
+    if (received === this.#received) return;
+    this.#options.data.send('received', received);
+    this.#options.data.flush();
   }
 
   /** Takes one message of the source. Throws `HM_PROTOCOL` on what makes no sense, before anything of it takes effect. */
@@ -74,6 +110,15 @@ export class TargetSession {
         return;
       case 'fetch':
         this.#fetch(message);
+        return;
+      case 'hole':
+        this.#hole(message);
+        return;
+      case 'protocol':
+        this.#protocol(message);
+        return;
+      case 'barrier':
+        this.#order.barrier(this.#received);
         return;
       case 'flush':
         this.#whenApplied(() => {
@@ -110,9 +155,9 @@ export class TargetSession {
     this.#options.data.send('ack', this.#applied);
   }
 
-  /** Resolves when no request to the device is under way (rule takeover.seal). */
+  /** Resolves when everything that was received is applied, or has failed, and no request to the device is under way (rule takeover.seal). */
   idle(): Promise<void> {
-    if (this.#deviceRequests === 0) return Promise.resolve();
+    if (this.#isIdle) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
@@ -123,21 +168,34 @@ export class TargetSession {
     else this.#count(body.byteLength);
     // The bytes are valid during this call only.
     const bytes = device.capabilities.synchronous ? body : body.slice();
-    this.#request(
-      (done) => device.write(offsetBytes, bytes, {}, done),
-      () => this.#finish(sequence),
-      bytes.byteLength,
-    );
+    this.#order.add(() => {
+      this.#request(
+        (done) => device.write(offsetBytes, bytes, {}, done),
+        () => this.#finish(sequence),
+        bytes.byteLength,
+      );
+    }, bytes.byteLength);
   }
 
   #zeroes({ a: sequence, b: offsetBytes, body }: Message): void {
     const { lengthBytes, noHole } = decodeZeroes(body);
     if (!this.#receive(sequence, offsetBytes, lengthBytes)) return;
     this.#count(lengthBytes);
+    this.#order.add(() => this.#writeZeroes({ sequence, offsetBytes, lengthBytes, noHole }));
+  }
+
+  #writeZeroes({ sequence, offsetBytes, lengthBytes, noHole }: ZeroesWrite): void {
     this.#request(
       (done) => this.#options.device.writeZeroes(offsetBytes, lengthBytes, { noHole }, done),
       () => this.#finish(sequence),
     );
+  }
+
+  #protocol({ a, b }: Message): void {
+    const protocol = protocols[a];
+    if (!protocol) throw malformed(`protocol ${String(a)} is not known`);
+    this.#confirmsReceipt = protocol === 'memsync';
+    this.#options.handlers.protocol(protocol, b);
   }
 
   /**
@@ -146,7 +204,7 @@ export class TargetSession {
    */
   #fetch({ a: fetch, b: offsetBytes, body }: Message): void {
     const { data, device } = this.#options;
-    const lengthBytes = decodeFetch(body);
+    const lengthBytes = decodeLength(body, 'fetch');
     this.#assertRange(offsetBytes, lengthBytes, 'fetch');
     if (this.#fetchingBytes + lengthBytes > maxFetchingBytes) throw malformed('more is fetched at a time than there is room for');
     this.#fetchingBytes += lengthBytes;
@@ -161,12 +219,46 @@ export class TargetSession {
     });
   }
 
+  /** Zeroes of a resync: where holes can be punched they become one, elsewhere what is zero already stays as it is, so that a sparse file stays sparse. */
+  #hole({ a: sequence, b: offsetBytes, body }: Message): void {
+    const lengthBytes = decodeLength(body, 'hole');
+    if (!this.#receive(sequence, offsetBytes, lengthBytes)) return;
+    this.#options.counters.resync.receivedBytes += lengthBytes;
+    const zero = (): void => this.#writeZeroes({ sequence, offsetBytes, lengthBytes, noHole: false });
+    this.#order.add(() => {
+      if (this.#options.device.capabilities.punchHole) {
+        zero();
+        return;
+      }
+      this.#look(offsetBytes, lengthBytes, (bytes) => {
+        if (bytes && isZero(bytes)) this.#finish(sequence);
+        else zero();
+      });
+    });
+  }
+
+  /** Reads a range of the element at this place of the stream; `then` gets its bytes, or null where it cannot be read. */
+  #look(offsetBytes: number, lengthBytes: number, then: (bytes: Uint8Array | null) => void): void {
+    const bytes = new Uint8Array(lengthBytes);
+    this.#order.look();
+    this.#deviceRequests += 1;
+    this.#options.device.read(offsetBytes, bytes, (error) => {
+      if (!this.#failed) then(error ? null : bytes);
+      this.#order.looked();
+      this.#ended();
+    });
+  }
+
   /** Takes the next change of the stream; false where nothing is applied any more. */
   #receive(sequence: number, offsetBytes: number, lengthBytes: number): boolean {
-    if (sequence !== this.#received + 1) throw malformed(`write ${String(sequence)} after ${String(this.#received)}`);
-    this.#assertRange(offsetBytes, lengthBytes, 'write');
+    this.#check(sequence, this.#received + 1, offsetBytes, lengthBytes);
     this.#received = sequence;
     return !this.#failed;
+  }
+
+  #check(sequence: number, expected: number, offsetBytes: number, lengthBytes: number): void {
+    if (sequence !== expected) throw malformed(`write ${String(sequence)} in place of ${String(expected)}`);
+    this.#assertRange(offsetBytes, lengthBytes, 'write');
   }
 
   #assertRange(offsetBytes: number, lengthBytes: number, what: string): void {
@@ -191,6 +283,7 @@ export class TargetSession {
     while (this.#ahead.delete(this.#applied + 1)) this.#applied += 1;
     if (!this.#options.device.capabilities.synchronous) this.acknowledge();
     while (this.#barriers[0] && this.#barriers[0].after <= this.#applied) this.#barriers.shift()?.run();
+    this.#order.release();
   }
 
   #whenApplied(run: () => void): void {
@@ -204,7 +297,12 @@ export class TargetSession {
 
   /** A source that keeps no window must not fill this node's memory. */
   #hold(): void {
-    this.#options.data.hold(this.#bytesUnderWay > maxHeldBytes || this.#deviceRequests + this.#barriers.length > maxHeldRequests);
+    const requests = this.#deviceRequests + this.#barriers.length + this.#order.length;
+    this.#options.data.hold(this.#bytesUnderWay + this.#order.bytes > maxHeldBytes || requests > maxHeldRequests);
+  }
+
+  get #isIdle(): boolean {
+    return this.#deviceRequests === 0 && this.#order.length === 0;
   }
 
   /** After the first failure nothing is confirmed any more. */
@@ -214,6 +312,7 @@ export class TargetSession {
     start((error) => {
       if (error && !this.#failed) {
         this.#failed = true;
+        this.#order.clear();
         this.#options.handlers.failed(error);
       } else if (!this.#failed) {
         then();
@@ -227,6 +326,13 @@ export class TargetSession {
     this.#deviceRequests -= 1;
     this.#bytesUnderWay -= bytes;
     this.#hold();
-    if (this.#deviceRequests === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    if (this.#isIdle) for (const resolve of this.#idle.splice(0)) resolve();
   }
+}
+
+/** How much of the element a message changes; null for one that changes nothing. */
+function changedBytes({ name, body }: Message): number | null {
+  if (name === 'write' || name === 'resync') return body.byteLength;
+  if (name === 'zeroes') return decodeZeroes(body).lengthBytes;
+  return name === 'hole' ? decodeLength(body, 'hole') : null;
 }

@@ -45,6 +45,12 @@ export const messageTypes = {
   refuse: 17,
   /** Source: zeroes of the application; a: sequence, b: offset in bytes. Body: 32-bit length, 32-bit flags. Feature `zeroes`. */
   zeroes: 18,
+  /** Target: everything up to sequence a is in my hands, and will be applied whatever becomes of this connection. Feature `protocols`. */
+  received: 20,
+  /** Source: the protocol in force from here on; a: its number, b: most bytes that are acknowledged before the target has them. Feature `protocols`. */
+  protocol: 21,
+  /** Source: what follows must not be applied before all that came before is (rule write.order). Feature `protocols`. */
+  barrier: 22,
   /** Source: what does this range hold after everything before this message; a: number of the fetch, b: offset in bytes. Body: 32-bit length. Feature `fetch`. */
   fetch: 35,
   /** Target: fetch number a. Body: the bytes; empty where they cannot be read. */
@@ -53,6 +59,8 @@ export const messageTypes = {
   detach: 37,
   /** Target: it is durable. */
   detached: 38,
+  /** Source: a resync write of zeroes; a: sequence, b: offset in bytes. Body: 32-bit length. Feature `holes`. */
+  hole: 27,
 } as const;
 
 /** The name of a message. */
@@ -62,14 +70,7 @@ const names = new Map<number, MessageName>(Object.entries(messageTypes).map(([na
 
 /** Messages that only a source sends. */
 export const fromSource: ReadonlySet<MessageName> = new Set<MessageName>([
-  'start',
-  'write',
-  'zeroes',
-  'resync',
-  'flush',
-  'fetch',
-  'adopt',
-  'detach',
+  ...(['start', 'protocol', 'barrier', 'write', 'zeroes', 'resync', 'hole', 'flush', 'fetch', 'adopt', 'detach'] as const),
 ]);
 
 /** One message as it arrived; `body` is valid during the call that hands it over. */
@@ -108,7 +109,7 @@ export const maxFetchingBytes = 8_388_608;
 export const leavesOff = 1;
 
 const zeroesBodyBytes = 8;
-const fetchBodyBytes = 4;
+const lengthBodyBytes = 4;
 /** The range must keep its space. */
 const noHoleFlag = 1;
 
@@ -193,18 +194,18 @@ export function decodeZeroes(body: Uint8Array): ZeroesBody {
   return { lengthBytes, noHole: flags === noHoleFlag };
 }
 
-/** The body of a `fetch` message. */
-export function encodeFetch(lengthBytes: number): Uint8Array {
-  const bytes = Buffer.alloc(fetchBodyBytes);
+/** The body of a `fetch` or `hole` message. */
+export function encodeLength(lengthBytes: number): Uint8Array {
+  const bytes = Buffer.alloc(lengthBodyBytes);
   bytes.writeUInt32LE(lengthBytes, 0);
   return bytes;
 }
 
-/** Reads the length in a `fetch` message; rejects what is none with `HM_PROTOCOL`. */
-export function decodeFetch(body: Uint8Array): number {
-  if (body.byteLength !== fetchBodyBytes) throw malformed('a fetch without a length');
+/** Reads the length in a `fetch` or `hole` message, at most that of a body; rejects what is none with `HM_PROTOCOL`. */
+export function decodeLength(body: Uint8Array, what: MessageName): number {
+  if (body.byteLength !== lengthBodyBytes) throw malformed(`a ${what} without a length`);
   const lengthBytes = asBuffer(body).readUInt32LE(0);
-  if (lengthBytes > maxBodyBytes) throw malformed('a fetch asks for more than fits a message');
+  if (lengthBytes > maxBodyBytes) throw malformed(`a ${what} is too long`);
   return lengthBytes;
 }
 

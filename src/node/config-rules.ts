@@ -1,6 +1,7 @@
 import type { FileConfig, Problem } from './config-schema.ts';
 import { formatPath } from './config-schema.ts';
 import type { LinkAddress } from './link-address.ts';
+import { defaultResyncRate } from '../mirror/resync-rate.ts';
 import { isLoopback } from './link-address.ts';
 
 /** The sections of the file that are well-formed in themselves; a rule that needs another one is not judged. */
@@ -12,6 +13,9 @@ type Report = (path: Path, problem: string) => void;
 /** The initial grace and the deadline count at least this many of what they wait for (rules `timing.deadline`, `timing.grace`). */
 const leastIntervalsPerDeadline = 2;
 const leastDeadlinesPerGrace = 2;
+
+/** What a resync never falls below unless it is configured otherwise. */
+const { minBytesPerSecond: defaultMinBytesPerSecond } = defaultResyncRate;
 
 /** Judges everything that concerns more than one field. Pure. */
 export function crossFieldProblems(file: Sections): Problem[] {
@@ -36,6 +40,11 @@ function judgeNodes({ nodes }: Sections, report: Report): void {
 }
 
 function judgeMirrors({ nodes, mirrors = [] }: Sections, report: Report): void {
+  for (const [index, { resync }] of mirrors.entries()) {
+    const least = resync.minBytesPerSecond ?? defaultMinBytesPerSecond;
+    if (resync.maxBytesPerSecond !== undefined && resync.maxBytesPerSecond < least)
+      report(['mirrors', index, 'resync', 'maxBytesPerSecond'], `must be at least minBytesPerSecond (${String(least)})`);
+  }
   judgeUnique(
     mirrors.map(({ name }, index) => [['mirrors', index, 'name'], name] as const),
     report,

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 
+import type { MirrorProtocol } from '../mirror/options.ts';
 import type { PlatformStep } from '../platform/platform-actions.ts';
 import { platformSteps } from '../platform/platform-actions.ts';
 import type { LinkAddress } from './link-address.ts';
@@ -7,9 +8,12 @@ import { exportUriProblem, linkUrlProblem } from './link-address.ts';
 
 const dayMs = 86_400_000;
 const largestNameLength = 64;
+/** Mirrors are whole blocks of any disk. */
+const sizeUnitBytes = 4_096;
 const largestWindowBytes = 2 ** 30;
 const largestActiveRegions = 1_024;
 const largestStepRetries = 100;
+const leastResyncBytesPerSecond = 65_536;
 
 /** Issues that the schema words itself. Everything else is worded by {@link issueProblem}. */
 function custom(problemOf: (text: string) => string | null) {
@@ -77,8 +81,12 @@ const monitorLink = z.object({ name }).catchall(linkAddress);
 
 const mirror = z.strictObject({
   name,
-  protocol: z.enum(['sync'], { error: notYet(['memsync', 'async'], ['sync']) }).default('sync'),
+  protocol: z
+    .enum(['sync', 'memsync', 'async'])
+    .default('sync')
+    .meta({ description: 'When a write completes: the target has applied it, has received it, or is about to get it.' }),
   whenSplit: z.enum(['ask', 'discard-unchanged']).default('ask'),
+  sizeBytes: z.int().min(sizeUnitBytes).multipleOf(sizeUnitBytes).optional(),
   elements: z.record(name, z.strictObject({ device: devicePath })),
   dataLink: z.record(name, linkAddress),
   export: z.record(name, z.string().superRefine(custom(exportUriProblem))).optional(),
@@ -87,6 +95,13 @@ const mirror = z.strictObject({
       windowBytes: z.int().min(65_536).max(largestWindowBytes).optional(),
       resyncWindowBytes: z.int().min(65_536).max(largestWindowBytes).optional(),
       activeRegions: z.int().min(8).max(largestActiveRegions).optional(),
+    })
+    .prefault({}),
+  resync: z
+    .strictObject({
+      minBytesPerSecond: z.int().min(leastResyncBytesPerSecond).optional(),
+      maxBytesPerSecond: z.int().min(leastResyncBytesPerSecond).optional(),
+      latencyTargetMs: durationMs.optional(),
     })
     .prefault({}),
 });
@@ -135,8 +150,9 @@ export interface FileConfig {
 /** One mirror as the file says it. */
 export interface FileMirror {
   readonly name: string;
-  readonly protocol: 'sync';
+  readonly protocol: MirrorProtocol;
   readonly whenSplit: 'ask' | 'discard-unchanged';
+  readonly sizeBytes?: number | undefined;
   readonly elements: Readonly<Record<string, { readonly device: string }>>;
   readonly dataLink: Readonly<Record<string, string | LinkAddress>>;
   readonly export?: Readonly<Record<string, string>> | undefined;
@@ -144,6 +160,11 @@ export interface FileMirror {
     readonly windowBytes?: number | undefined;
     readonly resyncWindowBytes?: number | undefined;
     readonly activeRegions?: number | undefined;
+  };
+  readonly resync: {
+    readonly minBytesPerSecond?: number | undefined;
+    readonly maxBytesPerSecond?: number | undefined;
+    readonly latencyTargetMs?: number | undefined;
   };
 }
 

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import { HotMirrorError } from '../errors.ts';
+import type { MirrorProtocol } from '../mirror/options.ts';
 import type { StepCommand } from '../platform/command.ts';
 import type { PlatformStep } from '../platform/platform-actions.ts';
 import { bothAddresses, crossFieldProblems, linkAddresses } from './config-rules.ts';
@@ -34,14 +35,25 @@ export interface NodeConfig {
 /** One mirror; everything that differs between the nodes is keyed by their names. */
 export interface MirrorConfig {
   readonly name: string;
-  readonly protocol: 'sync';
+  /** When a write completes while a node serves that was started with it (rule `write.both`). */
+  readonly protocol: MirrorProtocol;
   /** What a split brain waits for (rules `lineage.split`, `lineage.unchanged`). */
   readonly whenSplit: 'ask' | 'discard-unchanged';
+  /** Size of the mirror, for `init`; absent: that of the home primary's device. */
+  readonly sizeBytes?: number | undefined;
   readonly elements: Readonly<Record<string, { readonly device: string }>>;
   readonly dataLink: Readonly<Record<string, LinkAddress>>;
   /** NBD URIs, as written: exports come with a later version. */
   readonly export: Readonly<Record<string, string>>;
   readonly limits: MirrorLimitsConfig;
+  readonly resync: ResyncConfig;
+}
+
+/** How fast resyncs go, as far as it is set; the mirror's own defaults hold for the rest. */
+export interface ResyncConfig {
+  readonly minBytesPerSecond?: number;
+  readonly maxBytesPerSecond?: number;
+  readonly latencyTargetMs?: number;
 }
 
 /** Limits that may be set; the mirror's own defaults hold for the rest. */
@@ -181,6 +193,7 @@ function resolveConfig(file: FileConfig, folder: string): PairConfig {
       dataLink: mapValues(mirror.dataLink, bothAddresses),
       export: mirror.export ?? {},
       limits: withoutUndefined(mirror.limits),
+      resync: withoutUndefined(mirror.resync),
     })),
     monitor: {
       ...monitor,
@@ -201,6 +214,7 @@ function mapValues<From, To>(keyed: Readonly<Record<string, From>>, map: (value:
   return Object.fromEntries(Object.entries(keyed).map(([key, value]) => [key, map(value)]));
 }
 
-function withoutUndefined(limits: FileConfig['mirrors'][number]['limits']): MirrorLimitsConfig {
-  return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));
+/** Only what was set. */
+function withoutUndefined<Key extends string>(settings: Partial<Record<Key, number | undefined>>): Partial<Record<Key, number>> {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as Partial<Record<Key, number>>;
 }

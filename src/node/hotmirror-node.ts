@@ -210,10 +210,9 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
   );
   const records = new DurablePairRecordStore(record);
   const { epoch } = (await records.load()) ?? { epoch: noEpoch };
-  const mirrors = new Map<string, MirrorProxy>();
-  for (const { name } of config.mirrors) {
-    mirrors.set(name, await parts.add(openMirror({ config, node, key, mirror: name }, epoch, events), (mirror) => mirror.close()));
-  }
+  const mirrors = await allOf(
+    config.mirrors.map(({ name }) => parts.add(openMirror({ config, node, key, mirror: name }, epoch, events), (mirror) => mirror.close())),
+  );
   const monitor: HeartbeatMonitor = new HeartbeatMonitor({
     node,
     peer,
@@ -238,6 +237,12 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
   const assembledNode = new HotMirrorNode({ name: node, clock, config, log, monitor, orchestrator, mirrors, parts });
   assembled.resolve({ orchestrator, log, status: () => assembledNode.status(), statistics: () => assembledNode.statistics() });
   return assembledNode;
+}
+
+/** Opened at once: a thread takes its time to start. Rejects when each has ended its opening, so that what is open can be closed. */
+async function allOf(opening: readonly Promise<MirrorProxy>[]): Promise<ReadonlyMap<string, MirrorProxy>> {
+  await Promise.allSettled(opening);
+  return new Map((await Promise.all(opening)).map((mirror) => [mirror.name, mirror]));
 }
 
 async function openMirror(source: MirrorSource, epoch: Epoch, events: NodeEvents): Promise<MirrorProxy> {

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 
 import { FileDevice } from '../device/file.ts';
 import { openStateFile } from '../device/state-file.ts';
+import { HotMirrorError } from '../errors.ts';
 import { DurablePairRecordStore, pairRecordBytes } from '../failover/pair-record-store.ts';
 import { elementMetadataBytes } from '../mirror/create-element.ts';
 import { MirrorLink } from '../mirror/mirror-link.ts';
@@ -22,13 +23,15 @@ export async function initNode({ loaded, node, random, force, blank }: InitOptio
   const key = await prepareKey(config.auth?.keyFile, home, random);
   const stateDir = config.nodes[node]?.stateDir ?? '';
   const mirrors: InitReport['mirrors'][number][] = [];
-  for (const { name, elements } of config.mirrors) {
+  for (const { name, elements, sizeBytes: wantedBytes } of config.mirrors) {
     const file = metadataFile(stateDir, name);
     const kind = home === 'primary' && !blank ? 'data' : 'blank';
     const device = await FileDevice.open(elements[node]?.device ?? '');
     try {
-      const { sizeBytes } = device;
-      const metadata = await openStateFile(file, elementMetadataBytes(sizeBytes));
+      const sizeBytes = mirrorBytes(name, kind, device.sizeBytes, wantedBytes);
+      // What is there may have too little room for a device that has grown since.
+      if (force) await rm(file, { force: true });
+      const metadata = await openStateFile(file, elementMetadataBytes(device.sizeBytes));
       try {
         await MirrorLink.create({ kind, sizeBytes, metadata, random, epoch: { number: firstEpochNumber, owner: node }, replace: force });
       } finally {
@@ -41,6 +44,18 @@ export async function initNode({ loaded, node, random, force, blank }: InitOptio
   }
   await prepareRecord(recordFile(stateDir), force);
   return { node, home, key, mirrors };
+}
+
+/**
+ * How large the mirror is: as the configuration says, else as the home primary's device. It is never made to fit the smaller device by itself, for that would
+ * cut off the end of what the home primary's may hold already, such as a file system. Throws `HM_ELEMENT_TOO_SMALL`.
+ */
+function mirrorBytes(name: string, kind: 'data' | 'blank', deviceBytes: number, wantedBytes: number | undefined): number {
+  if (wantedBytes !== undefined && deviceBytes < wantedBytes) {
+    const sizes = `${String(deviceBytes)} bytes, the mirror ${String(wantedBytes)}`;
+    throw new HotMirrorError('HM_ELEMENT_TOO_SMALL', `the element of ${name} has ${sizes}`, { rule: 'lineage.size' });
+  }
+  return kind === 'data' ? (wantedBytes ?? deviceBytes) : deviceBytes;
 }
 
 async function prepareRecord(file: string, force: boolean): Promise<void> {

@@ -2,6 +2,7 @@ import path from 'node:path';
 
 import { systemClock } from '../clock/system-clock.ts';
 import { systemRandom } from '../clock/system-random.ts';
+import type { BlockDevice } from '../device/block-device.ts';
 import { FileDevice } from '../device/file.ts';
 import { openStateFile } from '../device/state-file.ts';
 import { HotMirrorError } from '../errors.ts';
@@ -22,7 +23,7 @@ export async function assembleMirror({ config, node, key, mirror: name }: Mirror
   if (!mirror) throw new HotMirrorError('HM_CONFIG', `mirrors: there is no ${name}`);
   const { intervalMs, deadlineMs, leaseMs } = config.monitor;
   const device = await FileDevice.open(mirror.elements[node]?.device ?? '');
-  const metadata = await openStateFile(metadataFile(config.nodes[node]?.stateDir ?? '', name), elementMetadataBytes(device.sizeBytes));
+  const metadata = await openMetadata(metadataFile(config.nodes[node]?.stateDir ?? '', name), device.sizeBytes);
   return new MirrorLink({
     name,
     node,
@@ -36,7 +37,13 @@ export async function assembleMirror({ config, node, key, mirror: name }: Mirror
     protocol: mirror.protocol,
     whenSplit: mirror.whenSplit,
     limits: { ...mirror.limits, probeIntervalMs: intervalMs, deadlineMs, leaseMs },
+    resync: mirror.resync,
   });
+}
+
+/** Metadata has room for the device as it was at `init`; one that is larger now, or smaller, needs no other file. */
+function openMetadata(file: string, deviceBytes: number): Promise<BlockDevice> {
+  return openStateFile(file, elementMetadataBytes(deviceBytes), { leastBytes: elementMetadataBytes(0) });
 }
 
 /** Where the metadata of a mirror lies. */

@@ -133,6 +133,19 @@ export class RecordingDevice implements BlockDevice {
     });
   }
 
+  /** The changes that a power cut now may undo, wholly or in some of their blocks, in the order issued: none that is known to be durable. */
+  get atRisk(): readonly DeviceEntry[] {
+    return this.#changes.filter(({ state }) => state !== 'durable').map(({ issued }) => issued);
+  }
+
+  /** What a power cut now leaves where exactly these blocks of the changes at risk survive, counted from 0 in each. The caller owns it. */
+  imageOf(survives: (change: DeviceEntry, block: number) => boolean): Uint8Array {
+    return this.#image(({ issued, state }) => {
+      let block = -1;
+      return state === 'durable' ? true : () => survives(issued, (block += 1));
+    });
+  }
+
   read(offsetBytes: number, into: Uint8Array, done: Done): void {
     const issued = this.#issued('read', offsetBytes, into.byteLength, false);
     this.#device.read(offsetBytes, into, this.#ended('read', issued, done));

@@ -16,6 +16,7 @@ const view = (node: string, changes: Partial<LineageView> = {}): LineageView => 
   base: null,
   history: [],
   servedEpoch: 0,
+  mayBeAhead: false,
   crashed: false,
   serving: false,
   dirtyExtents: 0,
@@ -93,17 +94,20 @@ const relations: Readonly<Record<string, readonly [Partial<LineageView>, Partial
   otherMirror: [{}, { mirrorId: 'other' }],
 };
 
-function* everyView(node: string, lineage: Partial<LineageView>): Generator<LineageView> {
+function* everyView(node: string, lineage: Partial<LineageView>, ahead: readonly boolean[]): Generator<LineageView> {
   for (const state of states)
     for (const crashed of [false, true])
       for (const serving of [false, true])
         for (const servedEpoch of [1, 2])
-          for (const dirtyExtents of [0, 3]) yield view(node, { ...lineage, state, crashed, serving, servedEpoch, dirtyExtents });
+          for (const dirtyExtents of [0, 3])
+            for (const mayBeAhead of ahead)
+              yield view(node, { ...lineage, state, crashed, serving, servedEpoch, dirtyExtents, mayBeAhead });
 }
 
 function* everyPair(): Generator<{ readonly relation: string; readonly a: LineageView; readonly b: LineageView }> {
   for (const [relation, [mine, theirs]] of Object.entries(relations)) {
-    for (const a of everyView('alpha', mine)) for (const b of everyView('beta', theirs)) yield { relation, a, b };
+    const ahead = relation === 'equal' ? [false, true] : [false];
+    for (const a of everyView('alpha', mine, ahead)) for (const b of everyView('beta', theirs, ahead)) yield { relation, a, b };
   }
 }
 
@@ -151,6 +155,17 @@ describe('decideSync', function () {
       }
     }
     expect(through).to.be.above(0);
+  });
+
+  it('takes the one that was served last for the source where one may be ahead by async, whichever crashed (lineage.equal)', () => {
+    for (const { relation, a, b } of everyPair()) {
+      const usable = ![a, b].some(({ state }) => ['inconsistent', 'failed', 'off'].includes(state));
+      if (relation !== 'equal' || !usable || !(a.mayBeAhead || b.mayBeAhead) || a.servedEpoch === b.servedEpoch) continue;
+      const decision = decideSync(a, b);
+      const last = a.servedEpoch > b.servedEpoch ? a : b;
+      const wrong = decision.kind === 'sync' ? decision.source !== last.node : decision.rule !== 'lineage.serving';
+      if (wrong) expect.fail(`${JSON.stringify(decision)} from ${JSON.stringify([a, b])}`);
+    }
   });
 
   it('copies nothing only between usable elements of one generation that nothing marks as different (lineage.union)', () => {
@@ -224,8 +239,28 @@ describe('decideSync', function () {
       { servedEpoch: 2, dirtyExtents: 1 },
       'alpha union lineage.equal',
     ],
+    [
+      'equal by async, the one served last crashed',
+      { crashed: true, servedEpoch: 2, mayBeAhead: true },
+      { servedEpoch: 1, dirtyExtents: 1 },
+      'alpha union lineage.equal',
+    ],
+    [
+      'equal by async, the other was served last',
+      { servedEpoch: 1, mayBeAhead: true, dirtyExtents: 1 },
+      { crashed: true, servedEpoch: 2 },
+      'beta union lineage.equal',
+    ],
+    [
+      'equal by async, a tie with something to copy',
+      { crashed: true, mayBeAhead: true, servedEpoch: 1 },
+      { dirtyExtents: 1, servedEpoch: 1 },
+      'refuse lineage.direction',
+    ],
+    ['equal by async, one inconsistent', { state: 'inconsistent', servedEpoch: 2 }, { mayBeAhead: true }, 'beta union lineage.equal'],
     ['equal, neither crashed nor serves', { servedEpoch: 1 }, { servedEpoch: 2, dirtyExtents: 1 }, 'beta union lineage.equal'],
-    ['equal, a tie with something to copy', { dirtyExtents: 1 }, {}, 'refuse lineage.direction'],
+    ['equal, a tie with something to copy', { servedEpoch: 1, dirtyExtents: 1 }, { servedEpoch: 1 }, 'refuse lineage.direction'],
+    ['equal, a tie of elements that never served', { servedEpoch: 0 }, { servedEpoch: 0, dirtyExtents: 1 }, 'beta union lineage.equal'],
     ['equal, a tie with nothing to copy', {}, {}, 'alpha nothing lineage.equal'],
     ['equal, one inconsistent', { state: 'inconsistent', servedEpoch: 2 }, { crashed: true }, 'beta union lineage.equal'],
     ['equal, the one that would be overwritten serves', { crashed: true, serving: true }, {}, 'refuse lineage.serving'],

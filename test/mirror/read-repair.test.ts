@@ -9,7 +9,7 @@ import type { PeerHelp } from '../../src/mirror/read-repair.ts';
 import { judgeUnreadable } from '../../src/mirror/read-repair.ts';
 import { TargetSession } from '../../src/mirror/target.ts';
 import type { Message, MessageName } from '../../src/mirror/wire.ts';
-import { encodeFetch, maxBodyBytes, maxFetchingBytes } from '../../src/mirror/wire.ts';
+import { encodeLength, maxBodyBytes, maxFetchingBytes } from '../../src/mirror/wire.ts';
 import type { BlockDevice, Done } from '../../src/device/block-device.ts';
 import { MemoryDevice } from '../../src/device/memory.ts';
 import { HotMirrorError } from '../../src/errors.ts';
@@ -271,7 +271,7 @@ describe('Fetches', () => {
       close: () => Promise.resolve(),
     };
     const sent: Sent[] = [];
-    const handlers = { adopt: () => undefined, detach: () => undefined, failed: () => undefined };
+    const handlers = { adopt: () => undefined, detach: () => undefined, protocol: () => undefined, failed: () => undefined };
     const target = new TargetSession({
       data: recorded(sent),
       device,
@@ -280,7 +280,7 @@ describe('Fetches', () => {
       handlers,
     });
     target.message(message('write', 1, 0, pattern(block, 1)));
-    target.message(message('fetch', 1, 0, encodeFetch(block)));
+    target.message(message('fetch', 1, 0, encodeLength(block)));
     expect(sent).to.deep.equal([]);
     writes.shift()?.();
     const fetched = sent.filter(({ name }) => name === 'fetched');
@@ -300,7 +300,7 @@ describe('Fetches', () => {
       writeZeroes: () => undefined,
       close: () => Promise.resolve(),
     };
-    const handlers = { adopt: () => undefined, detach: () => undefined, failed: () => undefined };
+    const handlers = { adopt: () => undefined, detach: () => undefined, protocol: () => undefined, failed: () => undefined };
     const target = new TargetSession({
       data: recorded([]),
       device: stuck,
@@ -310,17 +310,17 @@ describe('Fetches', () => {
     });
     for (const [offsetBytes, body] of [
       [0, new Uint8Array(3)],
-      [0, encodeFetch(0)],
-      [1, encodeFetch(block)],
-      [device.sizeBytes, encodeFetch(block)],
-      [0, encodeFetch(2 * maxBodyBytes)],
+      [0, encodeLength(0)],
+      [1, encodeLength(block)],
+      [device.sizeBytes, encodeLength(block)],
+      [0, encodeLength(2 * maxBodyBytes)],
     ] as const) {
       expect(() => target.message(message('fetch', 1, offsetBytes, body)))
         .to.throw(HotMirrorError)
         .with.property('code', 'HM_PROTOCOL');
     }
-    for (let at = 0; at < maxFetchingBytes; at += maxBodyBytes) target.message(message('fetch', 2, at, encodeFetch(maxBodyBytes)));
-    expect(() => target.message(message('fetch', 3, 0, encodeFetch(block)))).to.throw(HotMirrorError);
+    for (let at = 0; at < maxFetchingBytes; at += maxBodyBytes) target.message(message('fetch', 2, at, encodeLength(maxBodyBytes)));
+    expect(() => target.message(message('fetch', 3, 0, encodeLength(block)))).to.throw(HotMirrorError);
   });
 
   it('take no answer that was not asked for, nor one of another length', () => {

@@ -1,28 +1,15 @@
 import { expect } from 'chai';
 
 import { MemoryDevice } from '../../src/device/memory.ts';
-import type { BlockDevice, Done } from '../../src/device/block-device.ts';
+import type { BlockDevice } from '../../src/device/block-device.ts';
 import type { HotMirrorError } from '../../src/errors.ts';
-import type { ErrorCode } from '../../src/errors.ts';
 import { regionBytes } from '../../src/mirror/activity-log.ts';
 import { Recording, RecordingDevice } from '../../src/testing/recording-device.ts';
 import type { DeviceEntry } from '../../src/testing/recording-device.ts';
+import { Endings } from './support/endings.ts';
 import { MirrorPair, pattern } from './support/mirror-pair.ts';
 
 const block = 4096;
-
-/** Collects how requests ended, and insists that each ends once. */
-class Endings {
-  readonly codes: (ErrorCode | 'done' | null)[] = [];
-
-  next(): Done {
-    const at = this.codes.push(null) - 1;
-    return (error) => {
-      if (this.codes[at] !== null) throw new Error(`request ${String(at)} ended twice`);
-      this.codes[at] = error?.code ?? 'done';
-    };
-  }
-}
 
 async function recordedPair(
   sizeBytes: number,

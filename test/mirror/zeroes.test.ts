@@ -6,6 +6,8 @@ import { regionBytes } from '../../src/mirror/activity-log.ts';
 import { Counters } from '../../src/mirror/counters.ts';
 import type { DataConnection } from '../../src/mirror/data-connection.ts';
 import { commonFeatures, dataLinkFeatures } from '../../src/mirror/features.ts';
+import { ProtocolInForce } from '../../src/mirror/protocol.ts';
+import { ResyncRate, defaultResyncRate } from '../../src/mirror/resync-rate.ts';
 import { SourceSession } from '../../src/mirror/source.ts';
 import { decodeZeroes, encodeZeroes, maxBodyBytes, maxZeroesBytes } from '../../src/mirror/wire.ts';
 import type { MessageName } from '../../src/mirror/wire.ts';
@@ -31,7 +33,9 @@ async function pairOf(punchHole: boolean, zeroed: Zeroed[], sizeBytes = 2 * regi
       device.writeZeroes(offsetBytes, lengthBytes, options, done);
     },
   });
-  return new MirrorPair({ sizeBytes, wrap }).start();
+  const pair = await new MirrorPair({ sizeBytes, wrap }).start();
+  zeroed.length = 0;
+  return pair;
 }
 
 function ending(request: (done: (error: HotMirrorError | null) => void) => void): Promise<string> {
@@ -95,7 +99,9 @@ describe('Zeroes', () => {
       extentBytes: 65_536,
       windowBytes: maxBodyBytes,
       resyncWindowBytes: maxBodyBytes,
+      rate: new ResyncRate(new VirtualClock(), defaultResyncRate),
       counters: new Counters(new VirtualClock()),
+      protocol: new ProtocolInForce('sync'),
     };
     const session = new SourceSession({ data, ...options, room: () => undefined, adopted: () => undefined });
     let acknowledged = 0;

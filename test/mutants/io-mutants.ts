@@ -69,7 +69,7 @@ export const ioMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/serving.ts',
-        find: `    if (!this.#serving || !session?.mayDetach) return false;`,
+        find: `    if (!this.#serving || !session?.mayDetach || this.#options.store.dirty.count > 0) return false;`,
         replace: `    if (session || !this.#serving) return false;`,
       },
     ],

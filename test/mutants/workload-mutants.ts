@@ -31,7 +31,7 @@ export const workloadMutants: readonly Mutant[] = [
     breaks: 'resync.newer',
     edits: [
       {
-        file: 'mirror/resync.ts',
+        file: 'mirror/stream-reads.ts',
         find: `offsetBytes < reading.offsetBytes + reading.lengthBytes && reading.offsetBytes < offsetBytes + lengthBytes`,
         replace: `lengthBytes > 0 && offsetBytes < reading.offsetBytes + reading.lengthBytes && reading.offsetBytes <= offsetBytes`,
       },

@@ -143,7 +143,7 @@ describe('configuration', () => {
     ['an export of no node', { 'mirrors[0].export.east': 'nbd://h/m' }, 'mirrors[0].export.east: no such node'],
     ['an export without socket', { 'mirrors[0].export.north': 'nbd+unix:///m' }, 'mirrors[0].export.north: needs ?socket=PATH'],
     ['an export of another kind', { 'mirrors[0].export.north': 'http://h/m' }, 'mirrors[0].export.north: must be an NBD URI'],
-    ['memsync', { 'mirrors[0].protocol': 'memsync' }, 'mirrors[0].protocol: "memsync" is not in this version'],
+    ['an unknown protocol', { 'mirrors[0].protocol': 'C' }, 'mirrors[0].protocol: must be "sync" or "memsync" or "async"'],
     ['a device behind a URL', { 'mirrors[0].elements.north.device': 'nbd://h/m' }, 'mirrors[0].elements.north.device: must be a path'],
     ['two links of one name', { 'monitor.links[1].name': 'net' }, 'monitor.links[1].name: the same as monitor.links[0].name'],
     ['a link of no node', { 'monitor.links[0].east': 'tcp://127.0.0.1:1' }, 'monitor.links[0].east: no such node'],

@@ -59,6 +59,7 @@ const bodies: Readonly<Partial<Record<MessageName, fc.Arbitrary<Uint8Array>>>> =
   refuse: json,
   map: words,
   zeroes: words,
+  hole: words.map((bytes) => bytes.subarray(0, 4)),
   write: blocks,
   resync: blocks,
 };
@@ -145,7 +146,7 @@ function edited(frame: Uint8Array, { random, connectionId, drawn }: MutationCont
 }
 
 /** Numbers of messages that carry a sequence. */
-export const changes: readonly number[] = [messageTypes.write, messageTypes.resync, messageTypes.zeroes];
+export const changes: readonly number[] = [messageTypes.write, messageTypes.resync, messageTypes.zeroes, messageTypes.hole];
 const stormFrames = 64;
 const stormBytes = 262_144;
 const anyTime: readonly number[] = [messageTypes.ping, messageTypes.pong];
@@ -164,7 +165,7 @@ function fitting(
     number,
     a: sequence + 1,
     b: sector * random.below((stormBytes - bytes.length) / sector - 20),
-    body: number === messageTypes.zeroes ? zeroes : bytes,
+    body: number === messageTypes.zeroes ? zeroes : number === messageTypes.hole ? zeroes.subarray(0, 4) : bytes,
   };
 }
 

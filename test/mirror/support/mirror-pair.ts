@@ -7,8 +7,9 @@ import { elementMetadataBytes } from '../../../src/mirror/create-element.ts';
 import { mirrorEventNames } from '../../../src/mirror/mirror-events.ts';
 import type { MirrorEvent, MirrorEventName } from '../../../src/mirror/mirror-events.ts';
 import { MirrorLink } from '../../../src/mirror/mirror-link.ts';
-import type { MirrorLimits, WhenSplit } from '../../../src/mirror/options.ts';
+import type { MirrorLimits, MirrorProtocol, WhenSplit } from '../../../src/mirror/options.ts';
 import { rules } from '../../../src/rules.ts';
+import type { ResyncRateLimits } from '../../../src/mirror/resync-rate.ts';
 import { SeededRandom } from '../../../src/testing/seeded-random.ts';
 import { VirtualClock } from '../../../src/testing/virtual-clock.ts';
 import type { VirtualClockOptions } from '../../../src/testing/virtual-clock.ts';
@@ -32,8 +33,11 @@ export interface MirrorPairOptions {
   readonly betaBytes?: number;
   readonly seed?: number;
   readonly limits?: Partial<MirrorLimits>;
+  readonly resync?: Partial<ResyncRateLimits>;
   readonly delayMs?: number;
   readonly whenSplit?: WhenSplit;
+  /** Of both nodes. */
+  readonly protocol?: MirrorProtocol;
   /** Wraps a device, to record or to fail. */
   readonly wrap?: (device: BlockDevice, what: string) => BlockDevice;
   /** Requests to disks complete at once (default), or after so many ms. */
@@ -108,8 +112,10 @@ export class MirrorPair {
       transport: wrapTransport(this.link.transport(node), node),
       clock: this.clock,
       random: this.random,
+      ...(this.#options.protocol ? { protocol: this.#options.protocol } : {}),
       ...(this.#options.limits ? { limits: this.#options.limits } : {}),
       ...(this.#options.whenSplit ? { whenSplit: this.#options.whenSplit } : {}),
+      ...(this.#options.resync ? { resync: this.#options.resync } : {}),
     });
     for (const name of mirrorEventNames) mirror.events.on(name, (event: MirrorEvent) => this.#tell({ node, name, event }));
     this.mirrors[node] = mirror;
@@ -135,7 +141,8 @@ export class MirrorPair {
     await this.open('alpha');
     await this.open('beta');
     await this.until(() => this.mirror('alpha').state().peerElement === 'uptodate', 'the first copy');
-    await this.mirror('alpha').promote({ epoch: { number: 1, owner: 'alpha' }, alone: false });
+    const promoted = this.mirror('alpha').promote({ epoch: { number: 1, owner: 'alpha' }, alone: false });
+    await this.clock.settled(promoted, 60_000, 'the promotion');
     return this;
   }
 
@@ -173,6 +180,13 @@ export class MirrorPair {
       });
     }
     if (told.name !== 'state:changed' && told.name !== 'resync:progressed') this.told.push(told);
+  }
+
+  /** Serving without the peer, as after its death. */
+  goAlone(node: NodeName, number = 2): Promise<void> {
+    const mirror = this.mirror(node);
+    const { connectionId } = mirror.state();
+    return this.clock.settled(mirror.goAlone({ epoch: { number, owner: node }, rule: 'alone', connectionId }), 1_000, 'going alone');
   }
 
   /** Names of the events of a node, in order. */

@@ -23,6 +23,7 @@ const drawnFrames = 64;
 const longestRecorded = 20_000;
 const settleMs = 60_000;
 const mostTimers = 100;
+const rememberedChanges = 16_384;
 const maxFrameBytes = defaultTransportLimits.maxFrameBytes;
 
 /** What a round did. */
@@ -54,6 +55,8 @@ export class FuzzRound {
   readonly #seed: number;
   /** Nothing that is well-formed is changed: then nothing at all may suffer but connections. */
   readonly #onlyMalformed: boolean;
+  /** Requests to the disks take their time. */
+  readonly #slow: boolean;
   readonly #victims: readonly NodeName[];
   readonly #recorded: Uint8Array[] = [];
   readonly #drawn: readonly (readonly PlainMessage[])[];
@@ -64,6 +67,8 @@ export class FuzzRound {
   #harmPerMille = 0;
   /** What the frame at hand allows the mirror of this node to write. */
   #taking: { readonly node: NodeName; readonly allowed: readonly Allowed[] } | null = null;
+  /** What frames before it allowed: while a target looks what a hole would clear, it lets all that follows wait. */
+  readonly #delivered: Record<NodeName, Allowed[]> = { alpha: [], beta: [] };
   #violation: string | null = null;
   #epoch = 1;
 
@@ -74,12 +79,13 @@ export class FuzzRound {
     this.#onlyMalformed = random.below(3) === 0;
     this.#victims = random.below(3) === 0 ? nodes : [nodes[random.below(2)] as NodeName];
     this.#drawn = drawMessages(seed, drawnFrames);
+    const sizeBytes = random.below(8) === 0 ? regionBytes + extentBytes : 4 * extentBytes;
+    const delayMs = random.below(3);
+    this.#slow = random.below(3) === 0;
     this.#pair = new MirrorPair({
-      seed,
-      sizeBytes: random.below(8) === 0 ? regionBytes + extentBytes : 4 * extentBytes,
+      ...{ seed, sizeBytes, delayMs },
       settles: 'promises',
-      delayMs: random.below(3),
-      completion: random.below(3) === 0 ? 1 + random.below(3) : 'sync',
+      completion: this.#slow ? 1 + random.below(3) : 'sync',
       wrap: (device, what) => (what.endsWith(':disk') ? this.#guarded(device, what.split(':')[0] as NodeName) : device),
       wrapTransport: (transport, node) => tamperFrames(transport, this.#tamper(node)),
     });
@@ -149,6 +155,7 @@ export class FuzzRound {
     const messages = readFrame(frame, to.connection.id);
     const before = this.#taking;
     this.#taking = { node: to.node, allowed: (messages ?? []).flatMap(allowedBy) };
+    if (this.#slow) this.#remember(to.node, this.#taking.allowed);
     let outcome: ReturnType<Deliver> = 'unwanted';
     try {
       outcome = to.deliver(frame);
@@ -162,6 +169,12 @@ export class FuzzRound {
     if (messages !== null) return;
     this.count.malformed += 1;
     if (outcome !== 'ended') this.#fail('a malformed frame did not end its connection');
+  }
+
+  #remember(node: NodeName, allowed: readonly Allowed[]): void {
+    const kept = allowed.map(({ bytes, ...range }) => ({ ...range, bytes: bytes === null ? null : new Uint8Array(bytes) }));
+    this.#delivered[node].push(...kept);
+    this.#delivered[node].splice(0, this.#delivered[node].length - rememberedChanges);
   }
 
   /** Notes how far the stream of a connection has come. */
@@ -182,7 +195,9 @@ export class FuzzRound {
         allowed.lengthBytes === lengthBytes &&
         (bytes === null || allowed.bytes === null ? bytes === allowed.bytes : Buffer.compare(bytes, allowed.bytes) === 0);
       const taking = this.#taking?.node === node ? this.#taking.allowed : [];
-      if (taking.some(same) || this.#asked.some(same)) return;
+      const waited = this.#delivered[node].findIndex(same);
+      if (waited >= 0) this.#delivered[node].splice(waited, 1);
+      if (waited >= 0 || taking.some(same) || this.#asked.some(same)) return;
       this.#fail(`${String(lengthBytes)} bytes at ${String(offsetBytes)} were written on ${node}, and nobody had asked for it`);
     };
     let underWay = 0;
@@ -312,7 +327,7 @@ export class FuzzRound {
 /** What a message of a source allows to be written. */
 function allowedBy({ number, b, body }: PlainMessage): readonly Allowed[] {
   if (number === messageTypes.write || number === messageTypes.resync) return [{ offsetBytes: b, lengthBytes: body.length, bytes: body }];
-  if (number !== messageTypes.zeroes || body.length < 4) return [];
+  if ((number !== messageTypes.zeroes && number !== messageTypes.hole) || body.length < 4) return [];
   const lengthBytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength).readUInt32LE(0);
   return [{ offsetBytes: b, lengthBytes, bytes: null }];
 }

@@ -52,6 +52,7 @@ describe('The pure decisions, from both sides at once', () => {
     readonly gaveWayTo: string | null;
     readonly discardable: boolean;
     readonly through: null;
+    readonly mayBeAhead: boolean;
   }
 
   const rests = [
@@ -65,6 +66,19 @@ describe('The pure decisions, from both sides at once', () => {
       gaveWayTo: [null],
       discardable: [false],
       through: [null],
+      mayBeAhead: [false],
+    }),
+    ...combinations<Rest>({
+      state: ['consistent'],
+      crashed: [false, true],
+      serving: [false, true],
+      servedEpoch: [1, 2],
+      dirtyExtents: [0, 1],
+      resyncId: [null],
+      gaveWayTo: [null],
+      discardable: [false],
+      mayBeAhead: [true],
+      through: [null],
     }),
     ...combinations<Rest>({
       state: ['uptodate', 'outdated', 'off'],
@@ -76,6 +90,7 @@ describe('The pure decisions, from both sides at once', () => {
       gaveWayTo: [null],
       discardable: [false],
       through: [null],
+      mayBeAhead: [false],
     }),
   ];
 
@@ -124,6 +139,9 @@ describe('The pure decisions, from both sides at once', () => {
     if (decision.source === decision.target) return 'one node is both';
     if (['inconsistent', 'failed', 'off'].includes(source.state) || source.current === null) return 'the source is no source';
     if (target.serving || ['failed', 'off'].includes(target.state)) return 'the target is no target';
+    const unusable = (side: Side): boolean => ['inconsistent', 'failed', 'off'].includes(side.state);
+    const ahead = source.current === target.current && (source.mayBeAhead || target.mayBeAhead) && !unusable(source) && !unusable(target);
+    if (ahead && source.servedEpoch < target.servedEpoch) return 'the target may hold what was completed by async and the source lacks';
     const older = source.current !== target.current && [target.base, ...target.history].includes(source.current);
     if (older) return 'the target descends from the source';
     if (decision.scope === 'nothing' && (source.current !== target.current || target.state === 'inconsistent')) return 'something differs';

@@ -29,6 +29,7 @@ const metadata: ElementMetadata = {
   unchanged: false,
   gaveWay: null,
   inUse: true,
+  mayBeAhead: false,
   crashed: false,
   activeRegions: [],
 };

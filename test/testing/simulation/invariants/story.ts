@@ -61,8 +61,11 @@ function mirrorState(node: NodeName): MirrorState {
     lostAtMs: null,
     peerBehind: false,
     split: null,
+    protocol: 'sync',
+    mayLoseBytes: serves ? null : 0,
     dirtyBytes: 0,
     resync: null,
+    resyncPaused: null,
   };
 }
 

@@ -1,0 +1,41 @@
+import { HotMirrorError } from '../errors.ts';
+import type { MirrorProtocol } from './options.ts';
+import type { OrderContext } from './orders.ts';
+
+/**
+ * See `MirrorLink.setProtocol`. A weaker promise is durable before the first request completes by it; a stronger one holds for every request that is sent from
+ * now on, and is durable once all that was completed by the weaker one is on the peer's element.
+ */
+export async function setProtocol(context: OrderContext, wanted: MirrorProtocol): Promise<void> {
+  const { name, protocol, store, serving, replication, changed, emit } = context;
+  const before = protocol.current;
+  if (wanted === before) return;
+  if (wanted !== 'sync' && replication.stream?.knowsProtocols === false) {
+    throw new HotMirrorError('HM_NOT_SUPPORTED', `the peer of ${name} knows the protocol sync alone`, { rule: 'write.both' });
+  }
+  if (serving.state !== 'no' && wanted === 'async') {
+    protocol.ahead = true;
+    await store.update(() => ({ mayBeAhead: true }));
+  }
+  protocol.current = wanted;
+  replication.stream?.announceProtocol();
+  if (serving.state !== 'no' && before === 'async') await drainQueue(context);
+  emit('protocol:changed', 0, `${name} completes requests by ${wanted}, no more by ${before}`, {
+    rule: 'write.both',
+    evidence: { protocol: wanted, before },
+  });
+  changed();
+}
+
+/** Everything that was completed by async is durable on both elements; else async stays in force. */
+async function drainQueue({ name, protocol, store, replication }: OrderContext): Promise<void> {
+  const drained = replication.peerElement === 'uptodate' && (await replication.flushTarget());
+  if (drained && replication.peerElement === 'uptodate') {
+    protocol.ahead = false;
+    await store.update(() => ({ mayBeAhead: false }));
+    return;
+  }
+  protocol.current = 'async';
+  replication.stream?.announceProtocol();
+  throw new HotMirrorError('HM_REFUSED', `what ${name} completed by async has not all reached the peer`, { rule: 'write.both' });
+}
