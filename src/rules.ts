@@ -37,6 +37,8 @@ const sentences = {
   'resync.begin': 'A target is durably inconsistent before its first resync write.',
   'resync.newer': 'A resync write never overwrites a newer application write.',
   'resync.progress': 'A resync goes on from where it was.',
+  verify:
+    'Both elements are compared at one place of the stream, so that writes make no findings; what differs is dirty, and repaired only if asked.',
   'resync.target': 'The target of an unfinished resync is never served automatically.',
 
   alone: 'A serving node goes on without its peer only when the peer is durably outdated, or by the configured policy.',

@@ -70,6 +70,8 @@ function findings(status: NodeStatus, config: PairConfig): string[] {
   const lines = status.mirrors.flatMap((mirror) => [
     `mirror ${mirror.name}: ${formatBytes(mirror.sizeBytes)}, ${mirror.connection}, ${formatBytes(mirror.dirtyBytes)} dirty${mirror.export === null ? '' : `, ${mirror.export}`}`,
     ...(mirror.resync ? [resyncLine(mirror.name, mirror.resync)] : []),
+    ...(mirror.resyncPaused === undefined ? [] : [`resyncs of ${mirror.name} stand still: ${mirror.resyncPaused}`]),
+    ...(mirror.findingBytes === undefined ? [] : [`verify of ${mirror.name}: ${formatBytes(mirror.findingBytes)} differ`]),
     ...(mirror.counters === undefined ? [] : countersView(mirror.name, mirror.counters)),
   ]);
   lines.push(...status.blockedBy.map(({ rule, because }) => `blocked by ${rule}: ${because}`));

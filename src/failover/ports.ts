@@ -56,6 +56,8 @@ export interface MirrorView {
   readonly resync: ResyncProgress | null;
   /** Bytes that a verify found different and that were neither repaired nor waived (rule `takeover.verified`). Absent: none. */
   readonly findingBytes?: number;
+  /** Why resyncs of it stand still; null or absent: they do not. */
+  readonly resyncPaused?: string | null;
 }
 
 /**

@@ -5,6 +5,7 @@ import type { Lease } from './lease.ts';
 import type { ElementMetadata } from './metadata.ts';
 import type { ProtocolInForce } from './protocol.ts';
 import type { Replication } from './replication.ts';
+import type { Findings } from './findings.ts';
 import type { ResyncControl } from './resync-control.ts';
 import type { Serving } from './serving.ts';
 import type { MirrorState } from './state.ts';
@@ -20,9 +21,10 @@ export function describeMirror(
     readonly replication: Replication;
     readonly control: ResyncControl;
     readonly protocol: ProtocolInForce;
+    readonly findings: Findings;
   },
 ): MirrorState {
-  const { store, serving, replication, control } = parts;
+  const { store, serving, replication, control, findings } = parts;
   const { protocol, mayLoseBytes } = replication.sourceProtocol;
   const mayTakeOver = serving.state === 'no' && replication.element === 'uptodate';
   const { metadata, dirty } = store;
@@ -44,8 +46,9 @@ export function describeMirror(
     protocol: replication.role === 'target' ? protocol : parts.protocol.current,
     mayLoseBytes: mayTakeOver ? mayLoseBytes : null,
     dirtyBytes: Math.min(dirty.count * metadata.extentBytes, sizeBytes),
-    resync: replication.resync?.progress ?? null,
+    resync: replication.source?.resync?.progress ?? null,
     resyncPaused: control.paused,
+    findingBytes: findings.bytes,
   };
 }
 

@@ -7,6 +7,7 @@ import { highestEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import { flushOrFail } from './element-lifecycle.ts';
 import type { ElementStore } from './element-store.ts';
+import type { Findings } from './findings.ts';
 import type { Agreement, Start } from './handshake.ts';
 import type { LineageView } from './lineage.ts';
 import type { ExtentRun } from './dirty-map.ts';
@@ -40,6 +41,7 @@ export interface ElementLineageOptions {
   readonly device: BlockDevice;
   readonly store: ElementStore;
   readonly random: Random;
+  readonly findings: Findings;
   readonly host: Pick<ReplicationHost, 'failed'>;
   readonly whenSplit: WhenSplit;
   readonly protocol: ProtocolInForce;
@@ -143,7 +145,8 @@ export class ElementLineage {
 
   /** Source: the target holds the current generation; base and map are dropped. */
   async settle(): Promise<void> {
-    const { store, protocol } = this.#options;
+    const { store, protocol, findings } = this.#options;
+    findings.clear();
     const { base, resyncId, crashed, mayBeAhead } = store.metadata;
     if (base !== null || resyncId !== null || crashed || mayBeAhead !== protocol.ahead) {
       await store.update((metadata) => ({ ...settledFrom(metadata), mayBeAhead: protocol.ahead }));
@@ -153,7 +156,7 @@ export class ElementLineage {
 
   /** Target: the offered lineage becomes this element's. Rejects with `HM_PROTOCOL` what does not fit the start of the connection. */
   async take(body: Uint8Array, start: Start): Promise<void> {
-    const { store } = this.#options;
+    const { store, findings } = this.#options;
     const offer = offerSchema.parse(JSON.parse(Buffer.from(body).toString('utf8')));
     if (offer.mirrorId !== start.mirrorId || offer.sizeBytes !== start.sizeBytes) throw malformed('an offer that differs from its start');
     if (store.metadata.sizeBytes !== offer.sizeBytes) await store.resize(offer.sizeBytes, store.metadata.extentBytes);
@@ -168,6 +171,7 @@ export class ElementLineage {
       note: '',
     }));
     store.dirty.clearAll();
+    findings.clear();
     await store.persistDirty();
   }
 }

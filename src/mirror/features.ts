@@ -15,6 +15,12 @@ export const dataLinkFeatures = [
   'giveWay',
   /** Message `hole`: extents of zeroes in a resync travel without their bytes. */
   'holes',
+  /** Messages `compare`, `compared` and `waived`: the target compares its extents with digests of the source, by SHA-256. */
+  'compare',
+  /** Comparisons may be by SHA-512. */
+  'sha512',
+  /** Comparisons may be by BLAKE2b, 512 bits. */
+  'blake2b512',
 ] as const;
 
 /** The name of a feature. */

@@ -11,8 +11,10 @@ import type { MirrorCounters } from './counters.ts';
 import { describeMirror, snapshotMirror } from './describe.ts';
 import type { MirrorSnapshot } from './describe.ts';
 import type { ElementStore } from './element-store.ts';
+import { Findings } from './findings.ts';
 import { Lease } from './lease.ts';
 import { failedBy } from './metadata.ts';
+import type { MirrorEventName } from './mirror-events.ts';
 import type { MirrorLimits, MirrorLinkOptions } from './options.ts';
 import type { OrderContext } from './orders.ts';
 import { ProtocolInForce } from './protocol.ts';
@@ -50,6 +52,7 @@ export class MirrorCore {
   readonly serving: Serving;
   readonly replication: Replication;
   readonly control: ResyncControl;
+  readonly findings: Findings;
   /** The pair's epoch as this node knows it. */
   readonly known: { epoch: Epoch };
   readonly #options: MirrorLinkOptions;
@@ -69,7 +72,8 @@ export class MirrorCore {
     this.lease = new Lease(options.clock, limits.leaseMs, limits.deadlineMs);
     this.counters = new Counters(options.clock);
     this.#activity = new ActivityLog(limits.activeRegions);
-    this.control = new ResyncControl(options.clock, resync);
+    this.control = new ResyncControl(options.clock, resync, options.digest ?? 'sha256');
+    this.findings = new Findings(store);
     this.serving = this.#makeServing();
     this.replication = this.#makeReplication();
   }
@@ -122,6 +126,11 @@ export class MirrorCore {
     // The connection ends first: what it has not sent yet are buffers that the callers get back now.
     this.replication.reconnect();
     this.serving.stop(error);
+  }
+
+  /** Tells listeners. */
+  tell(name: MirrorEventName, eventClass: 0 | 1, text: string, extra: Record<string, unknown>): void {
+    this.#announcer.emit(name, eventClass, text, extra);
   }
 
   /** Something of the state changed. */
@@ -211,7 +220,7 @@ export class MirrorCore {
   }
 
   #makeReplication(): Replication {
-    const { store, lease, counters, serving, control } = this;
+    const { store, lease, counters, serving, control, findings } = this;
     return new Replication({
       ...this.#options,
       protocol: this.protocol,
@@ -219,6 +228,7 @@ export class MirrorCore {
       limits: this.#limits,
       store,
       control,
+      findings,
       lease,
       counters,
       serving,

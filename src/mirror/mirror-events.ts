@@ -29,6 +29,16 @@ export type MirrorEvents = {
   'resync:progressed': (event: MirrorEvent & { readonly progress: ResyncProgress }) => void;
   /** Both elements are the same. */
   'resync:finished': (event: MirrorEvent) => void;
+  /** A verify began. */
+  'verify:started': (event: MirrorEvent) => void;
+  /** Now and then while it runs. */
+  'verify:progressed': (event: MirrorEvent & { readonly progress: ResyncProgress }) => void;
+  /** Everything is compared; `evidence` is the report. Class 1, and rule takeover.verified, where something differs. */
+  'verify:finished': (event: MirrorEvent) => void;
+  /** A verify was given up before its end, or its repair; what was found stays a finding. */
+  'verify:ended': (event: MirrorEvent) => void;
+  /** An operator waived what was found. */
+  'verify:waived': (event: MirrorEvent) => void;
   /** Requests wait for the peer or for rule alone. Class 3 while it lasts. */
   'writes:parked': (event: MirrorEvent) => void;
   /** Requests complete again. */
@@ -66,6 +76,11 @@ const names: Readonly<Record<MirrorEventName, true>> = {
   'resync:started': true,
   'resync:progressed': true,
   'resync:finished': true,
+  'verify:started': true,
+  'verify:progressed': true,
+  'verify:finished': true,
+  'verify:ended': true,
+  'verify:waived': true,
   'writes:parked': true,
   'writes:resumed': true,
   'element:failed': true,

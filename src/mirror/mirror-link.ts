@@ -26,6 +26,8 @@ import { setProtocol } from './set-protocol.ts';
 import type { MirrorState } from './state.ts';
 import type { OutdateOrder, ResolveOrder } from '../vocabulary.ts';
 import { resolveSplit } from './resolve.ts';
+import { regenerate, verify, waiveFindings } from './regenerate.ts';
+import type { RegenerateOrder, VerifyOrder, VerifyOutcome } from './regenerate.ts';
 import { checkedRate, defaultResyncRate } from './resync-rate.ts';
 import type { ResyncRateLimits } from './resync-rate.ts';
 import { refuseRange } from './request-range.ts';
@@ -245,6 +247,28 @@ export class MirrorLink implements BlockDevice {
     core.changed();
   }
 
+  /**
+   * Copies now what is known to differ, or with `full` everything, from this node's element to the peer's (rules resync.begin, resync.progress). Resolves when both are the same, over losses of the
+   * link, to whether there was anything to copy. Rejects with `HM_NOT_SERVING` where this node is not the source, `HM_REFUSED` where no peer is connected, `HM_ABORTED`.
+   */
+  regenerate(order: RegenerateOrder = {}): Promise<boolean> {
+    return this.#asking((core) => regenerate(core, (listener) => this.onChange(listener), order));
+  }
+
+  /**
+   * Compares both elements while writes go on (rule verify). What differs is marked dirty, told and counted in `state().findingBytes` on both nodes, which bars automatic takeover (rule
+   * takeover.verified) until it is copied, by `repair` or the next resync, or waived. Rejects with `HM_NOT_SERVING`, `HM_REFUSED` and `HM_ABORTED` as `regenerate` does, `HM_BUSY` while another
+   * runs, `HM_CONNECTION_LOST`, `HM_NOT_SUPPORTED` where the peer cannot compare.
+   */
+  verify(order: VerifyOrder = {}): Promise<VerifyOutcome> {
+    return this.#asking((core) => verify(core, (listener) => this.onChange(listener), order));
+  }
+
+  /** An operator accepts what the last verify found: it bars automatic takeover no longer, and stays dirty until the next resync. Throws as `regenerate` rejects. */
+  waiveFindings(because: string): void {
+    waiveFindings(this.#opened(), because);
+  }
+
   /** Says goodbye on the data link (rule node.leave): a target is durably `outdated` first; a source has flushed both elements. */
   leave(): Promise<void> {
     return this.#order(leave);
@@ -320,6 +344,11 @@ export class MirrorLink implements BlockDevice {
     await device.close();
     await metadata.close();
     this.#announcer.end();
+  }
+
+  async #asking<T>(ask: (core: MirrorCore) => Promise<T>): Promise<T> {
+    this.#assertUsable();
+    return ask(this.#opened());
   }
 
   #opened(): MirrorCore {

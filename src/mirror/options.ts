@@ -2,6 +2,7 @@ import type { Clock } from '../clock/clock.ts';
 import type { Random } from '../clock/random.ts';
 import type { BlockDevice } from '../device/block-device.ts';
 import type { Transport } from '../transport/transport.ts';
+import type { DigestName } from './digests.ts';
 import type { ResyncRateLimits } from './resync-rate.ts';
 
 /**
@@ -65,6 +66,8 @@ export interface MirrorLinkOptions {
   readonly whenSplit?: WhenSplit;
   /** How fast resyncs go; `configureResync` changes it while they run. Default: `defaultResyncRate`. */
   readonly resync?: Partial<ResyncRateLimits>;
+  /** By which elements are compared, where the peer knows it too; else by `sha256`, the default. */
+  readonly digest?: DigestName;
 }
 
 /** The defaults of {@link MirrorLimits}. */

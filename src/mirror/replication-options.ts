@@ -6,6 +6,7 @@ import type { HotMirrorError } from '../errors.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Counters } from './counters.ts';
 import type { ElementStore } from './element-store.ts';
+import type { Findings } from './findings.ts';
 import type { Lease } from './lease.ts';
 import type { MirrorEventName } from './mirror-events.ts';
 import type { MirrorLimits, WhenSplit } from './options.ts';
@@ -42,6 +43,7 @@ export interface ReplicationOptions {
   readonly limits: MirrorLimits;
   readonly store: ElementStore;
   readonly counters: Counters;
+  readonly findings: Findings;
   /** What operators decide of resyncs. */
   readonly control: ResyncControl;
   readonly serving: Serving;

@@ -15,7 +15,6 @@ import type { LineageView, SyncDecision } from './lineage.ts';
 import { groundsOf } from './mirror-events.ts';
 import type { MirrorProtocol } from './options.ts';
 import type { ReplicationOptions } from './replication-options.ts';
-import type { Resync } from './resync.ts';
 import { SourceEnd } from './source-end.ts';
 import type { SourceSession } from './source.ts';
 import type { ElementState, DataLinkState, MirrorRole, SplitEvidence } from './state.ts';
@@ -71,8 +70,9 @@ export class Replication {
     });
   }
 
-  get resync(): Resync | null {
-    return this.#source?.resync ?? null;
+  /** The source's end of the connection; null where this node is not the source. */
+  get source(): SourceEnd | null {
+    return this.#source;
   }
 
   /** The stream of writes, where this node is the source. */

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../clock/clock.ts';
 import type { HotMirrorError } from '../errors.ts';
+import { ComparePolicy } from './compare-policy.ts';
 import type { Counters } from './counters.ts';
 import type { DirtyMap, ExtentRun } from './dirty-map.ts';
 import { MovingRate, remainingMs } from './moving-rate.ts';
@@ -56,6 +57,9 @@ export class Resync {
   #stopped = false;
   #toldMs: number;
   readonly #unreadable: UnreadableExtents;
+  readonly #policy: ComparePolicy;
+  /** Extents that were found to differ, and are sent next; at most as many as are compared at a time. */
+  readonly #differing = new Set<number>();
   /** Until the rate allows the next piece. */
   #wait: Timer | null = null;
 
@@ -65,6 +69,7 @@ export class Resync {
     this.#flushedMs = this.#toldMs;
     this.#totalExtents = options.dirty.count;
     this.#rate = new MovingRate(this.#toldMs);
+    this.#policy = new ComparePolicy(options.dirty.count);
     this.#unreadable = new UnreadableExtents(options.clock, options.unreadable, () => this.pump());
   }
 
@@ -120,12 +125,15 @@ export class Resync {
     if (unflushedBytes > 0 && flushDue) this.#flush();
     const run = control.paused === null ? this.#nextRun() : null;
     if (!run) {
-      if (this.#unflushed.length > 0) this.#flush();
+      // What is being compared joins the same flush.
+      if (this.#unflushed.length > 0 && session.compares.outstanding === 0) this.#flush();
       return false;
     }
-    if (!session.hasResyncRoom(this.#lengthBytes(run)) || this.#mustWait()) return false;
-    this.#cursor = run.first + run.count;
-    return this.#copy(run);
+    const lengthBytes = this.#lengthBytes(run);
+    const compare = session.compares.supported && this.#policy.pays && !this.#differing.has(run.first);
+    if (!session.hasResyncRoom(lengthBytes) || (compare && !session.compares.hasRoom(lengthBytes)) || this.#mustWait()) return false;
+    if (!this.#differing.has(run.first)) this.#cursor = run.first + run.count;
+    return this.#copy(run, compare);
   }
 
   #mustWait(): boolean {
@@ -137,7 +145,7 @@ export class Resync {
   }
 
   /** Returns whether the read was over at once. */
-  #copy(run: ExtentRun): boolean {
+  #copy(run: ExtentRun, compare: boolean): boolean {
     const { reads, dirty, control } = this.#options;
     const lengthBytes = this.#lengthBytes(run);
     control.rate.sent(lengthBytes);
@@ -148,30 +156,68 @@ export class Resync {
         return;
       }
       this.#unreadable.read(run);
-      this.#send(run, bytes);
-      this.#options.counters.resync.sentExtents += run.count;
-      for (let extent = run.first; extent < run.first + run.count; extent += 1) {
-        this.#copyNumber += 1;
-        this.#copies.set(extent, this.#copyNumber);
-        this.#unflushed.push({ extent, copy: this.#copyNumber });
-      }
+      this.#send(run, bytes, compare);
     });
   }
 
-  /** Zero extents travel as holes, the others as their bytes. */
-  #send(run: ExtentRun, bytes: Uint8Array): void {
-    const { dirty, session } = this.#options;
-    const offsetBytes = run.first * dirty.extentBytes;
-    const kindAt = (at: number): boolean => session.sendsHoles && isZero(bytes.subarray(at, at + dirty.extentBytes));
-    for (let at = 0; at < bytes.byteLength;) {
-      const hole = kindAt(at);
-      let end = at + dirty.extentBytes;
-      while (end < bytes.byteLength && kindAt(end) === hole) end += dirty.extentBytes;
-      end = Math.min(end, bytes.byteLength);
-      if (hole) session.hole(offsetBytes + at, end - at);
-      else session.resync(offsetBytes + at, bytes.subarray(at, end));
+  /** Extents of zeroes travel as holes; of the others the bytes do, or their digests first. */
+  #send({ first, count }: ExtentRun, bytes: Uint8Array, compare: boolean): void {
+    const { dirty, session, counters } = this.#options;
+    const { extentBytes } = dirty;
+    const isHole = (at: number): boolean => session.sendsHoles && isZero(bytes.subarray(at * extentBytes, (at + 1) * extentBytes));
+    for (let at = 0; at < count;) {
+      const hole = isHole(at);
+      let end = at + 1;
+      while (end < count && isHole(end) === hole) end += 1;
+      const run = { first: first + at, count: end - at };
+      const piece = bytes.subarray(at * extentBytes, end * extentBytes);
+      const offsetBytes = run.first * extentBytes;
+      const copies = this.#track(run);
+      if (!hole && compare) {
+        session.compares.ask(offsetBytes, piece, 'resync', (differs) => this.#compared(run, copies, differs));
+      } else {
+        counters.resync.sentExtents += run.count;
+        if (hole) session.hole(offsetBytes, piece.byteLength);
+        else this.#sent(run, piece);
+        for (let extent = run.first; extent < run.first + run.count; extent += 1)
+          this.#unflushed.push({ extent, copy: copies + extent - run.first });
+      }
       at = end;
     }
+  }
+
+  #sent(run: ExtentRun, bytes: Uint8Array): void {
+    const { session, dirty } = this.#options;
+    session.resync(run.first * dirty.extentBytes, bytes);
+    this.#policy.sent(run.count);
+  }
+
+  /** These are on their way; gives the number of the first copy. */
+  #track({ first, count }: ExtentRun): number {
+    const copies = this.#copyNumber + 1;
+    for (let extent = first; extent < first + count; extent += 1) {
+      this.#copyNumber += 1;
+      this.#copies.set(extent, this.#copyNumber);
+      this.#differing.delete(extent);
+    }
+    return copies;
+  }
+
+  /** The same on both sides is as good as copied, once the target has it durably; what differs is copied next. */
+  #compared({ first, count }: ExtentRun, copies: number, differs: (extent: number) => boolean): void {
+    let differing = 0;
+    for (let at = 0; at < count; at += 1) {
+      const extent = first + at;
+      if (differs(at)) differing += 1;
+      if (this.#copies.get(extent) !== copies + at) continue;
+      if (differs(at)) {
+        this.#copies.delete(extent);
+        this.#differing.add(extent);
+      } else {
+        this.#unflushed.push({ extent, copy: copies + at });
+      }
+    }
+    this.#policy.compared(count, differing);
   }
 
   #lengthBytes({ first, count }: ExtentRun): number {
@@ -181,14 +227,26 @@ export class Resync {
 
   #nextRun(): ExtentRun | null {
     const { dirty, control } = this.#options;
-    let first = this.#nextUncopied(this.#cursor);
+    let first = this.#nextDiffering();
+    const known = first >= 0;
+    if (!known) first = this.#nextUncopied(this.#cursor);
     if (first < 0) first = this.#nextUncopied(0);
     if (first < 0) return null;
     const most = control.rate.extents(dirty.extentBytes, Math.floor(maxReadBytes / dirty.extentBytes));
     let count = 1;
-    const joins = (extent: number): boolean => dirty.has(extent) && !this.#copies.has(extent) && !this.#unreadable.suspects(extent);
+    const joins = (extent: number): boolean =>
+      dirty.has(extent) && !this.#copies.has(extent) && !this.#unreadable.suspects(extent) && this.#differing.has(extent) === known;
     while (count < most && !this.#unreadable.suspects(first) && joins(first + count)) count += 1;
     return { first, count };
+  }
+
+  /** An extent that was found to differ and is still to be sent, or -1. */
+  #nextDiffering(): number {
+    for (const extent of this.#differing) {
+      if (this.#options.dirty.has(extent) && !this.#copies.has(extent) && !this.#unreadable.waits(extent)) return extent;
+      this.#differing.delete(extent);
+    }
+    return -1;
   }
 
   #nextUncopied(from: number): number {

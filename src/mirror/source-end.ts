@@ -4,8 +4,11 @@ import type { ElementLineage } from './element-lineage.ts';
 import type { ReplicationOptions } from './replication-options.ts';
 import { Resync } from './resync.ts';
 import { SourceSession } from './source.ts';
+import type { ResyncProgress } from './state.ts';
 import { StreamReads } from './stream-reads.ts';
 import type { StreamWork } from './stream-work.ts';
+import { Verify } from './verify.ts';
+import type { VerifyReport } from './verify.ts';
 import { malformed } from './wire.ts';
 
 /** What the source's end tells of its peer. */
@@ -28,7 +31,9 @@ export class SourceEnd {
   readonly #lineage: ElementLineage;
   readonly #handlers: SourceEndHandlers;
   #resync: Resync | null = null;
+  #verify: Verify | null = null;
   #offering = false;
+  #settled = false;
   #ended = false;
   readonly #flushWaiters = new Set<(flushed: boolean) => void>();
 
@@ -47,6 +52,7 @@ export class SourceEnd {
       counters,
       rate: control.rate,
       protocol,
+      digest: control.digest,
       room: () => {
         // The resync first: its rate gives way to the application, and an application that fills every gap would never let it end (rule resync.progress).
         this.work.pump();
@@ -56,6 +62,11 @@ export class SourceEnd {
         this.#adopted();
       },
     });
+  }
+
+  /** The target is `uptodate`: nothing is left to be copied or adopted on this connection. */
+  get settled(): boolean {
+    return this.#settled;
   }
 
   /** The resync under way, if there is one. */
@@ -89,10 +100,47 @@ export class SourceEnd {
   end(): void {
     this.#ended = true;
     this.#resync?.stop();
+    this.#verify?.end(new HotMirrorError('HM_CONNECTION_LOST', 'the data link was lost during the verify'));
     const { control } = this.#options;
     control.pump = () => undefined;
     control.rate.connectionLost();
     for (const resolve of this.#flushWaiters) resolve(false);
+  }
+
+  /**
+   * Compares both elements (rule verify); the target must be `uptodate`. Resolves when what was found is durably dirty. Rejects with `HM_NOT_SUPPORTED`, `HM_BUSY`, `HM_ABORTED`,
+   * `HM_CONNECTION_LOST`; what was found until then stays a finding.
+   */
+  async verify(signal: AbortSignal | undefined): Promise<VerifyReport> {
+    const { store, control, clock, findings, host, name } = this.#options;
+    if (this.#verify) throw new HotMirrorError('HM_BUSY', 'a verify runs already');
+    if (!this.session.compares.supported) throw new HotMirrorError('HM_NOT_SUPPORTED', 'the peer runs a version that cannot compare');
+    const abort = (): void => this.#verify?.end(new HotMirrorError('HM_ABORTED', 'the verify was given up'));
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+      const { report, error } = await new Promise<{ report: VerifyReport; error: HotMirrorError | null }>((resolve) => {
+        const ended = (report: VerifyReport, error: HotMirrorError | null): void => resolve({ report, error });
+        const { sizeBytes } = store.metadata;
+        const parts = { reads: this.#reads, compares: this.session.compares, dirty: store.dirty, sizeBytes };
+        const progressed = (progress: ResyncProgress): void => {
+          // What was found must not be forgotten by a crash.
+          this.#durably(store.persistDirty());
+          host.emit('verify:progressed', 0, `verify of ${name}`, { progress });
+        };
+        this.#verify = new Verify({ ...parts, findings, control, clock, progressed, ended });
+        if (signal?.aborted) abort();
+        this.#verify.pump();
+      });
+      if (report.differingBytes > 0) {
+        await store.persistDirty();
+        host.changed();
+      }
+      if (error) throw error;
+      return report;
+    } finally {
+      this.#verify = null;
+      signal?.removeEventListener('abort', abort);
+    }
   }
 
   /** Makes the target durable. Resolves false when the connection ends first. */
@@ -114,7 +162,10 @@ export class SourceEnd {
       get copying() {
         return resync()?.running === true;
       },
-      pump: () => resync()?.pump(),
+      pump: () => {
+        resync()?.pump();
+        this.#verify?.pump();
+      },
     };
   }
 
@@ -167,6 +218,7 @@ export class SourceEnd {
       if (this.#ended) return;
       if (this.#resync) this.#options.counters.resync.finished += 1;
       this.#resync = null;
+      this.#settled = true;
       this.#handlers.settled();
       this.#options.serving.settled();
     };

@@ -1,6 +1,8 @@
 import type { HotMirrorError } from '../errors.ts';
 import type { Counters } from './counters.ts';
 import type { DataConnection } from './data-connection.ts';
+import { Compares } from './compares.ts';
+import type { DigestName } from './digests.ts';
 import { Fetches } from './fetches.ts';
 import type { MirrorProtocol } from './options.ts';
 import type { ProtocolInForce } from './protocol.ts';
@@ -16,6 +18,8 @@ export interface SourceSessionOptions {
   readonly extentBytes: number;
   readonly windowBytes: number;
   readonly resyncWindowBytes: number;
+  /** By which elements are compared, where the peer can. */
+  readonly digest: DigestName;
   readonly counters: Counters;
   /** Measures how long the application's writes take. */
   readonly rate: ResyncRate;
@@ -79,6 +83,8 @@ interface SentFlush {
 export class SourceSession {
   /** What is asked of the target's element. */
   readonly fetches: Fetches;
+  /** What the target is to compare. */
+  readonly compares: Compares;
   readonly #options: SourceSessionOptions;
   #sequence = 0;
   #flushes = 0;
@@ -101,6 +107,7 @@ export class SourceSession {
   constructor(options: SourceSessionOptions) {
     this.#options = options;
     this.fetches = new Fetches(options.data);
+    this.compares = new Compares(options.data, options.extentBytes, options.digest);
   }
 
   get connectionId(): string {
@@ -238,6 +245,11 @@ export class SourceSession {
     yield* this.#written;
   }
 
+  /** What a verify found counts no longer. */
+  waive(): void {
+    if (this.compares.supported) this.#options.data.send('waived');
+  }
+
   /** Takes one message of the target. Throws `HM_PROTOCOL` on what makes no sense. */
   message(message: Message): void {
     switch (message.name as string) {
@@ -265,6 +277,10 @@ export class SourceSession {
         detached();
         return;
       }
+      case 'compared':
+        this.compares.answered(message);
+        this.#options.room();
+        return;
       case 'fetched':
         this.fetches.answered(message);
         return;

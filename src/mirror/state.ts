@@ -47,4 +47,6 @@ export interface MirrorState {
   readonly resync: ResyncProgress | null;
   /** Why resyncs of this mirror stand still (`pauseResync`); null: they do not. */
   readonly resyncPaused: string | null;
+  /** Bytes that a verify found different and that were neither repaired nor waived (rule takeover.verified). */
+  readonly findingBytes: number;
 }

@@ -24,12 +24,12 @@ export class TargetEnd {
   #change: Promise<void> = Promise.resolve();
 
   constructor(options: ReplicationOptions, lineage: ElementLineage, data: DataConnection, start: Start, handlers: TargetEndHandlers) {
-    const { device, counters, host } = options;
+    const { device, store, findings, counters, host } = options;
     this.#data = data;
     this.#handlers = handlers;
     this.session = new TargetSession({
       data,
-      ...{ device, sizeBytes: start.sizeBytes, counters },
+      ...{ device, sizeBytes: start.sizeBytes, extentBytes: store.metadata.extentBytes, findings, counters },
       handlers: {
         adopt: (body, adopted) => {
           this.#durably(async () => {
@@ -52,6 +52,7 @@ export class TargetEnd {
           });
         },
         protocol: (protocol, mayLoseBytes) => handlers.protocol(protocol, mayLoseBytes),
+        changed: () => host.changed(),
         failed: (error) => {
           void host.failed(error).then(() => data.refuse(error));
         },

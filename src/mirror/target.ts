@@ -3,9 +3,11 @@ import type { HotMirrorError } from '../errors.ts';
 import { ApplyOrder } from './apply-order.ts';
 import type { Counters } from './counters.ts';
 import type { DataConnection } from './data-connection.ts';
+import { compareDigests, digestExtents } from './digests.ts';
+import type { Findings } from './findings.ts';
 import type { MirrorProtocol } from './options.ts';
 import { protocols } from './protocol.ts';
-import { decodeLength, decodeZeroes, malformed, maxFetchingBytes } from './wire.ts';
+import { decodeCompare, decodeLength, decodeZeroes, malformed, maxComparingBytes, maxFetchingBytes } from './wire.ts';
 import type { Message } from './wire.ts';
 import { isZero } from './zero-bytes.ts';
 
@@ -24,6 +26,8 @@ export interface TargetHandlers {
   protocol(protocol: MirrorProtocol, mayLoseBytes: number): void;
   /** The element could not take a write or flush. */
   failed(error: HotMirrorError): void;
+  /** What a verify found here, or that it was waived. */
+  changed(): void;
 }
 
 /** What a target session is made of. */
@@ -32,6 +36,9 @@ export interface TargetSessionOptions {
   readonly device: BlockDevice;
   /** Size of the mirror. */
   readonly sizeBytes: number;
+  /** Unit of dirty tracking, and of comparisons. */
+  readonly extentBytes: number;
+  readonly findings: Pick<Findings, 'add' | 'clear'>;
   readonly counters: Counters;
   readonly handlers: TargetHandlers;
 }
@@ -62,6 +69,8 @@ export class TargetSession {
   readonly #barriers: { readonly after: number; readonly run: () => void }[] = [];
   /** Asked for by fetches that have no answer yet. */
   #fetchingBytes = 0;
+  /** Of comparisons that have no answer yet. */
+  #comparingBytes = 0;
   #deviceRequests = 0;
   /** Bytes of writes that the device has not taken. */
   #bytesUnderWay = 0;
@@ -119,6 +128,13 @@ export class TargetSession {
         return;
       case 'barrier':
         this.#order.barrier(this.#received);
+        return;
+      case 'compare':
+        this.#compare(message);
+        return;
+      case 'waived':
+        this.#options.findings.clear();
+        this.#options.handlers.changed();
         return;
       case 'flush':
         this.#whenApplied(() => {
@@ -233,6 +249,36 @@ export class TargetSession {
       this.#look(offsetBytes, lengthBytes, (bytes) => {
         if (bytes && isZero(bytes)) this.#finish(sequence);
         else zero();
+      });
+    });
+  }
+
+  /**
+   * Compares the range as it is at this place of the stream, for the device keeps the order of what overlaps (rules resync.progress, verify). What cannot be read differs: the
+   * copy that follows writes it anew.
+   */
+  #compare({ a: number, b: offsetBytes, body }: Message): void {
+    const { data, device, extentBytes, findings, handlers } = this.#options;
+    const { lengthBytes, digest, verify, digests } = decodeCompare(body, extentBytes);
+    this.#assertRange(offsetBytes, lengthBytes, 'comparison');
+    if (offsetBytes % extentBytes !== 0) throw malformed('a comparison that begins within an extent');
+    if (this.#comparingBytes + lengthBytes > maxComparingBytes) throw malformed('more is compared at a time than there is room for');
+    this.#comparingBytes += lengthBytes;
+    const theirs = digests.slice();
+    this.#order.add(() => {
+      const bytes = new Uint8Array(lengthBytes);
+      this.#deviceRequests += 1;
+      device.read(offsetBytes, bytes, (error) => {
+        this.#comparingBytes -= lengthBytes;
+        const extents = Math.ceil(lengthBytes / extentBytes);
+        const differing = error
+          ? new Uint8Array(extents).fill(1)
+          : compareDigests(digest, digestExtents(digest, bytes, extentBytes), theirs);
+        const first = offsetBytes / extentBytes;
+        if (verify && !this.#failed && differing.filter((differs, at) => differs === 1 && findings.add(first + at)).length > 0)
+          handlers.changed();
+        if (!this.#failed) data.send('compared', number, 0, differing);
+        this.#ended();
       });
     });
   }

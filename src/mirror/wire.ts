@@ -1,5 +1,7 @@
 import { HotMirrorError } from '../errors.ts';
 import type { Epoch } from '../epoch.ts';
+import { digestLength, digestNames } from './digests.ts';
+import type { DigestName } from './digests.ts';
 
 /** Version of the data link's messages. */
 export const wireVersion = 1;
@@ -61,6 +63,12 @@ export const messageTypes = {
   detached: 38,
   /** Source: a resync write of zeroes; a: sequence, b: offset in bytes. Body: 32-bit length. Feature `holes`. */
   hole: 27,
+  /** Source: does this range hold the same as mine, after everything before this message; a: number of the comparison, b: offset in bytes. Body: 32-bit length, 8-bit number of the digest, 8-bit flags, 16 bits of zero, digests. Feature `compare`. */
+  compare: 25,
+  /** Target: comparison number a. Body: a byte for each extent: 0 the same, 1 not. */
+  compared: 26,
+  /** Source: what a verify found is waived. Feature `compare`. */
+  waived: 28,
 } as const;
 
 /** The name of a message. */
@@ -70,7 +78,21 @@ const names = new Map<number, MessageName>(Object.entries(messageTypes).map(([na
 
 /** Messages that only a source sends. */
 export const fromSource: ReadonlySet<MessageName> = new Set<MessageName>([
-  ...(['start', 'protocol', 'barrier', 'write', 'zeroes', 'resync', 'hole', 'flush', 'fetch', 'adopt', 'detach'] as const),
+  ...([
+    'start',
+    'protocol',
+    'barrier',
+    'write',
+    'zeroes',
+    'resync',
+    'hole',
+    'compare',
+    'waived',
+    'flush',
+    'fetch',
+    'adopt',
+    'detach',
+  ] as const),
 ]);
 
 /** One message as it arrived; `body` is valid during the call that hands it over. */
@@ -108,7 +130,13 @@ export const maxFetchingBytes = 8_388_608;
 /** `a` of a `leave` that takes an element out. */
 export const leavesOff = 1;
 
+/** Bytes of comparisons that have no answer yet. */
+export const maxComparingBytes = 8_388_608;
+
 const zeroesBodyBytes = 8;
+const compareHeadBytes = 8;
+/** What differs is a finding. */
+const verifyFlag = 1;
 const lengthBodyBytes = 4;
 /** The range must keep its space. */
 const noHoleFlag = 1;
@@ -207,6 +235,40 @@ export function decodeLength(body: Uint8Array, what: MessageName): number {
   const lengthBytes = asBuffer(body).readUInt32LE(0);
   if (lengthBytes > maxBodyBytes) throw malformed(`a ${what} is too long`);
   return lengthBytes;
+}
+
+/** A range to be compared. */
+export interface CompareBody {
+  readonly lengthBytes: number;
+  readonly digest: DigestName;
+  /** It is part of a verify: what differs is a finding. */
+  readonly verify: boolean;
+  /** The source's digest of each extent. */
+  readonly digests: Uint8Array;
+}
+
+/** The body of a `compare` message. */
+export function encodeCompare({ lengthBytes, digest, verify, digests }: CompareBody): Uint8Array {
+  const bytes = Buffer.alloc(compareHeadBytes + digests.byteLength);
+  bytes.writeUInt32LE(lengthBytes, 0);
+  bytes.writeUInt8(digestNames.indexOf(digest), 4);
+  bytes.writeUInt8(verify ? verifyFlag : 0, 5);
+  bytes.set(digests, compareHeadBytes);
+  return bytes;
+}
+
+/** Reads the body of a `compare` message; rejects what is none with `HM_PROTOCOL`. */
+export function decodeCompare(body: Uint8Array, extentBytes: number): CompareBody {
+  if (body.byteLength < compareHeadBytes) throw malformed('a comparison without length and digest');
+  const bytes = asBuffer(body);
+  const lengthBytes = bytes.readUInt32LE(0);
+  const digest = digestNames[bytes.readUInt8(4)];
+  const flags = bytes.readUInt32LE(4) >>> 8;
+  if (lengthBytes > maxBodyBytes) throw malformed('a comparison is too long');
+  if (digest === undefined || flags > verifyFlag) throw malformed('a comparison by an unknown digest, or with unknown flags');
+  if (body.byteLength - compareHeadBytes !== digestLength(digest, lengthBytes, extentBytes))
+    throw malformed('a comparison without a digest of each extent');
+  return { lengthBytes, digest, verify: flags === verifyFlag, digests: body.subarray(compareHeadBytes) };
 }
 
 /** The owner field for an epoch, seen from `node`. */

@@ -58,6 +58,10 @@ export interface MirrorStatus {
   readonly peerElement: ElementState;
   readonly dirtyBytes: number;
   readonly resync: ResyncProgress | null;
+  /** Why resyncs stand still; absent: they do not. */
+  readonly resyncPaused?: string;
+  /** Bytes that a verify found different and that were neither copied nor waived (rule `takeover.verified`); absent: none. */
+  readonly findingBytes?: number;
   /** The NBD URI; null while the node does not serve. */
   readonly export: string | null;
   /** Only where they were asked for (`--statistics`); null where the mirror's thread does not tell: it has died, or its disk keeps it. */
@@ -87,6 +91,18 @@ export interface WishResult {
   readonly changed: boolean;
   /** One sentence for people. */
   readonly text: string;
+}
+
+/** What a verify came to. */
+export interface VerifyResult extends WishResult {
+  /** Bytes that differ and were not known to. */
+  readonly differingBytes: number;
+  readonly comparedBytes: number;
+  /** Bytes that this node's disk could not read. */
+  readonly unreadableBytes: number;
+  /** The first runs of extents that differ, 64 at most. */
+  readonly extents: readonly { readonly first: number; readonly count: number }[];
+  readonly repaired: boolean;
 }
 
 /** A move that an operator may force. */
@@ -139,6 +155,17 @@ export interface ControlCommands {
   readonly recover: { readonly params: ForcibleWish; readonly progress: WishProgress; readonly result: WishResult };
   readonly switchover: { readonly params: Record<string, never>; readonly progress: WishProgress; readonly result: WishResult };
   readonly adopt: { readonly params: Record<string, never>; readonly progress: WishProgress; readonly result: WishResult };
+  readonly regenerate: {
+    readonly params: { readonly mirror: string; readonly full: boolean };
+    readonly progress: WishProgress;
+    readonly result: WishResult;
+  };
+  /** `waive` accepts what was found before and compares nothing. */
+  readonly verify: {
+    readonly params: { readonly mirror: string; readonly wish: 'find' | 'repair' | 'waive' };
+    readonly progress: WishProgress;
+    readonly result: VerifyResult;
+  };
   readonly element: {
     readonly params: { readonly mirror: string; readonly to: 'off' | 'on' };
     readonly progress: never;
@@ -201,6 +228,8 @@ const paramSchemas = {
   recover: forcibleWish,
   switchover: nothing,
   adopt: nothing,
+  regenerate: z.strictObject({ mirror: z.string(), full: z.boolean() }),
+  verify: z.strictObject({ mirror: z.string(), wish: z.enum(['find', 'repair', 'waive']) }),
   element: z.strictObject({ mirror: z.string(), to: z.enum(['off', 'on']) }),
   resume: z.strictObject({ overrides: z.array(ruleName).max(Object.keys(rules).length) }),
   resolve: z.strictObject({ mirror: z.string().max(255), survivor: z.string().max(255), salvage: z.string().max(4_096).nullable() }),

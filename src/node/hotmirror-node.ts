@@ -235,7 +235,7 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
   // Closed before the monitor: what it says to the peer on the way out travels over the monitor's links.
   await parts.add(Promise.resolve(), () => orchestrator.close({ leave: true }));
   const assembledNode = new HotMirrorNode({ name: node, clock, config, log, monitor, orchestrator, mirrors, parts });
-  assembled.resolve({ orchestrator, log, status: () => assembledNode.status(), statistics: () => assembledNode.statistics() });
+  assembled.resolve({ orchestrator, log, mirrors, status: () => assembledNode.status(), statistics: () => assembledNode.statistics() });
   return assembledNode;
 }
 
@@ -293,9 +293,22 @@ function arbiterOf({ failover: { arbiter } }: PairConfig): Arbiter | null {
 }
 
 function mirrorStatus(mirror: MirrorProxy): MirrorStatus {
-  const { name, sizeBytes, role, connection, element, peerElement, dirtyBytes, resync } = mirror.state();
+  const {
+    name,
+    sizeBytes,
+    role,
+    connection,
+    element,
+    peerElement,
+    dirtyBytes,
+    resync,
+    resyncPaused = null,
+    findingBytes = 0,
+  } = mirror.state();
+  const paused = resyncPaused === null ? {} : { resyncPaused };
+  const findings = findingBytes === 0 ? {} : { findingBytes };
   // Exports come with the net disk.
-  return { name, sizeBytes, role, connection, element, peerElement, dirtyBytes, resync, export: null };
+  return { name, sizeBytes, role, connection, element, peerElement, dirtyBytes, resync, ...paused, ...findings, export: null };
 }
 
 function later<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {

@@ -4,10 +4,18 @@ import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { MirrorPort } from '../failover/ports.ts';
 import type { MirrorCounters } from '../mirror/counters.ts';
+import type { RegenerateOrder, VerifyOrder, VerifyOutcome } from '../mirror/regenerate.ts';
+import type { ResyncRateLimits } from '../mirror/resync-rate.ts';
 import type { MirrorCall, MirrorCalls, MirrorMessage, MirrorMethod, MirrorThreadPort } from './mirror-messages.ts';
 
 /** A mirror as its thread holds it; `MirrorLink` fits as it is. */
 export interface HostedMirror extends MirrorPort, BlockDevice {
+  regenerate(order: RegenerateOrder): Promise<boolean>;
+  verify(order: VerifyOrder): Promise<VerifyOutcome>;
+  waiveFindings(because: string): void;
+  pauseResync(because: string): void;
+  resumeResync(): void;
+  configureResync(limits: Partial<ResyncRateLimits>): void;
   open(options: { readonly epoch: Epoch }): Promise<void>;
   counters(): MirrorCounters;
 }
@@ -80,6 +88,11 @@ function mirrorHandlers(mirror: HostedMirror): Handlers {
       mirror.renewLease(evidence);
       return Promise.resolve(null);
     },
+    regenerate: (order) => mirror.regenerate(order),
+    verify: (order) => mirror.verify(order),
+    waiveFindings: (because) => done(() => mirror.waiveFindings(because)),
+    pauseResync: (because) => done(() => (because === null ? mirror.resumeResync() : mirror.pauseResync(because))),
+    configureResync: (limits) => done(() => mirror.configureResync(limits)),
     setElement: (wish) => nothing(mirror.setElement(wish)),
     leave: () => nothing(mirror.leave()),
     close: () => nothing(mirror.close()),
@@ -88,6 +101,13 @@ function mirrorHandlers(mirror: HostedMirror): Handlers {
     flush: () => nothing(device.flush()),
     counters: () => Promise.resolve(mirror.counters()),
   };
+}
+
+/** What takes effect at once; what it throws is the answer. */
+async function done(act: () => void): Promise<null> {
+  await Promise.resolve();
+  act();
+  return null;
 }
 
 async function nothing(work: Promise<void>): Promise<null> {

@@ -2,6 +2,8 @@ import type { Epoch } from '../epoch.ts';
 import type { SerializedError } from '../errors.ts';
 import type { MirrorView, OutdateOrder, ResolveOrder } from '../failover/ports.ts';
 import type { MirrorCounters } from '../mirror/counters.ts';
+import type { VerifyOutcome } from '../mirror/regenerate.ts';
+import type { ResyncRateLimits } from '../mirror/resync-rate.ts';
 import type { Rule } from '../rules.ts';
 
 /** What a mirror in another thread can be asked, by method: what goes there and what comes back. */
@@ -23,6 +25,12 @@ export interface MirrorCalls {
   readonly doubt: { readonly params: string; readonly result: null };
   readonly raiseEpoch: { readonly params: Epoch; readonly result: null };
   readonly renewLease: { readonly params: { readonly probeSentMs: number }; readonly result: null };
+  readonly regenerate: { readonly params: { readonly full: boolean }; readonly result: boolean };
+  readonly verify: { readonly params: { readonly repair: boolean }; readonly result: VerifyOutcome };
+  readonly waiveFindings: { readonly params: string; readonly result: null };
+  /** A reason pauses, null resumes. */
+  readonly pauseResync: { readonly params: string | null; readonly result: null };
+  readonly configureResync: { readonly params: Partial<ResyncRateLimits>; readonly result: null };
   readonly setElement: { readonly params: 'off' | 'on'; readonly result: null };
   readonly leave: { readonly params: null; readonly result: null };
   readonly close: { readonly params: null; readonly result: null };

@@ -3,6 +3,8 @@ import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { MirrorPort, MirrorView, OutdateOrder, ResolveOrder } from '../failover/ports.ts';
 import type { MirrorCounters } from '../mirror/counters.ts';
+import type { VerifyOutcome } from '../mirror/regenerate.ts';
+import type { ResyncRateLimits } from '../mirror/resync-rate.ts';
 import type { MirrorCalls, MirrorThreadEvent, MirrorMessage, MirrorMethod, MirrorThread } from './mirror-messages.ts';
 
 /** Calls that wait for their reply; more are refused. */
@@ -138,6 +140,36 @@ export class MirrorProxy implements MirrorPort {
       if (waiting) this.renewLease(waiting);
     };
     this.#call('renewLease', evidence).then(next, next);
+  }
+
+  /** As `MirrorLink.regenerate`. */
+  regenerate({ full = false }: { readonly full?: boolean } = {}): Promise<boolean> {
+    return this.#call('regenerate', { full });
+  }
+
+  /** As `MirrorLink.verify`. */
+  verify({ repair = false }: { readonly repair?: boolean } = {}): Promise<VerifyOutcome> {
+    return this.#call('verify', { repair });
+  }
+
+  /** As `MirrorLink.waiveFindings`. */
+  async waiveFindings(because: string): Promise<void> {
+    await this.#call('waiveFindings', because);
+  }
+
+  /** As `MirrorLink.pauseResync`. */
+  async pauseResync(because: string): Promise<void> {
+    await this.#call('pauseResync', because);
+  }
+
+  /** As `MirrorLink.resumeResync`. */
+  async resumeResync(): Promise<void> {
+    await this.#call('pauseResync', null);
+  }
+
+  /** As `MirrorLink.configureResync`. */
+  async configureResync(limits: Partial<ResyncRateLimits>): Promise<void> {
+    await this.#call('configureResync', limits);
   }
 
   async setElement(wish: 'off' | 'on'): Promise<void> {

@@ -2,13 +2,16 @@ import { HotMirrorError } from '../errors.ts';
 import { stepWords } from '../failover/plan.ts';
 import type { FailoverOrchestrator } from '../failover/orchestrator.ts';
 import type { FailoverPlan } from '../failover/status.ts';
-import type { ControlHandlers, ControlStream, NodeStatus, PlanView, WishProgress, WishResult } from './control-protocol.ts';
+import type { ResyncProgress } from '../failover/ports.ts';
+import type { ControlHandlers, ControlStream, NodeStatus, PlanView, VerifyResult, WishProgress, WishResult } from './control-protocol.ts';
 import type { EventLog } from './event-log.ts';
+import type { MirrorProxy } from './mirror-proxy.ts';
 
 /** What the control socket of a node reaches. */
 export interface NodeControl {
   readonly orchestrator: FailoverOrchestrator;
   readonly log: EventLog;
+  readonly mirrors: ReadonlyMap<string, MirrorProxy>;
   readonly status: () => NodeStatus;
   readonly statistics: () => Promise<NodeStatus>;
 }
@@ -40,6 +43,19 @@ export function controlHandlers(assembled: Promise<NodeControl>): ControlHandler
       wish(await assembled, stream, 'the other node serves', (orchestrator) => orchestrator.switchover()),
     adopt: async (_params, stream) =>
       wish(await assembled, stream, 'the serving node is the home primary', (orchestrator) => orchestrator.adopt()),
+    async regenerate({ mirror, full }, stream) {
+      const changed = await watching(mirrorOf(await assembled, mirror), stream, (proxy) => proxy.regenerate({ full }));
+      return { changed, text: changed ? `both elements of ${mirror} are the same` : `nothing of ${mirror} is known to differ` };
+    },
+    verify: async ({ mirror, wish: wanted }, stream) => {
+      const proxy = mirrorOf(await assembled, mirror);
+      if (wanted === 'waive') return waive(proxy);
+      const outcome = await watching(proxy, stream, () => proxy.verify({ repair: wanted === 'repair' }));
+      const { differingBytes, unreadableBytes, repaired } = outcome;
+      const unread = unreadableBytes === 0 ? '' : `; ${String(unreadableBytes)} bytes could not be read here`;
+      const text = `${mirror}: ${String(differingBytes)} bytes differ${repaired ? ' and were copied to the other node' : ''}${unread}`;
+      return { ...outcome, changed: differingBytes > 0, text };
+    },
     async element({ mirror, to }) {
       const { orchestrator, status } = await assembled;
       const isOff = (): boolean | undefined => {
@@ -70,6 +86,33 @@ export function controlHandlers(assembled: Promise<NodeControl>): ControlHandler
       return planView(wanted, (await assembled).orchestrator.plan(wanted));
     },
   };
+}
+
+function mirrorOf({ mirrors }: NodeControl, name: string): MirrorProxy {
+  const mirror = mirrors.get(name);
+  if (!mirror) throw new HotMirrorError('HM_USAGE', `there is no mirror ${name}`);
+  return mirror;
+}
+
+/** Tells a client how far a resync or verify is. When the client goes away, both go on. */
+async function watching<T>(mirror: MirrorProxy, stream: ControlStream<WishProgress>, run: (mirror: MirrorProxy) => Promise<T>): Promise<T> {
+  const stop = mirror.onEvent(({ name, payload }) => {
+    if (!name.startsWith('resync:') && !name.startsWith('verify:')) return;
+    const { text, progress } = payload as { readonly text: string; readonly progress?: ResyncProgress };
+    void stream.progress({ text, ...(progress ? { mirror: mirror.name, resync: progress } : {}) });
+  });
+  try {
+    return await run(mirror);
+  } finally {
+    stop();
+  }
+}
+
+async function waive(mirror: MirrorProxy): Promise<VerifyResult> {
+  const { findingBytes = 0 } = mirror.state();
+  await mirror.waiveFindings('an operator asked for it');
+  const text = `${mirror.name}: ${String(findingBytes)} bytes that differ are waived, and stay different until the next resync`;
+  return { changed: findingBytes > 0, text, ...{ differingBytes: 0, comparedBytes: 0, unreadableBytes: 0, extents: [], repaired: false } };
 }
 
 /** A client that goes away does not undo the operator's wish: it goes on, and asking again joins it. */

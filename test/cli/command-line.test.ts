@@ -154,7 +154,7 @@ describe('command line', () => {
       [[], 'which command?'],
       [['dance'], 'no command is called "dance"'],
       [['--config', 'x', 'status'], 'the command comes first'],
-      [['verify', '--config', 'x'], 'verify is not in this version'],
+      [['drill', '--config', 'x'], 'drill is not in this version'],
       [['status'], 'status needs --config FILE'],
       [['status', '--config'], '--config'],
       [['status', '--force'], '--force'],
@@ -234,6 +234,74 @@ describe('command line', () => {
         expect(err).to.match(/^hotmirror: south is not healthy\ncode: HM_REFUSED\nrule: takeover.uptodate: .+\nremedy: Wait until .+\n$/);
       },
     ));
+
+  describe('regenerate and verify', () => {
+    const nothing = { comparedBytes: 4096, differingBytes: 0, unreadableBytes: 0, extents: [], repaired: false };
+
+    it('ask the node, and show how far it is', () => {
+      const asked: unknown[] = [];
+      const resync = { doneBytes: 2048, totalBytes: 4096, bytesPerSecond: 1024, remainingMs: 2_000 };
+      const handlers: Partial<ControlHandlers> = {
+        async regenerate(params, { progress }) {
+          asked.push(params);
+          await progress({ text: 'resync of files', mirror: 'files', resync });
+          return { changed: true, text: 'done' };
+        },
+        verify(params) {
+          asked.push(params);
+          return Promise.resolve({ ...nothing, changed: false, text: 'nothing differs' });
+        },
+      };
+      return withNode(handlers, async (on) => {
+        const { code, out, err } = await on('regenerate', 'files');
+        expect([code, out]).to.deep.equal([0, 'done\n']);
+        expect(err).to.contain('resync files: 50 %').and.to.contain('left');
+        await on('regenerate', 'files', '--full', '--yes');
+        expect(await on('verify', 'files')).to.include({ code: 0, out: 'nothing differs\n' });
+        await on('verify', 'files', '--repair', '--yes');
+        await on('verify', 'files', '--waive', '--yes');
+        expect(asked).to.deep.equal([
+          { mirror: 'files', full: false },
+          { mirror: 'files', full: true },
+          { mirror: 'files', wish: 'find' },
+          { mirror: 'files', wish: 'repair' },
+          { mirror: 'files', wish: 'waive' },
+        ]);
+      });
+    });
+
+    it('exit code 5: verify found differences', () =>
+      withNode(
+        { verify: () => Promise.resolve({ ...nothing, differingBytes: 512, changed: true, text: 'files: 512 bytes differ' }) },
+        async (on) => {
+          expect(await on('verify', 'files')).to.include({ code: 5, out: 'files: 512 bytes differ\n' });
+        },
+      ));
+
+    it('say what may be lost and exit with 3 without --yes', () =>
+      withNode({}, async (on) => {
+        for (const words of [
+          ['regenerate', 'files', '--full'],
+          ['verify', 'files', '--repair'],
+          ['verify', 'files', '--waive'],
+        ]) {
+          const { code, err } = await on(...words);
+          expect(code, words.join(' ')).to.equal(3);
+          expect(err).to.contain('--yes');
+        }
+      }));
+
+    it('exit code 2: no such mirror, wishes that exclude each other', () =>
+      withNode({}, async (on) => {
+        for (const words of [
+          ['regenerate', 'disks'],
+          ['regenerate'],
+          ['verify', 'disks'],
+          ['verify', 'files', '--repair', '--waive', '--yes'],
+        ])
+          expect((await on(...words)).code, words.join(' ')).to.equal(2);
+      }));
+  });
 
   describe('resolve', () => {
     it('says what may be lost and exits with 3 without --yes', () =>

@@ -4,6 +4,7 @@ import { MemoryDevice } from '../../src/device/memory.ts';
 import { elementMetadataBytes } from '../../src/mirror/create-element.ts';
 import { ElementLineage } from '../../src/mirror/element-lineage.ts';
 import { ElementStore } from '../../src/mirror/element-store.ts';
+import { Findings } from '../../src/mirror/findings.ts';
 import { MirrorLink } from '../../src/mirror/mirror-link.ts';
 import { ProtocolInForce } from '../../src/mirror/protocol.ts';
 import { MirrorPair, pattern } from './support/mirror-pair.ts';
@@ -68,6 +69,7 @@ describe('Element sizes', () => {
       device,
       store,
       random,
+      findings: new Findings(store),
       whenSplit: 'ask',
       protocol: new ProtocolInForce('sync'),
       host: { failed: () => Promise.resolve() },

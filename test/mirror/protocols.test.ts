@@ -141,7 +141,14 @@ describe('The protocols', () => {
       };
       const session = new TargetSession({
         ...{ data: data as unknown as DataConnection, device, sizeBytes: extent, counters: new Counters(new VirtualClock()) },
-        handlers: { adopt: () => undefined, detach: () => undefined, protocol: () => undefined, failed: () => undefined },
+        ...{ extentBytes: extent, findings: { add: () => true, clear: () => undefined } },
+        handlers: {
+          adopt: () => undefined,
+          detach: () => undefined,
+          protocol: () => undefined,
+          failed: () => undefined,
+          changed: () => undefined,
+        },
       });
       const empty = new Uint8Array(0);
       session.message({ name: 'protocol', a: protocols.indexOf('memsync'), b: 0, body: empty });

@@ -271,11 +271,19 @@ describe('Fetches', () => {
       close: () => Promise.resolve(),
     };
     const sent: Sent[] = [];
-    const handlers = { adopt: () => undefined, detach: () => undefined, protocol: () => undefined, failed: () => undefined };
+    const handlers = {
+      adopt: () => undefined,
+      detach: () => undefined,
+      protocol: () => undefined,
+      failed: () => undefined,
+      changed: () => undefined,
+    };
     const target = new TargetSession({
       data: recorded(sent),
       device,
       sizeBytes: device.sizeBytes,
+      extentBytes: 65_536,
+      findings: { add: () => true, clear: () => undefined },
       counters: new Counters(new VirtualClock()),
       handlers,
     });
@@ -300,11 +308,19 @@ describe('Fetches', () => {
       writeZeroes: () => undefined,
       close: () => Promise.resolve(),
     };
-    const handlers = { adopt: () => undefined, detach: () => undefined, protocol: () => undefined, failed: () => undefined };
+    const handlers = {
+      adopt: () => undefined,
+      detach: () => undefined,
+      protocol: () => undefined,
+      failed: () => undefined,
+      changed: () => undefined,
+    };
     const target = new TargetSession({
       data: recorded([]),
       device: stuck,
       sizeBytes: device.sizeBytes,
+      extentBytes: 65_536,
+      findings: { add: () => true, clear: () => undefined },
       counters: new Counters(new VirtualClock()),
       handlers,
     });

@@ -99,6 +99,7 @@ describe('Zeroes', () => {
       extentBytes: 65_536,
       windowBytes: maxBodyBytes,
       resyncWindowBytes: maxBodyBytes,
+      digest: 'sha256' as const,
       rate: new ResyncRate(new VirtualClock(), defaultResyncRate),
       counters: new Counters(new VirtualClock()),
       protocol: new ProtocolInForce('sync'),

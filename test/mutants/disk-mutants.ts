@@ -52,22 +52,22 @@ export const diskMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/target.ts',
-        find: `    this.#request(
-      (done) => device.write(offsetBytes, bytes, {}, done),
-      () => this.#finish(sequence),
-      bytes.byteLength,
-    );`,
-        replace: `    if (device.capabilities.synchronous) {
-      const kept = bytes.slice();
-      this.#finish(sequence);
-      this.acknowledge();
-      void this.idle().then(() => device.write(offsetBytes, kept, {}, () => undefined));
-      return;
-    }
-    this.#request(
-      (done) => device.write(offsetBytes, bytes, {}, done),
-      () => this.#finish(sequence),
-    );`,
+        find: `      this.#request(
+        (done) => device.write(offsetBytes, bytes, {}, done),
+        () => this.#finish(sequence),
+        bytes.byteLength,
+      );`,
+        replace: `      if (device.capabilities.synchronous) {
+        const kept = bytes.slice();
+        this.#finish(sequence);
+        this.acknowledge();
+        void this.idle().then(() => device.write(offsetBytes, kept, {}, () => undefined));
+        return;
+      }
+      this.#request(
+        (done) => device.write(offsetBytes, bytes, {}, done),
+        () => this.#finish(sequence),
+      );`,
       },
     ],
     withinSeeds: targetedSeeds,

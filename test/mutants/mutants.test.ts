@@ -10,6 +10,7 @@ import type { HuntReport } from './hunt.ts';
 import { ioMutants } from './io-mutants.ts';
 import { mirrorMutants } from './mirror-mutants.ts';
 import type { Mutant } from './mutant.ts';
+import { protocolMutants } from './protocol-mutants.ts';
 import { workloadMutants } from './workload-mutants.ts';
 
 const mutants = [
@@ -18,6 +19,7 @@ const mutants = [
   ...controlMutants,
   ...diskMutants,
   ...ioMutants,
+  ...protocolMutants,
   ...workloadMutants,
   ...explorationMutants,
 ];

@@ -3,6 +3,8 @@ import { HotMirrorError } from '../../src/errors.ts';
 import type { MirrorView, OutdateOrder } from '../../src/failover/ports.ts';
 import { Counters } from '../../src/mirror/counters.ts';
 import type { MirrorCounters } from '../../src/mirror/counters.ts';
+import type { RegenerateOrder, VerifyOrder, VerifyOutcome } from '../../src/mirror/regenerate.ts';
+import type { ResyncRateLimits } from '../../src/mirror/resync-rate.ts';
 import type { HostedMirror } from '../../src/node/mirror-host.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 
@@ -105,6 +107,33 @@ export class FakeMirror implements HostedMirror {
 
   renewLease(evidence: { readonly probeSentMs: number }): void {
     this.orders.push(evidence);
+  }
+
+  async regenerate({ full = false }: RegenerateOrder): Promise<boolean> {
+    await this.#ordered({ regenerate: full });
+    return full;
+  }
+
+  async verify({ repair = false }: VerifyOrder): Promise<VerifyOutcome> {
+    await this.#ordered({ verify: repair });
+    return { comparedBytes: 4096, differingBytes: 512, unreadableBytes: 0, extents: [{ first: 0, count: 1 }], repaired: repair };
+  }
+
+  waiveFindings(because: string): void {
+    if (because === 'refuse') throw new HotMirrorError('HM_REFUSED', 'the peer is not connected', { rule: 'verify' });
+    this.orders.push({ waive: because });
+  }
+
+  pauseResync(because: string): void {
+    this.change({ resyncPaused: because });
+  }
+
+  resumeResync(): void {
+    this.change({ resyncPaused: null });
+  }
+
+  configureResync(limits: Partial<ResyncRateLimits>): void {
+    this.orders.push(limits);
   }
 
   setElement(wish: 'off' | 'on'): Promise<void> {

@@ -11,6 +11,8 @@ export const refusingHandlers: ControlHandlers = {
   recover: unexpected,
   switchover: unexpected,
   adopt: unexpected,
+  regenerate: unexpected,
+  verify: unexpected,
   element: unexpected,
   resume: unexpected,
   resolve: unexpected,

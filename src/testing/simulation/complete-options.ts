@@ -1,12 +1,13 @@
 import type { FailoverPolicy } from '../../failover/options.ts';
 import { completePolicy } from '../../failover/options.ts';
 import { initialGrace, watchTimes } from '../../heartbeat/options.ts';
-import { mirrorLimits } from '../../mirror/options.ts';
+import { defaultMirrorLimits, mirrorLimits } from '../../mirror/options.ts';
+import type { MirrorProtocol } from '../../mirror/options.ts';
 import type { LinkConditions } from '../../transport/link-conditions.ts';
 import { completeWorkload } from './application.ts';
 import { checkForm, optionsForm } from './forms.ts';
 import type { MirrorSize } from './node-disks.ts';
-import type { PairSimulationOptions, SimulatedLatencies, SimulationTimes, WorkloadOptions } from './options.ts';
+import type { PairSimulationOptions, SimulatedLatencies, SimulatedMirrorOptions, SimulationTimes, WorkloadOptions } from './options.ts';
 import type { NodeName } from './steps.ts';
 import type { Promises } from './watcher.ts';
 
@@ -16,10 +17,16 @@ const leaseShare = 0.75;
 const graceDeadlines = 2;
 const percent = 100;
 
+/** A mirror of the pair, with every default filled in. */
+export interface CompleteMirror extends MirrorSize {
+  readonly protocol: MirrorProtocol;
+  readonly windowBytes: number;
+}
+
 /** The options with every default filled in. */
 export interface CompleteOptions {
   readonly seed: number;
-  readonly mirrors: readonly MirrorSize[];
+  readonly mirrors: readonly CompleteMirror[];
   readonly monitorLinks: readonly string[];
   readonly arbiter: boolean;
   readonly fence: boolean;
@@ -43,7 +50,7 @@ export function completeOptions(options: PairSimulationOptions): CompleteOptions
   const { deadlineMs = 5_000, ...times } = options.times ?? {};
   const complete: CompleteOptions = {
     seed: options.seed ?? 1,
-    mirrors: (options.mirrors ?? [{ name: 'm0' }]).map(({ name, sizeBytes = defaultMirrorBytes }) => ({ name, sizeBytes })),
+    mirrors: (options.mirrors ?? [{ name: 'm0' }]).map(completeMirror),
     monitorLinks: options.monitorLinks ?? ['mon1', 'mon2'],
     arbiter: options.arbiter ?? false,
     fence: options.fence ?? false,
@@ -68,6 +75,15 @@ export function completeOptions(options: PairSimulationOptions): CompleteOptions
   };
   refuseNonsense(complete);
   return complete;
+}
+
+function completeMirror({ name, sizeBytes, protocol, windowBytes }: SimulatedMirrorOptions): CompleteMirror {
+  return {
+    name,
+    sizeBytes: sizeBytes ?? defaultMirrorBytes,
+    protocol: protocol ?? 'sync',
+    windowBytes: windowBytes ?? defaultMirrorLimits.windowBytes,
+  };
 }
 
 /** What configuration and policy promise. */

@@ -91,7 +91,14 @@ export const stepForm: z.ZodType = z.discriminatedUnion('do', [
 export const optionsForm: z.ZodType = z.strictObject({
   seed: count.optional(),
   mirrors: z
-    .array(z.strictObject({ name: z.string(), sizeBytes: atLeastOne.multipleOf(mirrorGrainBytes).optional() }))
+    .array(
+      z.strictObject({
+        name: z.string(),
+        sizeBytes: atLeastOne.multipleOf(mirrorGrainBytes).optional(),
+        protocol: z.enum(['sync', 'memsync', 'async']).optional(),
+        windowBytes: z.int().min(sectorBytes).optional(),
+      }),
+    )
     .min(1)
     .optional(),
   monitorLinks: z.array(z.string()).min(1).optional(),

@@ -1,4 +1,5 @@
 import type { FailoverPolicy } from '../../failover/options.ts';
+import type { MirrorProtocol } from '../../mirror/options.ts';
 import type { LinkConditions } from '../../transport/link-conditions.ts';
 import type { NodeName } from './steps.ts';
 
@@ -19,6 +20,10 @@ export interface SimulatedMirrorOptions {
   readonly name: string;
   /** Default 1 MiB. */
   readonly sizeBytes?: number;
+  /** Of both nodes. Default `sync`. */
+  readonly protocol?: MirrorProtocol;
+  /** Application bytes sent and not yet acknowledged: as `limits.windowBytes` of a mirror. Default 8 MiB. */
+  readonly windowBytes?: number;
 }
 
 /** An application that writes, reads and flushes wherever it is let, and checks what it reads. */

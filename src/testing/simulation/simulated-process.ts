@@ -17,6 +17,7 @@ import type { SeededRandom } from '../seeded-random.ts';
 import type { EffectGate } from './effects.ts';
 import { LaggedMirror } from './lagged-mirror.ts';
 import type { NodeClock } from './node-clock.ts';
+import type { CompleteMirror } from './complete-options.ts';
 import type { NodeDisks } from './node-disks.ts';
 import type { SimulationTimes } from './options.ts';
 import type { SimulatedNetwork } from './simulated-network.ts';
@@ -45,6 +46,7 @@ export interface SimulatedProcessOptions {
   readonly platform: PlatformActions;
   readonly disks: NodeDisks;
   readonly network: SimulatedNetwork;
+  readonly mirrors: readonly CompleteMirror[];
   readonly monitorLinks: readonly string[];
   readonly threadLagMs: number;
   readonly activeRegions: number;
@@ -124,6 +126,7 @@ export class SimulatedProcess {
   #mirror(name: string): MirrorLink {
     const { node, clock, gate, random, times, disks, network, activeRegions } = this.#options;
     const { element, metadata } = disks.mirrors.get(name)!;
+    const mirror = this.#options.mirrors.find((each) => each.name === name);
     return new MirrorLink({
       name,
       node,
@@ -134,11 +137,13 @@ export class SimulatedProcess {
       transport: gate.transport(network.link(dataLinkOf(name)).transport(node)),
       clock,
       random,
+      ...(mirror ? { protocol: mirror.protocol } : {}),
       limits: {
         probeIntervalMs: times.intervalMs,
         deadlineMs: times.deadlineMs,
         leaseMs: times.leaseMs,
         activeRegions,
+        ...(mirror ? { windowBytes: mirror.windowBytes } : {}),
         retryMinMs,
         retryMaxMs,
       },

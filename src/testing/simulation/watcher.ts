@@ -122,5 +122,7 @@ export interface Watcher {
 export type WatcherFactory = (context: {
   readonly promises: Promises;
   readonly mirrors: readonly string[];
+  /** Of the mirrors with protocol `async` the window: so much of what no flush covers a takeover may lose. Absent: there are none. */
+  readonly asyncWindows?: ReadonlyMap<string, number>;
   readonly deadlineMs: number;
 }) => Watcher;

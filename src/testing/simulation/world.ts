@@ -61,7 +61,12 @@ export class World {
     this.#streams = streams;
     this.clock = new VirtualClock({ settles: 'promises', afterEvent: () => this.check() });
     this.#watchers = Object.values(allWatchers).map((make) =>
-      make({ promises: promisesOf(options), mirrors: mirrors.map(({ name }) => name), deadlineMs: options.times.deadlineMs }),
+      make({
+        promises: promisesOf(options),
+        mirrors: mirrors.map(({ name }) => name),
+        asyncWindows: new Map(mirrors.filter(({ protocol }) => protocol === 'async').map(({ name, windowBytes }) => [name, windowBytes])),
+        deadlineMs: options.times.deadlineMs,
+      }),
     );
     const now = (): { atMs: number; wallMs: number } => ({ atMs: this.clock.nowMs(), wallMs: this.clock.wallMs() });
     this.log = new SimulationLog(now, (entry) => {
@@ -138,6 +143,7 @@ export class World {
       platform: own.platform,
       disks: own.disks,
       network: this.network,
+      mirrors: this.options.mirrors,
       monitorLinks,
       threadLagMs,
       activeRegions,

@@ -6,6 +6,7 @@ import { streamOf } from '../simulation/streams.ts';
 import { chance, oneOf, within } from './chance.ts';
 import { drawConfiguration } from './configuration.ts';
 import type { SwarmConfiguration } from './configuration.ts';
+import { withProtocols } from './draw-protocols.ts';
 import { faultKinds } from './fault-kinds.ts';
 import type { FaultKind } from './fault-kinds.ts';
 
@@ -36,7 +37,8 @@ export function drawSchedule(seed: number): SimulationSchedule {
     steps.push(...series, { do: 'run', forMs: runMs(random, configuration) });
     left -= Math.ceil(series.length / 2);
   }
-  return { version: 1, options: configuration.options, steps: withElementsTakenOut(seed, steps, configuration) };
+  const options = withProtocols(seed, configuration.options);
+  return { version: 1, options, steps: withElementsTakenOut(seed, steps, configuration) };
 }
 
 /**

@@ -13,8 +13,11 @@ export function simplerOptions(options: PairSimulationOptions): readonly PairSim
   return [
     ...(mirrors.length > 1 ? [mirrors.slice(0, 1), mirrors.slice(1)].map((fewer) => ({ ...options, mirrors: fewer })) : []),
     ...(mirrors.some(({ sizeBytes }) => sizeBytes !== smallMirrorBytes)
-      ? [{ ...options, mirrors: mirrors.map(({ name }) => ({ name, sizeBytes: smallMirrorBytes })) }]
+      ? [{ ...options, mirrors: mirrors.map((mirror) => ({ ...mirror, sizeBytes: smallMirrorBytes })) }]
       : []),
+    ...(['windowBytes', 'protocol'] as const)
+      .filter((name) => mirrors.some((mirror) => mirror[name] !== undefined))
+      .map((name) => ({ ...options, mirrors: mirrors.map((mirror) => without(mirror, name)[0] ?? mirror) })),
     ...(monitorLinks.length > 1 ? [{ ...options, monitorLinks: monitorLinks.slice(0, 1) }] : []),
     ...(arbiter === true && policy?.whenAlone !== 'arbiter' ? without(options, 'arbiter') : []),
     ...simplerWorkloads(options.workload ?? null).map((workload) => ({ ...options, workload })),

@@ -59,6 +59,7 @@ const bodies: Readonly<Partial<Record<MessageName, fc.Arbitrary<Uint8Array>>>> =
   refuse: json,
   map: words,
   zeroes: words,
+  compare: words,
   hole: words.map((bytes) => bytes.subarray(0, 4)),
   write: blocks,
   resync: blocks,

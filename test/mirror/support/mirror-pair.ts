@@ -5,6 +5,7 @@ import { MemoryDevice } from '../../../src/device/memory.ts';
 import type { BlockDevice } from '../../../src/device/block-device.ts';
 import { elementMetadataBytes } from '../../../src/mirror/create-element.ts';
 import { mirrorEventNames } from '../../../src/mirror/mirror-events.ts';
+import type { DigestName } from '../../../src/mirror/digests.ts';
 import type { MirrorEvent, MirrorEventName } from '../../../src/mirror/mirror-events.ts';
 import { MirrorLink } from '../../../src/mirror/mirror-link.ts';
 import type { MirrorLimits, MirrorProtocol, WhenSplit } from '../../../src/mirror/options.ts';
@@ -34,6 +35,7 @@ export interface MirrorPairOptions {
   readonly seed?: number;
   readonly limits?: Partial<MirrorLimits>;
   readonly resync?: Partial<ResyncRateLimits>;
+  readonly digest?: DigestName;
   readonly delayMs?: number;
   readonly whenSplit?: WhenSplit;
   /** Of both nodes. */
@@ -116,6 +118,7 @@ export class MirrorPair {
       ...(this.#options.limits ? { limits: this.#options.limits } : {}),
       ...(this.#options.whenSplit ? { whenSplit: this.#options.whenSplit } : {}),
       ...(this.#options.resync ? { resync: this.#options.resync } : {}),
+      ...(this.#options.digest ? { digest: this.#options.digest } : {}),
     });
     for (const name of mirrorEventNames) mirror.events.on(name, (event: MirrorEvent) => this.#tell({ node, name, event }));
     this.mirrors[node] = mirror;

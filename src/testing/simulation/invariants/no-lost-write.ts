@@ -1,6 +1,7 @@
 import { nodeNames } from '../steps.ts';
 import type { NodeName } from '../steps.ts';
 import type { ApplicationRequest, PairView, Watcher, WatcherFactory } from '../watcher.ts';
+import { AsyncTail } from './async-tail.ts';
 import { PermittedLoss } from './permitted-loss.ts';
 import { digestSector, digestsOf, sectorBytes, zeroDigest } from './sectors.ts';
 import type { SectorWrite } from './write-history.ts';
@@ -29,6 +30,12 @@ const none: ReadonlyMap<number, number> = new Map();
 class MirrorClaims {
   readonly history = new WriteHistory();
   readonly #claims = new Map<number, Claim>();
+  /** Null where the protocol is not async. */
+  readonly #tail: AsyncTail | null;
+
+  constructor(asyncWindowBytes: number | undefined) {
+    this.#tail = asyncWindowBytes === undefined ? null : new AsyncTail(asyncWindowBytes);
+  }
 
   /** What is promised of these sectors now. */
   floors(first: number, count: number): ReadonlyMap<number, number> {
@@ -42,7 +49,10 @@ class MirrorClaims {
     return new Map([...this.#claims].map(([sector, { floor }]) => [sector, floor]));
   }
 
-  acknowledged(first: number, writes: readonly SectorWrite[], fua: boolean): void {
+  acknowledged(request: ApplicationRequest, writes: readonly SectorWrite[]): void {
+    const { fua } = request;
+    const first = request.offsetBytes / sectorBytes;
+    this.#tail?.acknowledged(request, writes);
     writes.forEach(({ number }, at) => {
       const claim = this.#claim(first + at);
       claim.floor = Math.max(claim.floor, number);
@@ -58,10 +68,19 @@ class MirrorClaims {
   }
 
   cachesLost(): void {
+    this.#tail?.clear();
     for (const claim of this.#claims.values()) claim.floor = claim.durable;
   }
 
+  tailLost(): void {
+    const tail = this.#tail;
+    if (!tail) return;
+    for (const [sector, claim] of this.#claims) claim.floor = Math.min(claim.floor, Math.max(claim.durable, tail.safe(sector)));
+    tail.lost();
+  }
+
   reset(): void {
+    this.#tail?.clear();
     this.#claims.clear();
   }
 
@@ -107,9 +126,10 @@ class NoLostWrite implements Watcher {
   #broken: string | null = null;
 
   constructor(context: Parameters<WatcherFactory>[0]) {
-    this.#mirrors = new Map(context.mirrors.map((mirror) => [mirror, new MirrorClaims()]));
+    this.#mirrors = new Map(context.mirrors.map((mirror) => [mirror, new MirrorClaims(context.asyncWindows?.get(mirror))]));
     this.#loss = new PermittedLoss(context, {
       cachesLost: (mirror) => this.#mirrors.get(mirror)?.cachesLost(),
+      tailLost: (mirror) => this.#mirrors.get(mirror)?.tailLost(),
       reset: () => {
         for (const claims of this.#mirrors.values()) claims.reset();
       },
@@ -134,7 +154,7 @@ class NoLostWrite implements Watcher {
     this.#open.delete(request.id);
     if (!open || !claims || request.errorCode !== null || !this.#loss.counts(request)) return;
     const first = request.offsetBytes / sectorBytes;
-    if (request.kind === 'write') claims.acknowledged(first, open.writes, request.fua);
+    if (request.kind === 'write') claims.acknowledged(request, open.writes);
     else if (request.kind === 'flush') claims.flushed(open.floors);
     else
       digestsOf(request).forEach((digest, at) => {

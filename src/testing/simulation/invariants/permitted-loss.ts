@@ -9,6 +9,8 @@ import type { ApplicationRequest, PairView, Promises } from '../watcher.ts';
 export interface PermittedLossHandlers {
   /** Every element that held what no flush covers may have lost its cache: of this mirror only what is durable is promised. */
   cachesLost(mirror: string): void;
+  /** A takeover may have lost of this mirror, whose protocol is `async`, the last acknowledged writes that fit into its window. Absent: as `cachesLost`. */
+  tailLost?(mirror: string): void;
   /** Nothing that was promised before counts any more. */
   reset(): void;
 }
@@ -18,6 +20,8 @@ export interface PermittedLossHandlers {
  *
  * - what no flush covers, when each element that held it lost power. A cut of one node forgives nothing while the other runs and holds everything, unless the
  *   node that lost it serves again without having been regenerated, as the last owner may (rule boot.alone);
+ * - by `async`, at a takeover, the end of what was acknowledged and no flush covers, as much as fits into the window; and whatever no flush covers where the source loses
+ *   power and is the source again, for the one served last stays it;
  * - whatever an operator risks who forces a takeover, and whatever two owners risk where the policy does not exclude them. From then on nothing is
  *   judged until the pair is whole again.
  */
@@ -25,6 +29,7 @@ export class PermittedLoss {
   readonly #mirrors: readonly string[];
   readonly #handlers: PermittedLossHandlers;
   readonly #oneOwner: boolean;
+  readonly #async: ReadonlySet<string>;
   /** An operator gave an order that may make two owners. */
   #operatorSpoke = false;
   #suspended = false;
@@ -41,7 +46,11 @@ export class PermittedLoss {
   #resetAt = -1;
   #told = false;
 
-  constructor(context: { readonly promises: Promises; readonly mirrors: readonly string[] }, handlers: PermittedLossHandlers) {
+  constructor(
+    context: { readonly promises: Promises; readonly mirrors: readonly string[]; readonly asyncWindows?: ReadonlyMap<string, number> },
+    handlers: PermittedLossHandlers,
+  ) {
+    this.#async = new Set(context.asyncWindows?.keys());
     this.#oneOwner = context.promises.oneOwner;
     this.#mirrors = context.mirrors;
     this.#handlers = handlers;
@@ -75,9 +84,10 @@ export class PermittedLoss {
     this.#claim(request.epoch);
   }
 
-  entry({ event, node, evidence }: SimulationEntry): void {
+  entry({ event, node, rule, evidence }: SimulationEntry): void {
     this.#told = true;
     if (node === 'world') return;
+    if (event === 'service:started' && rule === 'takeover.commit') this.#tailsLost();
     const order = evidence?.['order'];
     if (event === 'operator:asked' && (order === 'force-fallback' || order === 'resume')) {
       this.#operatorSpoke = true;
@@ -123,7 +133,18 @@ export class PermittedLoss {
   #lookAtLoser(node: NodeName, mirror: string, lost: Set<NodeName>, view: PairView): void {
     const state = stateOf(node, mirror, view);
     if (state?.role === 'target' && state.element === 'uptodate') lost.delete(node);
-    else if (state?.serving === 'alone' && lost.delete(node)) this.#handlers.cachesLost(mirror);
+    else if (state && this.#servesAgain(state, mirror) && lost.delete(node)) this.#handlers.cachesLost(mirror);
+  }
+
+  #servesAgain({ serving, role }: MirrorState, mirror: string): boolean {
+    return serving === 'alone' || (this.#async.has(mirror) && (role === 'source' || serving !== 'no'));
+  }
+
+  #tailsLost(): void {
+    for (const mirror of this.#async) {
+      if (this.#handlers.tailLost) this.#handlers.tailLost(mirror);
+      else this.#handlers.cachesLost(mirror);
+    }
   }
 
   get #mayFork(): boolean {

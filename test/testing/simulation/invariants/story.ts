@@ -66,6 +66,7 @@ function mirrorState(node: NodeName): MirrorState {
     dirtyBytes: 0,
     resync: null,
     resyncPaused: null,
+    findingBytes: 0,
   };
 }
 

@@ -1,0 +1,117 @@
+import { HotMirrorError } from '../errors.ts';
+import type { MirrorCore } from './mirror-core.ts';
+import type { SourceEnd } from './source-end.ts';
+import type { VerifyReport } from './verify.ts';
+
+/** See `MirrorLink.regenerate`. */
+export interface RegenerateOrder {
+  /** Copies everything, not only what is known to differ. */
+  readonly full?: boolean;
+  /** Gives up the wait; what was begun goes on. */
+  readonly signal?: AbortSignal;
+}
+
+/** See `MirrorLink.verify`. */
+export interface VerifyOrder {
+  /** Copies what differs from this node's element to the peer's. */
+  readonly repair?: boolean;
+  /** Ends the verify, or the wait for the repair. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a verify came to. */
+export interface VerifyOutcome extends VerifyReport {
+  /** What differed was copied, and both elements are the same. */
+  readonly repaired: boolean;
+}
+
+/** Calls back after each change of the mirror; returns how to stop that. */
+type OnChange = (listener: () => void) => () => void;
+
+/** See `MirrorLink.regenerate`. Resolves whether there was anything to copy. */
+export async function regenerate(core: MirrorCore, onChange: OnChange, { full = false, signal }: RegenerateOrder): Promise<boolean> {
+  const { store, replication } = core;
+  sourceOf(core);
+  if (full) {
+    store.dirty.markAll();
+    // A crash must not forget the wish.
+    await store.persistDirty();
+  }
+  const { resync, settled } = sourceOf(core);
+  if (store.dirty.count === 0 && settled) return false;
+  // A handshake makes the target durably inconsistent before anything is copied to it (rule resync.begin).
+  if (settled && !resync) replication.reconnect();
+  await whenSame(core, onChange, signal);
+  return true;
+}
+
+/** See `MirrorLink.verify`. */
+export async function verify(core: MirrorCore, onChange: OnChange, { repair = false, signal }: VerifyOrder): Promise<VerifyOutcome> {
+  const source = sourceOf(core);
+  if (!source.settled) throw refused('a resync runs; what is not copied yet cannot be verified');
+  core.tell('verify:started', 0, `both elements are compared by ${core.control.digest}`, {});
+  try {
+    const report = await source.verify(signal);
+    const different = report.differingBytes > 0;
+    core.tell('verify:finished', different ? 1 : 0, `${String(report.differingBytes)} bytes differ`, {
+      ...(different ? { rule: 'takeover.verified' } : {}),
+      evidence: { ...report },
+    });
+    if (!repair || core.findings.bytes === 0) return { ...report, repaired: false };
+    await regenerate(core, onChange, { ...(signal ? { signal } : {}) });
+    return { ...report, repaired: true };
+  } catch (error) {
+    const { code, message } = HotMirrorError.from(error, 'HM_INTERNAL', 'the verify ended');
+    core.tell('verify:ended', 0, `the verify did not come to its end: ${message}`, {
+      evidence: { code, findingBytes: core.findings.bytes },
+    });
+    throw error;
+  }
+}
+
+/** See `MirrorLink.waiveFindings`. */
+export function waiveFindings(core: MirrorCore, because: string): void {
+  const { bytes } = core.findings;
+  const source = sourceOf(core);
+  if (bytes === 0) return;
+  core.findings.clear();
+  source.session.waive();
+  core.tell('verify:waived', 0, `${String(bytes)} bytes that differ are waived: ${because}`, {
+    rule: 'takeover.verified',
+    evidence: { bytes },
+  });
+  core.changed();
+}
+
+function sourceOf({ replication }: MirrorCore): SourceEnd {
+  const { source, role } = replication;
+  if (source) return source;
+  if (role === 'target') throw new HotMirrorError('HM_NOT_SERVING', 'the other node holds the source of this mirror');
+  throw refused('the peer is not connected');
+}
+
+function refused(because: string): HotMirrorError {
+  return new HotMirrorError('HM_REFUSED', because, { rule: 'verify' });
+}
+
+/** Resolves when the target holds everything, on whichever connection; rejects when this node is not its source any more. */
+function whenSame({ replication, store }: MirrorCore, onChange: OnChange, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (end: () => void): void => {
+      stop();
+      signal?.removeEventListener('abort', aborted);
+      end();
+    };
+    const look = (): void => {
+      const { source, role } = replication;
+      if (role === 'target' || replication.stopped)
+        settle(() => reject(new HotMirrorError('HM_NOT_SERVING', 'this node is no longer the source')));
+      else if (source?.settled && store.dirty.count === 0) settle(resolve);
+    };
+    const aborted = (): void => settle(() => reject(new HotMirrorError('HM_ABORTED', 'the wait was given up; the resync goes on')));
+    const stop = onChange(look);
+    signal?.addEventListener('abort', aborted, { once: true });
+    if (signal?.aborted) aborted();
+    else look();
+  });
+}
