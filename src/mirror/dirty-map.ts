@@ -5,6 +5,14 @@ export interface ExtentRun {
 }
 
 const bitsPerByte = 8;
+const allBits = 0xff;
+
+/** How many bits are set in each byte. */
+const bitCounts = Uint8Array.from({ length: allBits + 1 }, (_, byte) => {
+  let count = 0;
+  for (let rest = byte; rest > 0; rest >>= 1) count += rest & 1;
+  return count;
+});
 
 /**
  * Which extents of a disk differ, or may differ, from the peer's element: one bit an extent.
@@ -68,7 +76,10 @@ export class DirtyMap {
   }
 
   markAll(): void {
-    for (let extent = 0; extent < this.extents; extent += 1) this.mark(extent);
+    this.#bits.fill(allBits);
+    const last = this.#bits.length - 1;
+    if (last >= 0) this.#bits[last] = this.#meaning(last);
+    this.#count = this.extents;
   }
 
   clearAll(): void {
@@ -108,11 +119,19 @@ export class DirtyMap {
 
   /** Marks what stored bytes say, in addition to what is marked already. */
   include(fromByte: number, stored: Uint8Array): void {
-    for (let at = 0; at < stored.length; at += 1) {
-      const byte = stored[at] ?? 0;
-      for (let bit = 0; byte >>> bit !== 0; bit += 1) {
-        if ((byte >>> bit) & 1) this.mark((fromByte + at) * bitsPerByte + bit);
-      }
+    const end = Math.min(stored.length, this.#bits.length - fromByte);
+    for (let at = 0; at < end; at += 1) {
+      const before = this.#bits[fromByte + at] ?? 0;
+      const added = (stored[at] ?? 0) & ~before & this.#meaning(fromByte + at);
+      if (added === 0) continue;
+      this.#bits[fromByte + at] = before | added;
+      this.#count += bitCounts[added] ?? 0;
     }
+  }
+
+  /** The bits of a byte that stand for extents. */
+  #meaning(byte: number): number {
+    const left = this.extents - byte * bitsPerByte;
+    return left >= bitsPerByte ? allBits : (1 << left) - 1;
   }
 }

@@ -98,7 +98,7 @@ export class ElementStore {
     for (const [page, record] of pages) {
       store.#pages.set(page, record);
       if (record.mayBeOlder) store.#distrusted.add(page);
-      if (record.payload) store.#stored.set(record.payload, page * pageMapBytes);
+      if (record.payload) store.#stored.set(pageOf(record.payload, page, store.#stored.length), page * pageMapBytes);
     }
     store.dirty.include(0, store.#stored);
     return store;
@@ -203,9 +203,14 @@ export function readElementImage(
   const dirty = new DirtyMap(metadata.sizeBytes, metadata.extentBytes);
   for (let page = 0; page < pageCount(metadata.sizeBytes, metadata.extentBytes); page += 1) {
     const stored = readRecordImage(image, pageLayout(page), blockSizeBytes, readable);
-    if (stored) dirty.include(page * pageMapBytes, stored);
+    if (stored) dirty.include(page * pageMapBytes, pageOf(stored, page, mapBytes(dirty)));
   }
   return { metadata, dirty };
+}
+
+/** What a stored page says of a map of this length: it may have been written for a longer one. */
+function pageOf(payload: Uint8Array, page: number, lengthBytes: number): Uint8Array {
+  return payload.subarray(0, Math.min(pageMapBytes, lengthBytes - page * pageMapBytes));
 }
 
 function mapBytes(map: DirtyMap): number {

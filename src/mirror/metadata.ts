@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
+import { regionBytes } from './activity-log.ts';
 import type { ElementState } from './state.ts';
 
 /**
@@ -62,7 +63,7 @@ export const idSchema: z.ZodType<string> = z.string().regex(/^[0-9a-f]{16,32}$/u
 
 const count = z.number().int().nonnegative();
 
-const schema = z.strictObject({
+const fields = z.strictObject({
   mirrorId: idSchema.nullable(),
   sizeBytes: count,
   extentBytes: count.positive(),
@@ -84,6 +85,18 @@ const schema = z.strictObject({
   crashed: z.boolean(),
   activeRegions: z.array(count),
 });
+
+/** Each alone is possible, and what fits nothing else must not be acted upon: the mirror would be lost in it, or answer for ever. */
+const schema = fields
+  .refine(
+    ({ mirrorId, current }) => (mirrorId === null) === (current === null),
+    'a mirror without a generation, or a generation without a mirror',
+  )
+  .refine(({ extentBytes }) => regionBytes % extentBytes === 0, 'regions are not whole extents')
+  .refine(
+    ({ sizeBytes, activeRegions }) => activeRegions.every((region) => region * regionBytes < sizeBytes),
+    'a region beyond the mirror',
+  );
 
 /**
  * A new generation: what was current becomes the base, because the peer may hold it (rule lineage.mint). `unchanged`: the element still holds what it held

@@ -50,6 +50,18 @@ describe('DirtyMap', () => {
     );
   });
 
+  it('takes nothing from stored bytes that lies beyond the disk', () => {
+    const map = new DirtyMap(10 * extentBytes, extentBytes);
+    map.mark(3);
+    map.include(1, new Uint8Array(5).fill(0xff));
+    map.include(9, new Uint8Array(1).fill(0xff));
+    expect([...map.runs()]).to.deep.equal([
+      { first: 3, count: 1 },
+      { first: 8, count: 2 },
+    ]);
+    expect(map.count).to.equal(3);
+  });
+
   it('marks every extent that a range touches, and nothing for an empty range', () => {
     const map = new DirtyMap(10 * extentBytes, extentBytes);
     map.markRange(extentBytes, 0);

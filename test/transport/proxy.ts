@@ -13,6 +13,8 @@ export interface Proxy {
   readonly seen: Buffer[];
   /** Applied to what the dialler sends. */
   tamper: Tamper;
+  /** Lets nothing pass, either way, and ends nothing: as a machine without power, or a cable that is out, behind a switch that still has one. */
+  silent: boolean;
   close(): Promise<void>;
 }
 
@@ -28,15 +30,18 @@ export async function proxyTo(targetUrl: string, host = '127.0.0.1'): Promise<Pr
       socket.on('error', () => undefined);
     }
     front.on('data', (bytes: Buffer) => {
+      if (proxy.silent) return;
       seen.push(bytes);
       const changed = proxy.tamper(Buffer.from(bytes), passed);
       passed += bytes.length;
       if (changed) back.write(changed);
       else back.destroy();
     });
-    back.on('data', (bytes: Buffer) => front.write(bytes));
-    front.on('close', () => back.destroy());
-    back.on('close', () => front.destroy());
+    back.on('data', (bytes: Buffer) => {
+      if (!proxy.silent) front.write(bytes);
+    });
+    front.on('close', () => proxy.silent || back.destroy());
+    back.on('close', () => proxy.silent || front.destroy());
   });
   server.listen(0, host);
   await once(server, 'listening');
@@ -44,6 +49,7 @@ export async function proxyTo(targetUrl: string, host = '127.0.0.1'): Promise<Pr
     url: formatTcpUrl({ host, port: (server.address() as AddressInfo).port }),
     seen,
     tamper: (bytes) => bytes,
+    silent: false,
     async close() {
       for (const socket of sockets) socket.destroy();
       await once(server.close(), 'close');

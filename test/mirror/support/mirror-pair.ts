@@ -102,6 +102,13 @@ export class MirrorPair {
 
   /** Starts a node's mirror, passive. */
   async open(node: NodeName, options: Parameters<MirrorLink['open']>[0] = {}): Promise<MirrorLink> {
+    const mirror = this.make(node);
+    await this.clock.settled(mirror.open(options), 60_000, 'opening');
+    return mirror;
+  }
+
+  /** A node's mirror that is not open yet. */
+  make(node: NodeName): MirrorLink {
     const { wrap = (device: BlockDevice): BlockDevice => device, wrapTransport = (transport: Transport): Transport => transport } =
       this.#options;
     const mirror = new MirrorLink({
@@ -122,7 +129,6 @@ export class MirrorPair {
     });
     for (const name of mirrorEventNames) mirror.events.on(name, (event: MirrorEvent) => this.#tell({ node, name, event }));
     this.mirrors[node] = mirror;
-    await this.clock.settled(mirror.open(options), 60_000, 'opening');
     return mirror;
   }
 
