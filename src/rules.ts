@@ -29,6 +29,7 @@ const sentences = {
   'lineage.source': 'An unfinished or failed element is never a source.',
   'lineage.serving': 'A serving node never becomes a target.',
   'lineage.size': 'An element smaller than the mirror cannot hold it.',
+  'lineage.grow': 'A mirror grows by order, while both elements are the same; its new part is dirty before it counts.',
   'lineage.union': 'A partial copy covers what either side may hold differently.',
   'lineage.mint': 'Before completing what the other element may lack, the element durably holds a new generation.',
   'lineage.adopt': 'A target takes over the lineage of its source only when the resync is complete and durable.',

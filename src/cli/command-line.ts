@@ -7,6 +7,7 @@ import { commonOptions, exitCodes } from './command.ts';
 import { checkCommand } from './commands/check.ts';
 import { controlCommand } from './commands/control.ts';
 import { demoCommand } from './commands/demo.ts';
+import { growCommand } from './commands/grow.ts';
 import { elementCommand } from './commands/element.ts';
 import { regenerateCommand, verifyCommand } from './commands/copies.ts';
 import { eventsCommand } from './commands/events.ts';
@@ -35,6 +36,7 @@ const commands: readonly Command[] = [
   regenerateCommand,
   verifyCommand,
   elementCommand,
+  growCommand,
   planCommand,
   resolveCommand,
   demoCommand,

@@ -28,7 +28,7 @@ export interface DeviceCapabilities {
 }
 
 /**
- * A disk: a fixed number of bytes, read and written in blocks.
+ * A disk: a number of bytes, read and written in blocks.
  *
  * Contract, proven for any implementation by `deviceConformance` of `hotmirror/testing`:
  *
@@ -61,6 +61,13 @@ export interface BlockDevice {
   trim(offsetBytes: number, lengthBytes: number, done: Done): void;
   /** Makes the range read as zeroes. */
   writeZeroes(offsetBytes: number, lengthBytes: number, options: ZeroesOptions, done: Done): void;
+  /**
+   * Looks again how large the device is: one that was enlarged meanwhile has its new {@link BlockDevice.sizeBytes} when this resolves; it never becomes smaller.
+   * Absent where the size is fixed.
+   */
+  refreshSize?(): Promise<void>;
+  /** Makes the device itself at least so large, durably and with zeroes. Absent where that cannot be. */
+  enlarge?(sizeBytes: number): Promise<void>;
   /** Lets requests under way end, then lets go of the device. Does not flush. */
   close(): Promise<void>;
 }

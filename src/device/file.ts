@@ -28,19 +28,19 @@ export interface FileDeviceOptions {
  * After a failed flush every later one fails until the device is opened again.
  */
 export class FileDevice implements BlockDevice {
-  readonly sizeBytes: number;
   readonly blockSizeBytes: number;
   readonly capabilities: DeviceCapabilities = Object.freeze({ synchronous: true, trim: false, punchHole: false, exclusive: true });
   /** As it was opened, for messages. */
   readonly path: string;
   readonly #file: OpenFile;
   readonly #commit: GroupCommit;
+  #sizeBytes: number;
   #closing: Promise<void> | null = null;
 
   private constructor(path: string, file: OpenFile, blockSizeBytes: number) {
     this.path = path;
     this.blockSizeBytes = blockSizeBytes;
-    this.sizeBytes = file.sizeBytes - (file.sizeBytes % blockSizeBytes);
+    this.#sizeBytes = file.sizeBytes - (file.sizeBytes % blockSizeBytes);
     this.#file = file;
     this.#commit = new GroupCommit((done) => {
       fdatasync(file.fd, (cause) => {
@@ -58,6 +58,18 @@ export class FileDevice implements BlockDevice {
     const { blockSizeBytes = defaultBlockSizeBytes } = options;
     assertBlockSize(blockSizeBytes);
     return new FileDevice(path, await openExclusively(path), blockSizeBytes);
+  }
+
+  /** As it was opened, or found by {@link FileDevice.refreshSize}. */
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  /** Finds a file or block device that was enlarged. Rejects with `HM_IO_READ` or `HM_CLOSED`. */
+  async refreshSize(): Promise<void> {
+    if (this.#closing) throw closedError(this.path);
+    const sizeBytes = await this.#file.measure();
+    this.#sizeBytes = Math.max(this.#sizeBytes, sizeBytes - (sizeBytes % this.blockSizeBytes));
   }
 
   read(offsetBytes: number, into: Uint8Array, done: Done): void {

@@ -23,6 +23,8 @@ export interface OpenFile {
   readonly fd: number;
   /** Its size in bytes, as it is. */
   readonly sizeBytes: number;
+  /** Its size now. */
+  measure(): Promise<number>;
   /** Closes it, then lets go of the lock. */
   close(): Promise<void>;
 }
@@ -36,8 +38,9 @@ export async function openExclusively(path: string, extraFlags = 0): Promise<Ope
   let lock: ElementLock | null = null;
   try {
     lock = stats.isFile() ? await lockFile(stats, path) : null;
-    const sizeBytes = stats.isFile() ? Number(stats.size) : await measureByReading(fd, path);
-    return { fd, sizeBytes, close: () => closeBoth(fd, lock) };
+    const measure = async (): Promise<number> =>
+      stats.isFile() ? Number((await fstatAsync(fd, { bigint: true })).size) : measureByReading(fd, path);
+    return { fd, sizeBytes: await measure(), measure, close: () => closeBoth(fd, lock) };
   } catch (error) {
     await closeBoth(fd, lock);
     throw error;

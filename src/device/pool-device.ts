@@ -30,7 +30,6 @@ export interface PoolDeviceOptions {
  * issued, which is all that a few small state files need; flushes are group commits.
  */
 export class PoolDevice implements BlockDevice {
-  readonly sizeBytes: number;
   readonly blockSizeBytes: number;
   readonly capabilities: DeviceCapabilities = Object.freeze({ synchronous: false, trim: false, punchHole: false, exclusive: true });
   readonly #path: string;
@@ -38,10 +37,11 @@ export class PoolDevice implements BlockDevice {
   readonly #commit: GroupCommit;
   #lastRequest: Promise<void> = Promise.resolve();
   #queuedRequests = 0;
+  #sizeBytes: number;
   #closing: Promise<void> | null = null;
 
   constructor({ path, file, sizeBytes, blockSizeBytes }: PoolDeviceOptions) {
-    this.sizeBytes = sizeBytes;
+    this.#sizeBytes = sizeBytes;
     this.blockSizeBytes = blockSizeBytes;
     this.#path = path;
     this.#file = file;
@@ -87,6 +87,26 @@ export class PoolDevice implements BlockDevice {
     const refusal = this.#refuse(offsetBytes, lengthBytes);
     if (refusal) done(refusal);
     else this.write(offsetBytes, new Uint8Array(lengthBytes), options, done);
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  /** Appends zeroes to the file, durably. Rejects as a write does; the device is as large as before then. */
+  async enlarge(sizeBytes: number): Promise<void> {
+    const moreBytes = sizeBytes - this.#sizeBytes;
+    if (moreBytes <= 0) return;
+    const before = this.#sizeBytes;
+    this.#sizeBytes = sizeBytes;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.write(before, new Uint8Array(moreBytes), { fua: true }, (error) => (error ? reject(error) : resolve()));
+      });
+    } catch (error) {
+      this.#sizeBytes = before;
+      throw error;
+    }
   }
 
   close(): Promise<void> {

@@ -1,3 +1,4 @@
+import createDebug from 'debug';
 import { z } from 'zod';
 
 import { randomHex } from '../clock/random.ts';
@@ -18,6 +19,8 @@ import type { ProtocolInForce } from './protocol.ts';
 import type { ReplicationHost } from './replication-options.ts';
 import type { ElementState } from './state.ts';
 import { malformed } from './wire.ts';
+
+const debug = createDebug('hotmirror:mirror');
 
 const generationBytes = 8;
 
@@ -56,6 +59,17 @@ export class ElementLineage {
 
   constructor(options: ElementLineageOptions) {
     this.#options = options;
+  }
+
+  /** Looks at the device again, which may have been enlarged. Where there is no room for its map, only so much of it counts as there is room for. */
+  async measure(): Promise<void> {
+    const { device, store } = this.#options;
+    try {
+      await device.refreshSize?.();
+      await store.makeRoom(device.sizeBytes);
+    } catch (error) {
+      debug('the element is as large as before: %O', error);
+    }
   }
 
   /** What this side brings to the handshake. */

@@ -59,6 +59,8 @@ export class ElementStore {
   #stored: Uint8Array;
   #pending: PendingChange[] = [];
   #writing: Promise<void> | null = null;
+  /** Size and map do not fit each other meanwhile: nobody may be told of either. */
+  #growing: Promise<void> | null = null;
   #persisting: Promise<void> = Promise.resolve();
 
   private constructor(device: BlockDevice, head: DurableRecord, metadata: ElementMetadata, pages: ReadonlyMap<number, DurableRecord>) {
@@ -128,7 +130,22 @@ export class ElementStore {
 
   /** Resolves when no change is under way. */
   async settled(): Promise<void> {
-    while (this.#writing) await this.#writing;
+    while (this.#writing ?? this.#growing) await (this.#writing ?? this.#growing);
+  }
+
+  /** Makes room in the metadata for the map of a mirror of this size, where its device can be enlarged. */
+  async makeRoom(sizeBytes: number): Promise<void> {
+    const neededBytes = metadataBytes(sizeBytes, this.#metadata.extentBytes);
+    if (this.#device.sizeBytes < neededBytes) await this.#device.enlarge?.(neededBytes);
+  }
+
+  /** The mirror becomes larger, and what is new is dirty (rule lineage.grow). Its bits, which mean nothing before, are durable first, then the size. */
+  grow(sizeBytes: number): Promise<void> {
+    const growing = this.#grow(sizeBytes).finally(() => {
+      this.#growing = null;
+    });
+    this.#growing = growing.catch(() => undefined);
+    return growing;
   }
 
   /** After a crash: this range may differ, and the next {@link ElementStore.persistDirty} writes so, though it may be stored already as far as can be read. */
@@ -155,6 +172,25 @@ export class ElementStore {
     const stored = new Uint8Array(mapBytes(this.dirty));
     stored.set(this.#stored.subarray(0, stored.length));
     this.#stored = stored;
+  }
+
+  async #grow(sizeBytes: number): Promise<void> {
+    const { sizeBytes: beforeBytes, extentBytes } = this.#metadata;
+    for (let page = 0; page < pageCount(sizeBytes, extentBytes); page += 1) {
+      if (this.#pages.has(page)) continue;
+      this.#pages.set(page, await DurableRecord.load(this.#device, pageLayout(page)));
+      // An earlier attempt may have left anything there.
+      this.#distrusted.add(page);
+    }
+    const dirty = new DirtyMap(sizeBytes, extentBytes);
+    dirty.include(0, this.dirty.bytes(0, mapBytes(this.dirty)));
+    dirty.markRange(beforeBytes, sizeBytes - beforeBytes);
+    const stored = new Uint8Array(mapBytes(dirty));
+    stored.set(this.#stored);
+    this.dirty = dirty;
+    this.#stored = stored;
+    await this.persistDirty();
+    await this.update(() => ({ sizeBytes }));
   }
 
   async #writePending(): Promise<void> {

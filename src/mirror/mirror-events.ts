@@ -59,6 +59,8 @@ export type MirrorEvents = {
   'protocol:changed': (event: MirrorEvent) => void;
   /** The peer stopped in order (node.leave). */
   'peer:left': (event: MirrorEvent) => void;
+  /** An operator made it as large as both devices are (lineage.grow). */
+  'mirror:grown': (event: MirrorEvent) => void;
   /** One of the two copies of the metadata was damaged; the other was used. Class 1. */
   'metadata:repaired': (event: MirrorEvent) => void;
 };
@@ -91,6 +93,7 @@ const names: Readonly<Record<MirrorEventName, true>> = {
   'epoch:refused': true,
   'protocol:changed': true,
   'peer:left': true,
+  'mirror:grown': true,
   'metadata:repaired': true,
 };
 

@@ -16,6 +16,8 @@ import { setElement } from './element-orders.ts';
 import type { ElementWish } from './element-orders.ts';
 import { ElementStore } from './element-store.ts';
 import { MirrorCore } from './mirror-core.ts';
+import { growByOrder } from './grow.ts';
+import type { Growth } from './grow.ts';
 import type { MirrorEvents } from './mirror-events.ts';
 import { mirrorLimits } from './options.ts';
 import type { MirrorLimits, MirrorLinkOptions, MirrorProtocol } from './options.ts';
@@ -267,6 +269,12 @@ export class MirrorLink implements BlockDevice {
   /** An operator accepts what the last verify found: it bars automatic takeover no longer, and stays dirty until the next resync. Throws as `regenerate` rejects. */
   waiveFindings(because: string): void {
     waiveFindings(this.#opened(), because);
+  }
+
+  /** As large as both devices are by now, while it is served (rule lineage.grow). Rejects with `HM_NOT_SERVING`, and `HM_REFUSED` unless the peer's element is `uptodate`. */
+  grow(): Promise<Growth> {
+    const mirror = { core: () => this.#opened(), announcer: this.#announcer, limits: this.#limits };
+    return growByOrder(mirror, this.#options.clock, (run) => this.#order(run));
   }
 
   /** Says goodbye on the data link (rule node.leave): a target is durably `outdated` first; a source has flushed both elements. */

@@ -31,6 +31,8 @@ export class Replication {
   peerElement: ElementState = 'absent';
   /** The peer durably recorded that it is behind (rule alone). */
   peerBehind = false;
+  /** How large a mirror the target can hold. */
+  peerRoomBytes = 0;
   role: MirrorRole = 'none';
   connection: DataLinkState = 'standalone';
   connectionId: string | null = null;
@@ -167,8 +169,7 @@ export class Replication {
     const { node, peer, clock, limits, host } = this.#options;
     const data: DataConnection = new DataConnection({
       ...{ connection, node, peer, clock },
-      ...{ probeIntervalMs: limits.probeIntervalMs, deadlineMs: limits.deadlineMs },
-      epoch: () => host.epoch(),
+      ...{ probeIntervalMs: limits.probeIntervalMs, deadlineMs: limits.deadlineMs, epoch: () => host.epoch() },
       handlers: {
         arrived: (messages) => (this.#stale ? undefined : this.#target?.session.arrived(messages)),
         message: (message) => this.#message(message),
@@ -298,10 +299,11 @@ export class Replication {
     const { name, protocol, store, serving } = this.#options;
     // Nothing of an earlier connection may change what this side is about to say.
     await this.#ending;
+    await this.#lineage.measure();
     await store.settled();
-    const { extentBytes } = store.metadata;
     const view = this.#lineage.view(this.element, serving.state !== 'no', serving.diskless.through);
-    return { wire: wireVersion, features: dataLinkFeatures, mirror: name, protocol: protocol.current, extentBytes, view };
+    const hello = { wire: wireVersion, features: dataLinkFeatures, mirror: name, protocol: protocol.current };
+    return { ...hello, extentBytes: store.metadata.extentBytes, view };
   }
 
   #refused(decision: Extract<SyncDecision, { kind: 'refuse' }>, views: readonly LineageView[], error: HotMirrorError): void {
@@ -317,6 +319,7 @@ export class Replication {
   }
 
   async #prepareSource(agreement: Agreement, theirs: LineageView): Promise<Start> {
+    this.peerRoomBytes = theirs.deviceBytes;
     this.peerElement = theirs.state === 'uptodate' ? 'consistent' : theirs.state;
     return this.#lineage.prepareSource(agreement);
   }

@@ -171,6 +171,8 @@ export interface ControlCommands {
     readonly progress: never;
     readonly result: WishResult;
   };
+  /** Makes a mirror that this node serves as large as both its devices are by now. */
+  readonly grow: { readonly params: { readonly mirror: string }; readonly progress: never; readonly result: WishResult };
   readonly resume: {
     readonly params: { readonly overrides: readonly Rule[] };
     readonly progress: WishProgress;
@@ -231,6 +233,7 @@ const paramSchemas = {
   regenerate: z.strictObject({ mirror: z.string(), full: z.boolean() }),
   verify: z.strictObject({ mirror: z.string(), wish: z.enum(['find', 'repair', 'waive']) }),
   element: z.strictObject({ mirror: z.string(), to: z.enum(['off', 'on']) }),
+  grow: z.strictObject({ mirror: z.string() }),
   resume: z.strictObject({ overrides: z.array(ruleName).max(Object.keys(rules).length) }),
   resolve: z.strictObject({ mirror: z.string().max(255), survivor: z.string().max(255), salvage: z.string().max(4_096).nullable() }),
   plan: z.strictObject({ wish: z.enum(['fallback', 'recover']) }),

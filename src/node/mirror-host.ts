@@ -6,6 +6,7 @@ import type { MirrorPort } from '../failover/ports.ts';
 import type { MirrorCounters } from '../mirror/counters.ts';
 import type { RegenerateOrder, VerifyOrder, VerifyOutcome } from '../mirror/regenerate.ts';
 import type { ResyncRateLimits } from '../mirror/resync-rate.ts';
+import type { Growth } from '../mirror/grow.ts';
 import type { MirrorCall, MirrorCalls, MirrorMessage, MirrorMethod, MirrorThreadPort } from './mirror-messages.ts';
 
 /** A mirror as its thread holds it; `MirrorLink` fits as it is. */
@@ -18,6 +19,7 @@ export interface HostedMirror extends MirrorPort, BlockDevice {
   configureResync(limits: Partial<ResyncRateLimits>): void;
   open(options: { readonly epoch: Epoch }): Promise<void>;
   counters(): MirrorCounters;
+  grow(): Promise<Growth>;
 }
 
 type Handlers = {
@@ -99,6 +101,7 @@ function mirrorHandlers(mirror: HostedMirror): Handlers {
     read: ({ offsetBytes, lengthBytes }) => device.read(offsetBytes, lengthBytes),
     write: ({ offsetBytes, bytes, fua }) => nothing(device.write(offsetBytes, bytes, { fua })),
     flush: () => nothing(device.flush()),
+    grow: () => mirror.grow(),
     counters: () => Promise.resolve(mirror.counters()),
   };
 }

@@ -4,6 +4,7 @@ import type { MirrorView, OutdateOrder, ResolveOrder } from '../failover/ports.t
 import type { MirrorCounters } from '../mirror/counters.ts';
 import type { VerifyOutcome } from '../mirror/regenerate.ts';
 import type { ResyncRateLimits } from '../mirror/resync-rate.ts';
+import type { Growth } from '../mirror/grow.ts';
 import type { Rule } from '../rules.ts';
 
 /** What a mirror in another thread can be asked, by method: what goes there and what comes back. */
@@ -40,6 +41,7 @@ export interface MirrorCalls {
     readonly result: null;
   };
   readonly flush: { readonly params: null; readonly result: null };
+  readonly grow: { readonly params: null; readonly result: Growth };
   readonly counters: { readonly params: null; readonly result: MirrorCounters };
 }
 

@@ -5,6 +5,7 @@ import type { MirrorPort, MirrorView, OutdateOrder, ResolveOrder } from '../fail
 import type { MirrorCounters } from '../mirror/counters.ts';
 import type { VerifyOutcome } from '../mirror/regenerate.ts';
 import type { ResyncRateLimits } from '../mirror/resync-rate.ts';
+import type { Growth } from '../mirror/grow.ts';
 import type { MirrorCalls, MirrorThreadEvent, MirrorMessage, MirrorMethod, MirrorThread } from './mirror-messages.ts';
 
 /** Calls that wait for their reply; more are refused. */
@@ -200,6 +201,11 @@ export class MirrorProxy implements MirrorPort {
   /** What the mirror has done since it was opened, and what waits in it now. */
   counters(): Promise<MirrorCounters> {
     return this.#call('counters', null);
+  }
+
+  /** Makes the mirror as large as both devices are by now (rule lineage.grow). */
+  grow(): Promise<Growth> {
+    return this.#call('grow', null);
   }
 
   /** Closes the mirror, then ends its thread. Closing again resolves too. */

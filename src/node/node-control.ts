@@ -19,10 +19,7 @@ export interface NodeControl {
 /** The commands of the control socket. Each waits until the node is assembled. */
 export function controlHandlers(assembled: Promise<NodeControl>): ControlHandlers {
   return {
-    async status({ statistics = false }) {
-      const node = await assembled;
-      return statistics ? node.statistics() : node.status();
-    },
+    status: async ({ statistics = false }) => (statistics ? (await assembled).statistics() : (await assembled).status()),
     async events({ follow }, { signal, progress }) {
       const { log } = await assembled;
       if (follow) for await (const event of log.follow(signal)) await progress(event);
@@ -69,6 +66,7 @@ export function controlHandlers(assembled: Promise<NodeControl>): ControlHandler
         to === 'off' ? `this node's element of ${mirror} is out` : `this node's element of ${mirror} is in; what differs is copied to it`;
       return { changed: before !== (to === 'off'), text };
     },
+    grow: async ({ mirror }) => grown(mirror, (await assembled).mirrors.get(mirror)),
     resume: async ({ overrides }, stream) =>
       wish(await assembled, stream, 'this node goes on without its peer', (orchestrator) =>
         orchestrator.resume({ reason: 'an operator asked for it', overrides }),
@@ -152,4 +150,14 @@ function planView(wanted: 'fallback' | 'recover', { way, steps, blockedBy }: Fai
     blockedBy,
     mayLose: way === 'takeover' ? loss : null,
   };
+}
+
+async function grown(mirror: string, found: MirrorProxy | undefined): Promise<WishResult> {
+  if (!found) throw new HotMirrorError('HM_USAGE', `there is no mirror ${mirror}`);
+  const { sizeBytes, grownBytes } = await found.grow();
+  const changed = grownBytes > 0;
+  const text = changed
+    ? 'its new part is copied to the peer'
+    : 'no larger than before, for one of its devices is not, or has no room for its metadata';
+  return { changed, text: `${mirror} has ${String(sizeBytes)} bytes; ${text}` };
 }

@@ -56,6 +56,19 @@ describe('FileDevice', () => {
     expect(Buffer.compare(await readFile(path), bytes)).to.equal(0);
   });
 
+  it('finds more of a file that was enlarged when it looks again, and never less', async () => {
+    const device = await FileDevice.open(path);
+    await truncate(path, 2 * sizeBytes + 700);
+    expect(device.sizeBytes).to.equal(sizeBytes);
+    await device.refreshSize();
+    expect(device.sizeBytes).to.equal(2 * sizeBytes + 512);
+    await truncate(path, sizeBytes);
+    await device.refreshSize();
+    expect(device.sizeBytes).to.equal(2 * sizeBytes + 512);
+    await device.close();
+    expect(await refusal(device.refreshSize())).to.equal('HM_CLOSED');
+  });
+
   it('rounds a size that is not whole blocks down', async () => {
     await truncate(path, 4096 + 700);
     const device = await FileDevice.open(path);

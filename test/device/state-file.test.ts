@@ -84,6 +84,16 @@ describe('openStateFile', () => {
     expect((await stat(path)).size).to.equal(16384);
   });
 
+  it('takes the whole of a longer file where it is asked for at least so much, and is enlarged with zeroes', async () => {
+    await (await openStateFile(path, 8192)).close();
+    const device = await openStateFile(path, 16384, { leastBytes: 4096 });
+    expect(device.sizeBytes).to.equal(8192);
+    await device.enlarge?.(12288);
+    expect([device.sizeBytes, (await stat(path)).size]).to.deep.equal([12288, 12288]);
+    expect((await devicePromises(device).read(8192, 4096)).every((byte) => byte === 0)).to.equal(true);
+    await device.close();
+  });
+
   it('takes a file that is too short for damaged, never for new: it is left as it is', async () => {
     await (await openStateFile(path, 8192)).close();
     for (const left of [4096, 0]) {

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { expect } from 'chai';
@@ -65,10 +65,15 @@ describe('a node with eight mirrors', function () {
         names.map((name) => [name, 'source', 'uptodate']),
       );
       expect(mirrors.map(({ counters }) => counters?.requests.write.requests)).to.deep.equal(names.map(() => 1));
+      for (const node of nodes) await truncate(path.join(folder, `${node}-m2.img`), 2 * elementBytes);
+      expect(await alpha.mirror('m2').grow()).to.deep.equal({ sizeBytes: 2 * elementBytes, grownBytes: elementBytes });
+      await alpha.mirror('m2').write(elementBytes, new Uint8Array(sector).fill(9));
+      while (!alpha.status().mirrors.every(({ peerElement }) => peerElement === 'uptodate')) await sleep(systemClock, pollMs);
       await alpha.orchestrator.switchover();
       await beta.serving();
       // The data links shake hands anew, each for itself.
       while (!alpha.status().mirrors.every(({ role }) => role === 'target')) await sleep(systemClock, pollMs);
+      expect((await beta.mirror('m2').read(elementBytes, sector))[0]).to.equal(9);
       for (const name of names) expect((await beta.mirror(name).read(0, sector))[0]).to.equal(names.indexOf(name) + 1);
     }));
 

@@ -5,6 +5,7 @@ import { Counters } from '../../src/mirror/counters.ts';
 import type { MirrorCounters } from '../../src/mirror/counters.ts';
 import type { RegenerateOrder, VerifyOrder, VerifyOutcome } from '../../src/mirror/regenerate.ts';
 import type { ResyncRateLimits } from '../../src/mirror/resync-rate.ts';
+import type { Growth } from '../../src/mirror/grow.ts';
 import type { HostedMirror } from '../../src/node/mirror-host.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 
@@ -38,6 +39,11 @@ export class FakeMirror implements HostedMirror {
 
   state(): MirrorView {
     return this.#view;
+  }
+
+  async grow(): Promise<Growth> {
+    await this.#ordered('grow');
+    return { sizeBytes: 8192, grownBytes: 4096 };
   }
 
   counters(): MirrorCounters {

@@ -14,6 +14,7 @@ export const refusingHandlers: ControlHandlers = {
   regenerate: unexpected,
   verify: unexpected,
   element: unexpected,
+  grow: unexpected,
   resume: unexpected,
   resolve: unexpected,
   plan: unexpected,

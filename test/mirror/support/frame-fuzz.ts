@@ -51,6 +51,7 @@ const json = fc
 const blocks = fc
   .tuple(fc.constantFrom(0, 1, sector - 1, sector, sector, 8 * sector, 9 * sector), fc.nat(255))
   .map(([length, fill]) => new Uint8Array(length).fill(fill));
+const length = fc.nat(20).map((sectors) => new Uint8Array(Uint32Array.of(sectors * sector).buffer));
 const bodies: Readonly<Partial<Record<MessageName, fc.Arbitrary<Uint8Array>>>> = {
   hello: json,
   decide: json,
@@ -59,6 +60,9 @@ const bodies: Readonly<Partial<Record<MessageName, fc.Arbitrary<Uint8Array>>>> =
   refuse: json,
   map: words,
   zeroes: words,
+  fetch: length,
+  fetched: blocks,
+  compared: fc.uint8Array({ maxLength: 4 }),
   compare: words,
   hole: words.map((bytes) => bytes.subarray(0, 4)),
   write: blocks,

@@ -1,0 +1,95 @@
+import type { Clock } from '../clock/clock.ts';
+import { HotMirrorError } from '../errors.ts';
+import type { Announcer } from './announcer.ts';
+import type { MirrorCore } from './mirror-core.ts';
+import type { MirrorLimits } from './options.ts';
+import type { OrderContext } from './orders.ts';
+
+/** What `MirrorLink.grow` came to. */
+export interface Growth {
+  /** Size of the mirror now. */
+  readonly sizeBytes: number;
+  /** By how much it grew; 0 where one of the devices is no larger than the mirror. */
+  readonly grownBytes: number;
+}
+
+/** Rule lineage.grow, first: both sides look at their devices again, which they do at the beginning of a connection. */
+function lookAgain(context: OrderContext): Promise<void> {
+  assertWhole(context);
+  context.replication.reconnect();
+  return Promise.resolve();
+}
+
+/** Resolves as soon as the condition holds, or after the deadline. */
+function waitUntil(condition: () => boolean, clock: Clock, deadlineMs: number, announcer: Announcer): Promise<void> {
+  return new Promise((resolve) => {
+    const look = (): void => {
+      if (!condition()) return;
+      end();
+    };
+    const end = (): void => {
+      deadline.cancel();
+      stop();
+      resolve();
+    };
+    const deadline = clock.timer(deadlineMs, end);
+    const stop = announcer.onChange(look);
+    look();
+  });
+}
+
+/**
+ * Rule lineage.grow, then: the source durably holds the larger size with everything new marked dirty, and begins a new connection, in which the new part is copied. The
+ * target takes the size over with the lineage, when it holds all of it.
+ */
+async function grow(context: OrderContext, grown: (growth: Growth) => void): Promise<Growth> {
+  assertWhole(context);
+  const { store, device, replication, changed, failed } = context;
+  const { sizeBytes: beforeBytes } = store.metadata;
+  const mostBytes = Math.min(device.sizeBytes, store.roomBytes, replication.peerRoomBytes);
+  const sizeBytes = Math.max(beforeBytes, mostBytes - (mostBytes % device.blockSizeBytes));
+  const growth = { sizeBytes, grownBytes: sizeBytes - beforeBytes };
+  if (growth.grownBytes === 0) return growth;
+  // First the end of the connection: whatever runs on it knows the former map. The next one waits for the size.
+  replication.reconnect();
+  try {
+    await store.grow(sizeBytes);
+  } catch (cause) {
+    const error = HotMirrorError.from(cause, 'HM_STATE_UNWRITABLE', 'the larger size could not be made durable');
+    await failed(error);
+    throw error;
+  }
+  grown(growth);
+  changed();
+  return growth;
+}
+
+/** What a growth needs of its mirror. */
+export interface GrowingMirror {
+  readonly core: () => MirrorCore;
+  readonly announcer: Announcer;
+  readonly limits: MirrorLimits;
+}
+
+/** Runs among the orders of a mirror, one at a time. */
+type Order = <T>(run: (context: OrderContext) => Promise<T>) => Promise<T>;
+
+/** See `MirrorLink.grow`. Between its two orders others may run, such as one to go alone. */
+export async function growByOrder({ core, announcer, limits }: GrowingMirror, clock: Clock, order: Order): Promise<Growth> {
+  await order(lookAgain);
+  const { replication } = core();
+  await waitUntil(() => replication.peerElement === 'uptodate', clock, limits.handshakeDeadlineMs, announcer);
+  return order((context) =>
+    grow(context, ({ sizeBytes, grownBytes }) => {
+      const evidence = { sizeBytes, grownBytes };
+      announcer.emit('mirror:grown', 0, `the mirror has ${String(sizeBytes)} bytes now`, { rule: 'lineage.grow', evidence });
+    }),
+  );
+}
+
+/** A mirror grows while both elements are the same: its new part is then all that differs. */
+function assertWhole({ name, serving, replication }: OrderContext): void {
+  if (serving.state === 'no') throw new HotMirrorError('HM_NOT_SERVING', `${name} is not served by this node`);
+  if (serving.state === 'yes' && replication.peerElement === 'uptodate' && !replication.source?.resync) return;
+  throw new HotMirrorError('HM_REFUSED', `the peer's element of ${name} is ${replication.peerElement}`, { rule: 'lineage.grow' });
+}
