@@ -50,7 +50,8 @@ export function controlHandlers(assembled: Promise<NodeControl>): ControlHandler
       const outcome = await watching(proxy, stream, () => proxy.verify({ repair: wanted === 'repair' }));
       const { differingBytes, unreadableBytes, repaired } = outcome;
       const unread = unreadableBytes === 0 ? '' : `; ${String(unreadableBytes)} bytes could not be read here`;
-      const text = `${mirror}: ${String(differingBytes)} bytes differ${repaired ? ' and were copied to the other node' : ''}${unread}`;
+      // What was found before counts no more, and is copied with the rest.
+      const text = `${mirror}: ${repaired ? 'all that differed was copied to the other node' : `${String(differingBytes)} bytes differ`}${unread}`;
       return { ...outcome, changed: differingBytes > 0, text };
     },
     async element({ mirror, to }) {
