@@ -30,8 +30,12 @@ export async function settle(world: World, explain: () => readonly string[]): Pr
     const excused = clock.nowMs() < excusedUntilMs;
     if (workload) workload.on = false;
     await clock.runFor(idleMs);
-    stays = world.converged && !excused;
-    if (!stays && !excused) world.broken('convergence', `the pair did not stay whole: ${explain().join('; ')}`);
+    // A verify that ended just now may have found something.
+    const found = hasFindings(world);
+    if (found) await repair.round();
+    stays = world.converged && !excused && !found;
+    if (!stays && !excused && (!found || clock.nowMs() > limitMs))
+      world.broken('convergence', `the pair did not stay whole: ${explain().join('; ')}`);
   }
   world.conclude();
   if (workload) workload.on = true;
@@ -47,6 +51,13 @@ async function becomeWhole(world: World, repair: Repair, limitMs: number, explai
     await repair.round();
     await clock.runFor(roundMs);
   }
+}
+
+function hasFindings({ nodes }: World): boolean {
+  return nodeNames.some(
+    (node) =>
+      nodes[node].process?.ready === true && [...nodes[node].process.mirrors.values()].some((link) => link.state().findingBytes > 0),
+  );
 }
 
 /** When everything will have arrived that is on its way now. */
@@ -121,12 +132,13 @@ class Repair {
     if (process?.ready && process.orchestrator.status().service === 'failed') this.#world.kill(node, 'process');
   }
 
-  /** An operator who took elements out brings them back, and lets paused resyncs go on. */
+  /** An operator who took elements out brings them back, lets paused resyncs go on, and has repaired what a verify found. */
   #bringBack(node: NodeName): void {
     const { process } = this.#world.nodes[node];
     if (!process?.ready || process.stopping) return;
     for (const [mirror, link] of process.mirrors) {
-      const { element, resyncPaused } = link.state();
+      const { element, resyncPaused, findingBytes, serving } = link.state();
+      if (findingBytes > 0 && serving === 'yes') link.regenerate().catch(() => undefined);
       if (resyncPaused !== null) link.resumeResync();
       if (element === 'off') process.orchestrator.setElement({ mirror, to: 'on' }).catch(() => undefined);
     }
