@@ -370,10 +370,11 @@ export class Serving {
     return this.#queue.some((request) => overlaps(request, offsetBytes, lengthBytes));
   }
 
-  /** Flushes both elements, or none while alone, where the durable dirty map takes the place of a flush. */
+  /** Flushes both elements; this one while alone, where the durable dirty map takes the place of the other's flush. */
   #flushBoth(): Promise<void> {
     const session = this.#session;
-    if (!session) return Promise.resolve();
+    // What the target holds durably may lie in this node's cache alone: a power cut would take it unsaid.
+    if (!session) return flushElement(this.#options.device);
     return Promise.all([flushElement(this.#options.device), this.#intents.sessionFlush(session)]).then(() => undefined);
   }
 
