@@ -53,8 +53,13 @@ function holdsAll(holder: HoldingNode, writer: HoldingNode, mirror: string): boo
   const held = metadataOf(holder, mirror);
   if (writer.process?.opened && writer.process.mirrors.get(mirror)!.state().serving === 'alone') return false;
   if (written?.current === null) return true;
-  if (!written || !held || holder.lostCache || !isUsable(holder, mirror, held)) return false;
+  if (!written || !held || holder.lostCache || !isUsable(holder, mirror, held) || mayGiveWay(holder, mirror, held)) return false;
   return held.current === written.current || held.base === written.current || held.history.includes(written.current);
+}
+
+/** A node that crashed and does not serve again may be the target of the other one next, by what is on its way already. */
+function mayGiveWay({ process }: HoldingNode, mirror: string, held: ElementMetadata): boolean {
+  return process?.opened === true && held.crashed && process.mirrors.get(mirror)!.state().serving === 'no';
 }
 
 function isUsable({ process }: HoldingNode, mirror: string, held: ElementMetadata): boolean {
