@@ -129,8 +129,9 @@ function chooseAmongEquals(a: LineageView, b: LineageView): SyncDecision {
     const [source, target] = a.behind ? [b, a] : [a, b];
     return sync(source, target, scope, rule, `${target.node} was rolled back`);
   }
-  // By async the side that was served last may be ahead of the other, whichever crashed.
-  const ahead = a.mayBeAhead || b.mayBeAhead;
+  // By async the side that was served last may be ahead of the other, whichever crashed. What is left of an earlier epoch says nothing: while both are equal
+  // the service goes from one side to the other only when nothing is on its way.
+  const ahead = (a.mayBeAhead && a.servedEpoch >= b.servedEpoch) || (b.mayBeAhead && b.servedEpoch >= a.servedEpoch);
   if (a.crashed !== b.crashed && !ahead) {
     const [source, target] = a.crashed ? [b, a] : [a, b];
     return sync(source, target, scope, rule, `only ${target.node} crashed`);

@@ -30,19 +30,29 @@ type OnChange = (listener: () => void) => () => void;
 
 /** See `MirrorLink.regenerate`. Resolves whether there was anything to copy. */
 export async function regenerate(core: MirrorCore, onChange: OnChange, { full = false, signal }: RegenerateOrder): Promise<boolean> {
-  const { store, replication } = core;
+  const { store } = core;
   sourceOf(core);
   if (full) {
     store.dirty.markAll();
-    // A crash must not forget the wish.
-    await store.persistDirty();
+    try {
+      // A crash must not forget the wish.
+      await store.persistDirty();
+    } catch (error) {
+      // What is marked counts as different, and is copied although the wish is not durable.
+      copyMarked(core);
+      throw error;
+    }
   }
-  const { resync, settled } = sourceOf(core);
+  const { settled } = sourceOf(core);
   if (store.dirty.count === 0 && settled) return false;
-  // A handshake makes the target durably inconsistent before anything is copied to it (rule resync.begin).
-  if (store.dirty.count > 0 && resync?.running !== true) replication.reconnect();
+  copyMarked(core);
   await whenSame(core, onChange, signal);
   return true;
+}
+
+/** A handshake makes the target durably inconsistent before anything is copied to it (rule resync.begin). */
+function copyMarked({ store, replication }: MirrorCore): void {
+  if (store.dirty.count > 0 && replication.source?.resync?.running !== true) replication.reconnect();
 }
 
 /** See `MirrorLink.verify`. */

@@ -123,7 +123,7 @@ export const protocolMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/lineage.ts',
-        find: `  const ahead = a.mayBeAhead || b.mayBeAhead;`,
+        find: `  const ahead = (a.mayBeAhead && a.servedEpoch >= b.servedEpoch) || (b.mayBeAhead && b.servedEpoch >= a.servedEpoch);`,
         replace: `  const ahead = a.mayBeAhead && b.mayBeAhead;`,
       },
     ],

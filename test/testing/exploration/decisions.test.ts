@@ -140,7 +140,7 @@ describe('The pure decisions, from both sides at once', () => {
     if (['inconsistent', 'failed', 'off'].includes(source.state) || source.current === null) return 'the source is no source';
     if (target.serving || ['failed', 'off'].includes(target.state)) return 'the target is no target';
     const unusable = (side: Side): boolean => ['inconsistent', 'failed', 'off'].includes(side.state);
-    const ahead = source.current === target.current && (source.mayBeAhead || target.mayBeAhead) && !unusable(source) && !unusable(target);
+    const ahead = source.current === target.current && target.mayBeAhead && !unusable(source) && !unusable(target);
     if (ahead && source.servedEpoch < target.servedEpoch) return 'the target may hold what was completed by async and the source lacks';
     const older = source.current !== target.current && [target.base, ...target.history].includes(source.current);
     if (older) return 'the target descends from the source';
