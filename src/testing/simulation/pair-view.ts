@@ -31,10 +31,7 @@ class LiveNode implements NodeView {
   constructor(world: World, name: NodeName) {
     this.#world = world;
     this.name = name;
-    const link = (mirror: string): MirrorLink | undefined => {
-      const { process } = world.nodes[name];
-      return process?.opened ? process.mirrors.get(mirror) : undefined;
-    };
+    const link = (mirror: string): MirrorLink | undefined => world.nodes[name].process?.openMirror(mirror);
     this.mirrors = new Map(
       [...world.nodes[name].disks.mirrors].map(([mirror, disks]) => [mirror, new LiveSide(disks, () => link(mirror))]),
     );

@@ -75,6 +75,7 @@ export class SimulatedProcess {
   stopping = false;
   readonly #options: SimulatedProcessOptions;
   readonly #records: DurablePairRecordStore;
+  readonly #open = new Set<string>();
   #parts: ProcessParts | null = null;
 
   constructor(options: SimulatedProcessOptions) {
@@ -105,13 +106,21 @@ export class SimulatedProcess {
   /** Opens the mirrors, then starts orchestrator and monitor. Rejects where a real process would exit. */
   async start(): Promise<void> {
     const { epoch } = (await this.#records.load()) ?? { epoch: noEpoch };
-    for (const mirror of this.mirrors.values()) await mirror.open({ epoch });
+    for (const [name, mirror] of this.mirrors) {
+      await mirror.open({ epoch });
+      this.#open.add(name);
+    }
     this.opened = true;
     this.#parts = this.#assemble();
     await this.orchestrator.start();
     await this.monitor.start();
     this.ready = true;
     this.#options.changed();
+  }
+
+  /** A mirror from when it is open; others may still be opening. */
+  openMirror(name: string): MirrorLink | undefined {
+    return this.#open.has(name) ? this.mirrors.get(name) : undefined;
   }
 
   /** Stops in order (rule node.leave). */
