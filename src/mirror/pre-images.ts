@@ -116,9 +116,17 @@ export class PreImages {
       const error = HotMirrorError.from(cause, 'HM_IO_WRITE', 'a pre-image could not be saved');
       const goesOn = await keeper.failed(error).catch(() => false);
       this.#keepers = this.#keepers.filter((one) => one !== keeper);
-      if (!goesOn) this.#lost ??= error;
+      if (!goesOn) this.#lost ??= notKept(error);
     }
   }
+}
+
+/** What cannot be kept ends the stream. It says nothing of the element, whose own errors the peer takes for its failure. */
+export function notKept(error: HotMirrorError): HotMirrorError {
+  return new HotMirrorError('HM_REFUSED', `what would be overwritten cannot be kept: ${error.message}`, {
+    rule: 'resync.undo',
+    cause: error,
+  });
 }
 
 /** What extents of a device hold now; empty where they cannot be read. */

@@ -14,7 +14,7 @@ import type { GaveWay, Undo } from './metadata.ts';
 import type { OpenSalvage, UndoJournal } from './options.ts';
 import { PreImageLog, maxImagesAtOnce, preImageLogBytes } from './pre-image-log.ts';
 import type { PreImageHeader } from './pre-image-log.ts';
-import { PreImages, readImages } from './pre-images.ts';
+import { notKept, PreImages, readImages } from './pre-images.ts';
 import type { Keeper } from './pre-images.ts';
 import type { ReplicationHost } from './replication-options.ts';
 
@@ -82,7 +82,9 @@ export class Preservation {
     const keepers: Keeper[] = [];
     if (undo && this.#undo) keepers.push({ log: this.#undo, whole: true, failed: (error) => this.#giveUp(error) });
     if (gaveWay?.own === current && gaveWay.salvage) {
-      const log = await this.#reopenSalvage(gaveWay.salvage);
+      const log = await this.#reopenSalvage(gaveWay.salvage).catch((cause: unknown) => {
+        throw notKept(HotMirrorError.from(cause, 'HM_IO_READ', 'the salvage file cannot be opened'));
+      });
       keepers.push({ log, whole: false, failed: () => Promise.resolve(false) });
     }
     if (keepers.length > 0) this.#images = new PreImages({ device, sizeBytes, extentBytes, keepers });
@@ -184,7 +186,7 @@ export class Preservation {
       this.#undo = log;
       return { id: log.header.id, behind };
     } catch (cause) {
-      const error = HotMirrorError.from(cause, 'HM_IO_WRITE', 'the undo journal could not be begun');
+      const error = HotMirrorError.from(cause, 'HM_INTERNAL', 'the undo journal could not be begun');
       if (undoJournal.whenFull === 'refuse' || error.code === 'HM_IO_FLUSH') throw error;
       this.#tellGivenUp(error.message);
       return null;
@@ -202,7 +204,9 @@ export class Preservation {
     }
     // What the element is rolled back to must not be lost by a power cut while it is kept nowhere else.
     await flushOrFail(device, (error) => host.failed(error));
-    return PreImageLog.create(journal, this.#header('undo'));
+    return PreImageLog.create(journal, this.#header('undo')).catch((cause: unknown) => {
+      throw notKept(HotMirrorError.from(cause, 'HM_IO_WRITE', 'the undo journal could not be begun'));
+    });
   }
 
   async #reopenSalvage({ file, id }: NonNullable<GaveWay['salvage']>): Promise<PreImageLog> {
