@@ -164,7 +164,7 @@ export class ElementLineage {
       ...settled,
       note: '',
     }));
-    await preservation.adopted();
+    preservation.adopted();
     store.dirty.clearAll();
     findings.clear();
     await store.persistDirty();

@@ -41,6 +41,8 @@ export class PreImages {
   #keepers: readonly Keeper[];
   #waiting: Waiting[] = [];
   #saving = false;
+  #saved = Promise.resolve();
+  #ended = false;
   #lost: HotMirrorError | null = null;
 
   constructor(options: PreImagesOptions) {
@@ -63,21 +65,23 @@ export class PreImages {
     this.#pump();
   }
 
-  /** Nothing has to be kept any more. */
-  end(): void {
+  /** Nothing has to be kept any more, not even what is being saved. Resolves when no log is in use. */
+  end(): Promise<void> {
     this.#keepers = [];
+    this.#ended = true;
     this.#pump();
+    return this.#saved;
   }
 
   #pump(): void {
-    if (this.#saving) return;
+    if (this.#saving && !this.#ended) return;
     for (let head = this.#waiting[0]; head && (this.#lost || this.#missing(head, 1).length === 0); head = this.#waiting[0]) {
       this.#waiting.shift();
       head.go(this.#lost);
     }
     if (this.#waiting.length === 0) return;
     this.#saving = true;
-    void this.#save().finally(() => {
+    this.#saved = this.#save().finally(() => {
       this.#saving = false;
       this.#pump();
     });
@@ -113,6 +117,7 @@ export class PreImages {
       // A disk that has grown since had less of its last extent.
       await keeper.log.add(images.map(({ extent, bytes }) => ({ extent, bytes: bytes.subarray(0, keeper.log.extentLength(extent)) })));
     } catch (cause) {
+      if (this.#ended) return;
       const error = HotMirrorError.from(cause, 'HM_IO_WRITE', 'a pre-image could not be saved');
       const goesOn = await keeper.failed(error).catch(() => false);
       this.#keepers = this.#keepers.filter((one) => one !== keeper);

@@ -34,6 +34,11 @@ export interface PreservationOptions {
   readonly host: Pick<ReplicationHost, 'emit' | 'failed'>;
 }
 
+interface OpenLog {
+  readonly log: PreImageLog;
+  readonly device: BlockDevice;
+}
+
 /**
  * What is kept of an element that is being overwritten: the undo journal, by which it can be rolled back (rule resync.undo), and the salvage file of one that
  * gave way (rule lineage.resolve).
@@ -41,8 +46,10 @@ export interface PreservationOptions {
 export class Preservation {
   readonly #options: PreservationOptions;
   #undo: PreImageLog | null = null;
-  #salvage: { readonly log: PreImageLog; readonly device: BlockDevice } | null = null;
+  #salvage: OpenLog | null = null;
   #images: PreImages | null = null;
+  /** Settles when what the last resync kept is written. */
+  #finished = Promise.resolve();
 
   constructor(options: PreservationOptions) {
     this.#options = options;
@@ -92,13 +99,19 @@ export class Preservation {
   }
 
   /** The resync has completed, durably: nothing has to be kept any more. */
-  async adopted(): Promise<void> {
-    this.#images?.end();
+  adopted(): void {
+    const saved = this.#images?.end();
     this.#images = null;
     this.#undo = null;
     const salvage = this.#salvage;
     this.#salvage = null;
+    // The element waits for no disk that only keeps what it once held.
+    this.#finished = this.#finish(salvage, saved);
+  }
+
+  async #finish(salvage: OpenLog | null, saved: Promise<void> | undefined): Promise<void> {
     try {
+      await saved;
       await salvage?.log.finish();
       await salvage?.device.close();
     } catch (error) {
@@ -168,6 +181,7 @@ export class Preservation {
 
   /** Lets go of the files. */
   async close(): Promise<void> {
+    await this.#finished;
     await this.#closeSalvage();
     await this.#options.undoJournal?.device.close();
   }
@@ -202,6 +216,7 @@ export class Preservation {
       const text = `the undo journal has ${String(journal.sizeBytes)} bytes, and this resync needs ${String(neededBytes)}`;
       throw new HotMirrorError('HM_REFUSED', text, { rule: 'resync.undo' });
     }
+    await this.#finished;
     // What the element is rolled back to must not be lost by a power cut while it is kept nowhere else.
     await flushOrFail(device, (error) => host.failed(error));
     return PreImageLog.create(journal, this.#header('undo')).catch((cause: unknown) => {
@@ -213,12 +228,17 @@ export class Preservation {
     if (this.#salvage?.log.header.id === id) return this.#salvage.log;
     const { openSalvage, store } = this.#options;
     if (!openSalvage) throw new HotMirrorError('HM_NOT_SUPPORTED', 'this mirror has no place for a salvage file');
+    await this.#finished;
     await this.#closeSalvage();
     const { device } = await openSalvage(file, preImageLogBytes(store.dirty.extents, store.metadata.extentBytes));
     const log = await PreImageLog.open(device);
     if (log?.header.id !== id) {
       await device.close();
-      throw new HotMirrorError('HM_REFUSED', `${file} is not the salvage file of this element any more`, { rule: 'lineage.resolve' });
+      throw new HotMirrorError(
+        'HM_REFUSED',
+        `${file} is not the salvage file of this element any more: bring it back, or start the node with a blank element, which gives up what it holds`,
+        { rule: 'lineage.resolve' },
+      );
     }
     this.#salvage = { log, device };
     return log;

@@ -17,6 +17,8 @@ const nodes: readonly NodeName[] = ['alpha', 'beta'];
 class Files {
   readonly files = new Map<string, MemoryDevice>();
   roomBytes = Infinity;
+  /** The disk answers no write of the first block, which tells that the file is complete. */
+  hangs = false;
 
   readonly open: OpenSalvage = (file, sizeBytes) => {
     const known = this.files.get(file);
@@ -38,6 +40,7 @@ class Files {
       capabilities: device.capabilities,
       read: (offsetBytes, into, done) => device.read(offsetBytes, into, done),
       write: (offsetBytes, from, options, done) => {
+        if (this.hangs && offsetBytes < block) return;
         if (offsetBytes + from.byteLength > this.roomBytes) done(new HotMirrorError('HM_NO_SPACE', 'the disk is full'));
         else device.write(offsetBytes, from, options, done);
       },
@@ -163,6 +166,16 @@ describe('salvage (lineage.resolve)', () => {
     files.roomBytes = Infinity;
     await pair.until(() => pair.mirror('beta').state().element === 'uptodate', 'the resync');
     expect(Buffer.compare(await restored(pair, await files.log('kept')), before)).to.equal(0);
+  });
+
+  it('whose disk hangs keeps no element from being complete', async () => {
+    const files = new Files();
+    const pair = await split(files);
+    expect(await giveWay(pair, 'kept')).to.equal(null);
+    files.hangs = true;
+    await pair.until(() => pair.mirror('alpha').state().peerElement === 'uptodate', 'the resync');
+    expect(pair.mirror('beta').state().element).to.equal('uptodate');
+    expect((await files.log('kept')).header.finished).to.equal(false);
   });
 
   it('leaves a file of something else alone', async () => {
