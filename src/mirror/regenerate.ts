@@ -82,10 +82,10 @@ export async function verify(core: MirrorCore, onChange: OnChange, { repair = fa
 /** See `MirrorLink.waiveFindings`. */
 export function waiveFindings(core: MirrorCore, because: string): void {
   const { bytes } = core.findings;
-  const source = sourceOf(core);
+  // The target may have found what its answer has not told yet.
+  sourceOf(core).session.waive();
   if (bytes === 0) return;
   core.findings.clear();
-  source.session.waive();
   core.tell('verify:waived', 0, `${String(bytes)} bytes that differ are waived: ${because}`, {
     rule: 'takeover.verified',
     evidence: { bytes },

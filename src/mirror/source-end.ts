@@ -128,7 +128,11 @@ export class SourceEnd {
           this.#durably(store.persistDirty());
           host.emit('verify:progressed', 0, `verify of ${name}`, { progress });
         };
-        this.#verify = new Verify({ ...parts, findings, control, clock, progressed, ended });
+        const foundLate = (): void => {
+          this.#durably(store.persistDirty());
+          host.changed();
+        };
+        this.#verify = new Verify({ ...parts, findings, control, clock, progressed, ended, foundLate });
         if (signal?.aborted) abort();
         this.#verify.pump();
       });

@@ -38,6 +38,8 @@ export interface VerifyOptions {
   readonly progressed: (progress: ResyncProgress) => void;
   /** Everything is compared, or the verify was given up with an error. */
   readonly ended: (report: VerifyReport, error: HotMirrorError | null) => void;
+  /** What was asked before the end was answered after it, and differs. */
+  readonly foundLate: () => void;
 }
 
 /**
@@ -152,9 +154,9 @@ export class Verify {
   }
 
   #compared({ first, count }: ExtentRun, differs: (extent: number) => boolean): void {
-    if (this.#ended) return;
+    const before = this.#differingExtents;
     this.#comparedExtents += count;
-    this.#tell();
+    if (!this.#ended) this.#tell();
     for (let at = 0; at < count; at += 1) {
       // What was marked since the comparison began is known by other means.
       if (!differs(at) || !this.#options.findings.add(first + at)) continue;
@@ -163,5 +165,7 @@ export class Verify {
       if (last && last.first + last.count === first + at) last.count += 1;
       else if (this.#runs.length < mostRuns) this.#runs.push({ first: first + at, count: 1 });
     }
+    // The target counts what differs before its answer tells: what still comes after the end of a verify counts here too.
+    if (this.#ended && this.#differingExtents > before) this.#options.foundLate();
   }
 }

@@ -183,6 +183,27 @@ describe('A verify (verify, takeover.verified)', () => {
   });
 });
 
+describe('A verify that is given up (verify)', () => {
+  it('counts on both nodes what was on its way, so that it can be waived on both', async () => {
+    const pair = await new MirrorPair({ delayMs: 50 }).start();
+    spoil(pair, 'beta', 0);
+    const abort = new AbortController();
+    const given = pair
+      .mirror('alpha')
+      .verify({ signal: abort.signal })
+      .catch((error: unknown) => error);
+    await pair.clock.runFor(20);
+    abort.abort();
+    expect(await pair.clock.settled(given, 1_000)).to.include({ code: 'HM_ABORTED' });
+    expect(findings(pair)).to.deep.equal([0, 0]);
+    await pair.clock.runFor(1_000);
+    expect(findings(pair)).to.deep.equal([extent, extent]);
+    pair.mirror('alpha').waiveFindings('a test has spoiled it');
+    await pair.clock.runFor(1_000);
+    expect(findings(pair)).to.deep.equal([0, 0]);
+  });
+});
+
 describe('regenerate', () => {
   const regenerate = (pair: MirrorPair, full = false): Promise<boolean> =>
     pair.clock.settled(pair.mirror('alpha').regenerate({ full }), 600_000, 'the regeneration');
