@@ -27,7 +27,7 @@ export class AckWatch {
     this.#confirmations = confirmations;
     const waitedMs = nowMs - this.#sinceMs;
     if (waitedMs <= this.#deadlineMs) return null;
-    return new HotMirrorError('HM_TARGET_STALLED', `the target has confirmed nothing for ${String(Math.round(waitedMs))} ms`, {
+    return new HotMirrorError('HM_TARGET_STALLED', `the target has confirmed or answered nothing for ${String(Math.round(waitedMs))} ms`, {
       rule: 'write.both',
     });
   }

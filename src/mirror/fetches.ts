@@ -30,6 +30,11 @@ export class Fetches {
     return this.#data.features.has('fetch');
   }
 
+  /** Fetches that have no answer yet. */
+  get outstanding(): number {
+    return this.#asked.size;
+  }
+
   /** The target's element is `uptodate`. */
   get uptodate(): boolean {
     return this.#uptodate;

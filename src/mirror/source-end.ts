@@ -37,6 +37,7 @@ export class SourceEnd {
   #settled = false;
   #ended = false;
   readonly #acks: AckWatch;
+  readonly #answers: AckWatch;
   readonly #flushWaiters = new Set<(flushed: boolean) => void>();
 
   constructor(options: ReplicationOptions, lineage: ElementLineage, data: DataConnection, handlers: SourceEndHandlers) {
@@ -47,6 +48,7 @@ export class SourceEnd {
     this.#reads = new StreamReads({ device, unlocked: () => serving.resume() });
     this.work = this.#makeWork();
     this.#acks = new AckWatch(limits.ackDeadlineMs);
+    this.#answers = new AckWatch(limits.ackDeadlineMs);
     this.session = new SourceSession({
       data,
       extentBytes: store.metadata.extentBytes,
@@ -91,9 +93,12 @@ export class SourceEnd {
     else this.#offer();
   }
 
-  /** Ends the connection to a target that has confirmed nothing for too long. */
+  /** Ends the connection to a target that has confirmed or answered nothing for too long. */
   watchTarget(late: boolean): void {
-    const stalled = this.#acks.look(this.session.progress, this.#options.clock.nowMs(), late);
+    const nowMs = this.#options.clock.nowMs();
+    const unconfirmed = this.#acks.look(this.session.progress, nowMs, late);
+    const unanswered = this.#answers.look(this.session.answers, nowMs, late);
+    const stalled = unconfirmed ?? unanswered;
     if (stalled) this.session.refuse(stalled);
   }
 

@@ -55,6 +55,8 @@ interface ZeroesRange {
 
 /** Messages by which a target confirms what its element holds. */
 const confirming: ReadonlySet<string> = new Set(['ack', 'flushed', 'adopted']);
+/** Messages by which a target answers what it was asked. */
+const answering: ReadonlySet<string> = new Set(['fetched', 'compared', 'adopted']);
 
 /** What is about to be sent. */
 interface Sending {
@@ -97,6 +99,8 @@ export class SourceSession {
   #head = 0;
   #acknowledged = 0;
   #confirmations = 0;
+  #answers = 0;
+  #offered = false;
   /** Everything up to this is in the target's hands. */
   #received = 0;
   /** The last write of which the application knows that it is complete. */
@@ -227,6 +231,12 @@ export class SourceSession {
     return { outstanding: this.#head < this.#sent.length || this.#flushing.size > 0, confirmations: this.#confirmations };
   }
 
+  /** What the target has yet to answer, and how much it has: a disk that hangs under reads alone goes on to confirm writes. */
+  get answers(): StreamProgress {
+    const outstanding = this.#offered || this.fetches.outstanding > 0 || this.compares.outstanding > 0;
+    return { outstanding, confirmations: this.#answers };
+  }
+
   /** Everything written through this session is confirmed durable. */
   get settled(): boolean {
     return this.#head === this.#sent.length && this.#written.size === 0 && this.#flushing.size === 0;
@@ -234,6 +244,7 @@ export class SourceSession {
 
   /** Offers the lineage; the answer comes by `adopted`. */
   adopt(lineage: unknown): void {
+    this.#offered = true;
     this.#options.data.sendJson('adopt', lineage);
   }
 
@@ -252,6 +263,7 @@ export class SourceSession {
   message(message: Message): void {
     // What is received or read shows nothing of a disk that takes no writes.
     if (confirming.has(message.name)) this.#confirmations += 1;
+    if (answering.has(message.name)) this.#answers += 1;
     switch (message.name as string) {
       case 'ack':
         this.#acknowledge(message.a);
@@ -268,6 +280,7 @@ export class SourceSession {
         return;
       }
       case 'adopted':
+        this.#offered = false;
         this.#options.adopted();
         return;
       case 'compared':

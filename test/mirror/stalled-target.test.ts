@@ -64,6 +64,25 @@ describe('A target whose disk hangs without an error (ackDeadlineMs)', () => {
     expect(lost?.event.evidence).to.include({ code: 'HM_TARGET_STALLED' });
   });
 
+  it('is noticed when it answers no comparison, or never takes over what it was offered', async () => {
+    const { pair, gate } = await pairWithGate();
+    gate.shut();
+    const verify = pair
+      .mirror('alpha')
+      .verify()
+      .catch((error: unknown) => error);
+    expect(await pair.clock.settled(verify, 2 * ackDeadlineMs)).to.include({ code: 'HM_CONNECTION_LOST' });
+    const stalls = (): number => pair.told.filter(({ event }) => event.evidence?.['code'] === 'HM_TARGET_STALLED').length;
+    expect(stalls()).to.equal(1);
+    gate.open();
+    await pair.until(() => pair.mirror('alpha').state().peerElement === 'uptodate', 'the reconnect');
+    pair.link.break();
+    gate.shut();
+    await pair.until(() => stalls() > 1, 'the stalled adoption', 4 * ackDeadlineMs);
+    gate.open();
+    await pair.until(() => pair.mirror('alpha').state().peerElement === 'uptodate', 'the reconnect');
+  });
+
   it('takes over no lineage that was offered before its disk hung (lineage.adopt)', async () => {
     const { pair, gate } = await pairWithGate();
     pair.link.break();
