@@ -18,6 +18,9 @@ export class RecordKeeper {
   readonly #listener: RecordListener;
   readonly #queue = new PQueue({ concurrency: 1 });
   #record: PairRecord;
+  /** The store holds a record, so that there is something to go back to. */
+  #exists = false;
+  #doubtful = false;
 
   /** `initial` counts until {@link RecordKeeper.load} has found a record or the first change is written. */
   constructor(store: PairRecordStore, initial: PairRecord, listener: RecordListener) {
@@ -33,7 +36,23 @@ export class RecordKeeper {
 
   /** Rejects as the store does: a node whose record is damaged must not start as if it had none. */
   async load(): Promise<void> {
-    this.#record = (await this.#store.load()) ?? this.#record;
+    const loaded = await this.#store.load();
+    this.#exists = loaded !== null;
+    this.#record = loaded ?? this.#record;
+  }
+
+  /** A write failed, and a crash may bring back what it would have written: an epoch of this node, say, of which the other one never heard. */
+  get doubtful(): boolean {
+    return this.#doubtful;
+  }
+
+  /** Writes the record as it is where that is doubtful. */
+  settle(): Promise<void> {
+    return this.exclusively(async (record) => {
+      if (!this.#doubtful) return;
+      await this.#store.write(record);
+      this.#doubtful = false;
+    });
   }
 
   /**
@@ -55,11 +74,25 @@ export class RecordKeeper {
     try {
       await this.#store.write(after);
     } catch (error) {
+      await this.#takeBack(before);
       throw HotMirrorError.from(error, 'HM_STATE_UNWRITABLE', `the pair record could not be written (${why})`);
     }
+    this.#exists = true;
+    this.#doubtful = false;
     this.#record = after;
     this.#listener(why, after, before);
     return after;
+  }
+
+  async #takeBack(before: PairRecord): Promise<void> {
+    if (!this.#exists) return;
+    try {
+      await this.#store.write(before);
+      this.#doubtful = false;
+    } catch {
+      // The write that failed is reported; this one is tried again.
+      this.#doubtful = true;
+    }
   }
 
   /** Resolves when nothing waits and nothing runs. */

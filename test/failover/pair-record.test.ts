@@ -157,6 +157,31 @@ describe('RecordKeeper', () => {
     expect(keeper.record.refused).to.equal(1);
   });
 
+  it('writes anew what it has after a write that failed, at once or when it is told to: a crash may bring back what nobody heard of', async () => {
+    const written: number[] = [];
+    let failures = 0;
+    const store = {
+      load: () => Promise.resolve(fresh),
+      write: (record: PairRecord) => {
+        // Some of a write that fails may reach the disk.
+        written.push(record.refused);
+        return failures-- > 0 ? Promise.reject(new Error('no space')) : Promise.resolve();
+      },
+    };
+    const keeper = new RecordKeeper(store, fresh, () => undefined);
+    await keeper.load();
+    const change = (refused: number): Promise<unknown> => keeper.change('a', (record) => ({ ...record, refused })).catch(() => null);
+    failures = 1;
+    await change(7);
+    expect([...written, keeper.doubtful]).to.deep.equal([7, fresh.refused, false]);
+    failures = 2;
+    await change(8);
+    expect(keeper.doubtful).to.equal(true);
+    await keeper.settle();
+    await keeper.settle();
+    expect([...written.slice(2), keeper.doubtful]).to.deep.equal([8, fresh.refused, fresh.refused, false]);
+  });
+
   it('outdate: what runs exclusively sees no change begin', async () => {
     const log: string[] = [];
     const keeper = slow(log);

@@ -53,7 +53,8 @@ function holdsAll(holder: HoldingNode, writer: HoldingNode, mirror: string): boo
   const held = metadataOf(holder, mirror);
   if (writer.process?.opened && writer.process.mirrors.get(mirror)!.state().serving === 'alone') return false;
   if (written?.current === null) return true;
-  if (!written || !held || holder.lostCache || !isUsable(holder, mirror, held) || mayGiveWay(holder, mirror, held)) return false;
+  if (!written || !held || holder.lostCache || !isUsable(holder, mirror, held)) return false;
+  if (isUsable(writer, mirror, written) && mayGiveWay(holder, mirror, held)) return false;
   return held.current === written.current || held.base === written.current || held.history.includes(written.current);
 }
 
