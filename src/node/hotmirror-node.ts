@@ -21,7 +21,7 @@ import type { PairConfig } from './config.ts';
 import type { ControlSocket } from './control-socket.ts';
 import { openControlSocket } from './control-socket.ts';
 import { schemaVersion } from './control-protocol.ts';
-import type { MirrorStatus, NodeStatus } from './control-protocol.ts';
+import type { MirrorStatus, NodeStatus, VerifyStatus } from './control-protocol.ts';
 import { EventLog } from './event-log.ts';
 import { readKeyFile } from './key-file.ts';
 import type { MirrorSource } from './mirror-assembly.ts';
@@ -34,10 +34,13 @@ import { NodeEvents } from './node-events.ts';
 import { PeerOrders } from './peer-orders.ts';
 import type { ProgramOptions } from './programs.ts';
 import { monitorTransports } from './transports.ts';
+import { VerifyCalendar } from './verify-calendar.ts';
+import { verifyHistory } from './verify-due.ts';
 import { workerThread } from './worker-thread.ts';
 
 /** A thread that its disk keeps for longer tells no counters. */
 const countersDeadlineMs = 2_000;
+const hourMs = 3_600_000;
 
 /** Opens and closes the parts of a node in order. */
 class Parts {
@@ -67,6 +70,7 @@ export interface NodeParts {
   readonly monitor: HeartbeatMonitor;
   readonly orchestrator: FailoverOrchestrator;
   readonly mirrors: ReadonlyMap<string, MirrorProxy>;
+  readonly calendar: VerifyCalendar;
   readonly parts: Parts;
 }
 
@@ -83,6 +87,7 @@ export class HotMirrorNode {
   readonly #clock: Clock;
   readonly #config: PairConfig;
   readonly #mirrors: ReadonlyMap<string, MirrorProxy>;
+  readonly #calendar: VerifyCalendar;
   readonly #parts: Parts;
   readonly #waiting = new Set<() => void>();
   #closing: Promise<void> | null = null;
@@ -96,6 +101,7 @@ export class HotMirrorNode {
     this.monitor = options.monitor;
     this.orchestrator = options.orchestrator;
     this.#mirrors = options.mirrors;
+    this.#calendar = options.calendar;
     this.#parts = options.parts;
   }
 
@@ -164,7 +170,7 @@ export class HotMirrorNode {
       epoch,
       control,
       monitor: this.monitor.status(),
-      mirrors: this.#config.mirrors.map(({ name }) => mirrorStatus(this.mirror(name))),
+      mirrors: this.#config.mirrors.map(({ name }) => mirrorStatus(this.mirror(name), this.#calendar.status(name))),
       blockedBy,
     };
   }
@@ -244,7 +250,8 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
   });
   // Closed before the monitor: what it says to the peer on the way out travels over the monitor's links.
   await parts.add(Promise.resolve(), () => orchestrator.close({ leave: true }));
-  const assembledNode = new HotMirrorNode({ name: node, clock, config, log, monitor, orchestrator, mirrors, parts });
+  const calendar = await parts.add(Promise.resolve(makeCalendar(config, mirrors, log, clock)), (opened) => opened.close());
+  const assembledNode = new HotMirrorNode({ name: node, clock, config, log, monitor, orchestrator, mirrors, calendar, parts });
   assembled.resolve({
     orchestrator,
     log,
@@ -271,6 +278,23 @@ async function openMirror(source: MirrorSource, epoch: Epoch, events: NodeEvents
     events.append('thread:died', { class: 3, text: error.message }, name);
   });
   return mirror;
+}
+
+function makeCalendar(
+  { mirrors: configured }: PairConfig,
+  mirrors: ReadonlyMap<string, MirrorProxy>,
+  log: EventLog,
+  clock: Clock,
+): VerifyCalendar {
+  const every = new Map(configured.map(({ name, verify }) => [name, verify.everyHours]));
+  const entries = [...mirrors.values()].map((mirror) => {
+    const everyHours = every.get(mirror.name);
+    return { mirror, everyMs: everyHours === undefined ? null : everyHours * hourMs };
+  });
+  const scheduled = entries.some(({ everyMs }) => everyMs !== null);
+  // Who verifies nothing by the calendar need not read the log.
+  const history = scheduled ? verifyHistory(log.read()) : Promise.resolve({ oldestMs: null, finishedMs: new Map<string, number>() });
+  return new VerifyCalendar({ clock, mirrors: entries, history });
 }
 
 function makeOrchestrator(
@@ -309,7 +333,7 @@ function arbiterOf({ failover: { arbiter } }: PairConfig): Arbiter | null {
   return arbiter === null ? null : new OperatorArbiter();
 }
 
-function mirrorStatus(mirror: MirrorProxy): MirrorStatus {
+function mirrorStatus(mirror: MirrorProxy, verify: VerifyStatus | null): MirrorStatus {
   const {
     name,
     sizeBytes,
@@ -324,8 +348,9 @@ function mirrorStatus(mirror: MirrorProxy): MirrorStatus {
   } = mirror.state();
   const paused = resyncPaused === null ? {} : { resyncPaused };
   const findings = findingBytes === 0 ? {} : { findingBytes };
+  const calendar = verify === null ? {} : { verify };
   // Exports come with the net disk.
-  return { name, sizeBytes, role, connection, element, peerElement, dirtyBytes, resync, ...paused, ...findings, export: null };
+  return { name, sizeBytes, role, connection, element, peerElement, dirtyBytes, resync, ...paused, ...findings, ...calendar, export: null };
 }
 
 function later<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {
