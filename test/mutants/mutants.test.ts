@@ -12,6 +12,7 @@ import { ioMutants } from './io-mutants.ts';
 import { mirrorMutants } from './mirror-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { protocolMutants } from './protocol-mutants.ts';
+import { undoMutants } from './undo-mutants.ts';
 import { workloadMutants } from './workload-mutants.ts';
 
 const mutants = [
@@ -22,6 +23,7 @@ const mutants = [
   ...ioMutants,
   ...protocolMutants,
   ...copyMutants,
+  ...undoMutants,
   ...workloadMutants,
   ...explorationMutants,
 ];

@@ -16,7 +16,8 @@ export type InvariantName =
   | 'rule-cited'
   | 'convergence'
   | 'reads-linear'
-  | 'verify-true';
+  | 'verify-true'
+  | 'roll-back-true';
 
 /** What configuration and policy promise, as far as it decides which invariants bind. */
 export interface Promises {

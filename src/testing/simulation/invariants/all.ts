@@ -5,6 +5,7 @@ import { noLostWrite } from './no-lost-write.ts';
 import { oneOwner } from './one-owner.ts';
 import { readsLinear } from './reads-linear.ts';
 import { resyncEnds } from './resync-ends.ts';
+import { rollBackTrue } from './roll-back-true.ts';
 import { ruleCited } from './rule-cited.ts';
 import { targetPossible } from './target-possible.ts';
 import { verifyTrue } from './verify-true.ts';
@@ -20,6 +21,7 @@ export const allWatchers: Readonly<Record<InvariantName, WatcherFactory>> = {
   convergence,
   'reads-linear': readsLinear,
   'verify-true': verifyTrue,
+  'roll-back-true': rollBackTrue,
 };
 
 /** What each invariant promises, in one sentence. */
@@ -36,4 +38,5 @@ export const invariantPromises: Readonly<Record<InvariantName, string>> = {
   convergence: 'When faults have stopped, one node serves, and both elements and pair records are the same.',
   'reads-linear': 'A read finds the last acknowledged write or one that was under way at the same time, as from one register.',
   'verify-true': 'A verify finds nothing different where every disk can be read, whatever is written meanwhile.',
+  'roll-back-true': 'An element that was rolled back holds what it held when the resync began that was taken back.',
 };
