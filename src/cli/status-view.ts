@@ -1,7 +1,7 @@
 import type { ResyncProgress } from '../failover/ports.ts';
 import type { PairConfig } from '../node/config.ts';
 import { isUnfenced, peerOf } from '../node/config.ts';
-import type { LinkStatus, MirrorStatus, NodeStatus } from '../node/control-protocol.ts';
+import type { LinkStatus, MirrorStatus, NodeStatus, VerifyStatus } from '../node/control-protocol.ts';
 import { unfencedWarning } from '../node/timing.ts';
 import { countersView } from './counters-view.ts';
 import { formatBytes, formatDuration, formatTable } from './table.ts';
@@ -66,12 +66,18 @@ function linkTable(links: readonly LinkStatus[]): string {
   );
 }
 
+function verifyLine(mirror: string, { lastFinished, nextDue, waitsFor }: VerifyStatus): string {
+  const next = nextDue === null ? '' : `, next due ${nextDue}${waitsFor === undefined ? '' : `, waits: ${waitsFor}`}`;
+  return `verify of ${mirror}: ${lastFinished === null ? 'none has finished here' : `last finished ${lastFinished}`}${next}`;
+}
+
 function findings(status: NodeStatus, config: PairConfig): string[] {
   const lines = status.mirrors.flatMap((mirror) => [
     `mirror ${mirror.name}: ${formatBytes(mirror.sizeBytes)}, ${mirror.connection}, ${formatBytes(mirror.dirtyBytes)} dirty${mirror.export === null ? '' : `, ${mirror.export}`}`,
     ...(mirror.resync ? [resyncLine(mirror.name, mirror.resync)] : []),
     ...(mirror.resyncPaused === undefined ? [] : [`resyncs of ${mirror.name} stand still: ${mirror.resyncPaused}`]),
     ...(mirror.findingBytes === undefined ? [] : [`verify of ${mirror.name}: ${formatBytes(mirror.findingBytes)} differ`]),
+    ...(mirror.verify === undefined ? [] : [verifyLine(mirror.name, mirror.verify)]),
     ...(mirror.counters === undefined ? [] : countersView(mirror.name, mirror.counters)),
   ]);
   lines.push(...status.blockedBy.map(({ rule, because }) => `blocked by ${rule}: ${because}`));

@@ -1,5 +1,7 @@
 import * as z from 'zod';
 
+import { digestNames } from '../mirror/digests.ts';
+import type { DigestName } from '../mirror/digests.ts';
 import type { MirrorProtocol } from '../mirror/options.ts';
 import type { PlatformStep } from '../platform/platform-actions.ts';
 import { platformSteps } from '../platform/platform-actions.ts';
@@ -16,6 +18,8 @@ const smallestJournalBytes = 2 ** 20;
 const defaultJournalBytes = 2 ** 30;
 const largestActiveRegions = 1_024;
 const largestStepRetries = 100;
+/** A year. */
+const longestVerifyHours = 8_784;
 const leastResyncBytesPerSecond = 65_536;
 
 /** Issues that the schema words itself. Everything else is worded by {@link issueProblem}. */
@@ -112,6 +116,12 @@ const mirror = z.strictObject({
       activeRegions: z.int().min(8).max(largestActiveRegions).optional(),
     })
     .prefault({}),
+  verify: z
+    .strictObject({
+      everyHours: z.int().min(1).max(longestVerifyHours).optional().meta({ description: 'Absent: only when an operator asks.' }),
+      digest: z.enum(digestNames).optional().meta({ description: 'By which elements are compared. Default: sha256.' }),
+    })
+    .prefault({}),
   resync: z
     .strictObject({
       minBytesPerSecond: z.int().min(leastResyncBytesPerSecond).optional(),
@@ -178,6 +188,7 @@ export interface FileMirror {
     readonly ackDeadlineMs?: number | undefined;
     readonly activeRegions?: number | undefined;
   };
+  readonly verify: { readonly everyHours?: number | undefined; readonly digest?: DigestName | undefined };
   readonly resync: {
     readonly minBytesPerSecond?: number | undefined;
     readonly maxBytesPerSecond?: number | undefined;

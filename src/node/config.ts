@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import { HotMirrorError } from '../errors.ts';
+import type { DigestName } from '../mirror/digests.ts';
 import type { MirrorProtocol } from '../mirror/options.ts';
 import type { StepCommand } from '../platform/command.ts';
 import type { PlatformStep } from '../platform/platform-actions.ts';
@@ -49,6 +50,15 @@ export interface MirrorConfig {
   readonly export: Readonly<Record<string, string>>;
   readonly limits: MirrorLimitsConfig;
   readonly resync: ResyncConfig;
+  readonly verify: VerifyConfig;
+}
+
+/** How and how often the elements are compared, as far as it is set. */
+export interface VerifyConfig {
+  /** How long after its last verify a mirror is verified again (rule `verify`); absent: only when an operator asks. */
+  readonly everyHours?: number | undefined;
+  /** Absent: SHA-256. */
+  readonly digest?: DigestName | undefined;
 }
 
 /** How fast resyncs go, as far as it is set; the mirror's own defaults hold for the rest. */

@@ -62,10 +62,22 @@ export interface MirrorStatus {
   readonly resyncPaused?: string;
   /** Bytes that a verify found different and that were neither copied nor waived (rule `takeover.verified`); absent: none. */
   readonly findingBytes?: number;
+  /** Only where it is verified by the calendar (`mirrors[].verify.everyHours`). */
+  readonly verify?: VerifyStatus;
   /** The NBD URI; null while the node does not serve. */
   readonly export: string | null;
   /** Only where they were asked for (`--statistics`); null where the mirror's thread does not tell: it has died, or its disk keeps it. */
   readonly counters?: MirrorCounters | null;
+}
+
+/** Verifies of one mirror by the calendar; times are ISO 8601. */
+export interface VerifyStatus {
+  /** The last that finished on this node, also by an operator's word; null: none that the event log still holds. */
+  readonly lastFinished: string | null;
+  /** Null on a node that is not the mirror's source, which verifies nothing. */
+  readonly nextDue: string | null;
+  /** Why one that is due does not run; absent: none is, or it runs. */
+  readonly waitsFor?: string;
 }
 
 /** One entry of the event log, as `events --json` prints it: stable, see the command-line contract. */
@@ -98,7 +110,7 @@ export interface VerifyResult extends WishResult {
   /** Bytes that differ and were not known to. */
   readonly differingBytes: number;
   readonly comparedBytes: number;
-  /** Bytes that this node's disk could not read. */
+  /** Bytes that the disk of the mirror's source could not read. */
   readonly unreadableBytes: number;
   /** The first runs of extents that differ, 64 at most. */
   readonly extents: readonly { readonly first: number; readonly count: number }[];
@@ -171,8 +183,8 @@ export interface ControlCommands {
     readonly progress: never;
     readonly result: WishResult;
   };
-  /** Makes a mirror that this node serves as large as both its devices are by now. */
-  readonly grow: { readonly params: { readonly mirror: string }; readonly progress: never; readonly result: WishResult };
+  /** Makes a mirror as large as both its devices are by now. */
+  readonly grow: { readonly params: { readonly mirror: string }; readonly progress: WishProgress; readonly result: WishResult };
   readonly resume: {
     readonly params: { readonly overrides: readonly Rule[] };
     readonly progress: WishProgress;

@@ -21,21 +21,26 @@ import type { PairConfig } from './config.ts';
 import type { ControlSocket } from './control-socket.ts';
 import { openControlSocket } from './control-socket.ts';
 import { schemaVersion } from './control-protocol.ts';
-import type { MirrorStatus, NodeStatus } from './control-protocol.ts';
+import type { MirrorStatus, NodeStatus, VerifyStatus } from './control-protocol.ts';
 import { EventLog } from './event-log.ts';
 import { readKeyFile } from './key-file.ts';
 import type { MirrorSource } from './mirror-assembly.ts';
 import { recordFile } from './mirror-assembly.ts';
+import { carryOut, mirrorOf } from './mirror-orders.ts';
 import { MirrorProxy } from './mirror-proxy.ts';
 import { controlHandlers } from './node-control.ts';
 import type { NodeControl } from './node-control.ts';
 import { NodeEvents } from './node-events.ts';
+import { PeerOrders } from './peer-orders.ts';
 import type { ProgramOptions } from './programs.ts';
 import { monitorTransports } from './transports.ts';
+import { VerifyCalendar } from './verify-calendar.ts';
+import { verifyHistory } from './verify-due.ts';
 import { workerThread } from './worker-thread.ts';
 
 /** A thread that its disk keeps for longer tells no counters. */
 const countersDeadlineMs = 2_000;
+const hourMs = 3_600_000;
 
 /** Opens and closes the parts of a node in order. */
 class Parts {
@@ -65,6 +70,7 @@ export interface NodeParts {
   readonly monitor: HeartbeatMonitor;
   readonly orchestrator: FailoverOrchestrator;
   readonly mirrors: ReadonlyMap<string, MirrorProxy>;
+  readonly calendar: VerifyCalendar;
   readonly parts: Parts;
 }
 
@@ -81,6 +87,7 @@ export class HotMirrorNode {
   readonly #clock: Clock;
   readonly #config: PairConfig;
   readonly #mirrors: ReadonlyMap<string, MirrorProxy>;
+  readonly #calendar: VerifyCalendar;
   readonly #parts: Parts;
   readonly #waiting = new Set<() => void>();
   #closing: Promise<void> | null = null;
@@ -94,6 +101,7 @@ export class HotMirrorNode {
     this.monitor = options.monitor;
     this.orchestrator = options.orchestrator;
     this.#mirrors = options.mirrors;
+    this.#calendar = options.calendar;
     this.#parts = options.parts;
   }
 
@@ -162,7 +170,7 @@ export class HotMirrorNode {
       epoch,
       control,
       monitor: this.monitor.status(),
-      mirrors: this.#config.mirrors.map(({ name }) => mirrorStatus(this.mirror(name))),
+      mirrors: this.#config.mirrors.map(({ name }) => mirrorStatus(this.mirror(name), this.#calendar.status(name))),
       blockedBy,
     };
   }
@@ -224,7 +232,11 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
     deadlineMs,
     initialGraceMs,
     report: () => orchestrator.report(),
-    answer: (body) => orchestrator.answer(body),
+    answer: async (body) => orders.answer(body) ?? orchestrator.answer(body),
+  });
+  const orders: PeerOrders = new PeerOrders({
+    ...{ peer, monitor, clock, random },
+    carryOut: (order, stream) => carryOut(order, mirrorOf(mirrors, order.mirror), stream),
   });
   for (const [name, mirror] of mirrors) mirror.onHeard((atMs) => monitor.heard(`data:${name}`, { atMs }));
   const orchestrator = makeOrchestrator(config, node, { mirrors, monitor, records, clock, random, events });
@@ -232,10 +244,22 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
   events.orchestrator(orchestrator);
   await parts.add(orchestrator.start(), () => Promise.resolve());
   await parts.add(monitor.start(), () => monitor.close({ leave: true }));
+  await parts.add(Promise.resolve(), () => {
+    orders.close();
+    return Promise.resolve();
+  });
   // Closed before the monitor: what it says to the peer on the way out travels over the monitor's links.
   await parts.add(Promise.resolve(), () => orchestrator.close({ leave: true }));
-  const assembledNode = new HotMirrorNode({ name: node, clock, config, log, monitor, orchestrator, mirrors, parts });
-  assembled.resolve({ orchestrator, log, mirrors, status: () => assembledNode.status(), statistics: () => assembledNode.statistics() });
+  const calendar = await parts.add(Promise.resolve(makeCalendar(config, mirrors, log, clock)), (opened) => opened.close());
+  const assembledNode = new HotMirrorNode({ name: node, clock, config, log, monitor, orchestrator, mirrors, calendar, parts });
+  assembled.resolve({
+    orchestrator,
+    log,
+    mirrors,
+    orders,
+    status: () => assembledNode.status(),
+    statistics: () => assembledNode.statistics(),
+  });
   return assembledNode;
 }
 
@@ -254,6 +278,23 @@ async function openMirror(source: MirrorSource, epoch: Epoch, events: NodeEvents
     events.append('thread:died', { class: 3, text: error.message }, name);
   });
   return mirror;
+}
+
+function makeCalendar(
+  { mirrors: configured }: PairConfig,
+  mirrors: ReadonlyMap<string, MirrorProxy>,
+  log: EventLog,
+  clock: Clock,
+): VerifyCalendar {
+  const every = new Map(configured.map(({ name, verify }) => [name, verify.everyHours]));
+  const entries = [...mirrors.values()].map((mirror) => {
+    const everyHours = every.get(mirror.name);
+    return { mirror, everyMs: everyHours === undefined ? null : everyHours * hourMs };
+  });
+  const scheduled = entries.some(({ everyMs }) => everyMs !== null);
+  // Who verifies nothing by the calendar need not read the log.
+  const history = scheduled ? verifyHistory(log.read()) : Promise.resolve({ oldestMs: null, finishedMs: new Map<string, number>() });
+  return new VerifyCalendar({ clock, mirrors: entries, history });
 }
 
 function makeOrchestrator(
@@ -292,7 +333,7 @@ function arbiterOf({ failover: { arbiter } }: PairConfig): Arbiter | null {
   return arbiter === null ? null : new OperatorArbiter();
 }
 
-function mirrorStatus(mirror: MirrorProxy): MirrorStatus {
+function mirrorStatus(mirror: MirrorProxy, verify: VerifyStatus | null): MirrorStatus {
   const {
     name,
     sizeBytes,
@@ -307,8 +348,9 @@ function mirrorStatus(mirror: MirrorProxy): MirrorStatus {
   } = mirror.state();
   const paused = resyncPaused === null ? {} : { resyncPaused };
   const findings = findingBytes === 0 ? {} : { findingBytes };
+  const calendar = verify === null ? {} : { verify };
   // Exports come with the net disk.
-  return { name, sizeBytes, role, connection, element, peerElement, dirtyBytes, resync, ...paused, ...findings, export: null };
+  return { name, sizeBytes, role, connection, element, peerElement, dirtyBytes, resync, ...paused, ...findings, ...calendar, export: null };
 }
 
 function later<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {

@@ -44,6 +44,7 @@ export async function assembleMirror({ config, node, key, mirror: name }: Mirror
     ...(undoJournal ? { undoJournal: await openJournal(undoJournal) } : {}),
     limits: { ...mirror.limits, probeIntervalMs: intervalMs, deadlineMs, leaseMs },
     resync: mirror.resync,
+    ...(mirror.verify.digest ? { digest: mirror.verify.digest } : {}),
   });
 }
 

@@ -16,6 +16,8 @@ import { withFolder } from '../node/temporary-folder.ts';
 
 const nodes = ['alpha', 'beta'] as const;
 const names = ['m0', 'm1', 'm2', 'm3', 'm4', 'm5', 'm6', 'm7'];
+/** By the calendar. */
+const verified = 'm3';
 const elementBytes = 1_048_576;
 const sector = 512;
 const pollMs = 20;
@@ -36,6 +38,7 @@ async function initialised(folder: string): Promise<LoadedConfig> {
       name,
       elements: Object.fromEntries(nodes.map((node) => [node, { device: device(node, name) }])),
       dataLink: both(at),
+      ...(name === verified ? { verify: { everyHours: 24, digest: 'sha512' } } : {}),
     })),
     monitor: { intervalMs: 200, deadlineMs: 2_000, links: [{ name: 'net', ...both(names.length) }] },
     failover: { whenAlone: 'freeze' },
@@ -75,6 +78,28 @@ describe('a node with eight mirrors', function () {
       while (!alpha.status().mirrors.every(({ role }) => role === 'target')) await sleep(systemClock, pollMs);
       expect((await beta.mirror('m2').read(elementBytes, sector))[0]).to.equal(9);
       for (const name of names) expect((await beta.mirror(name).read(0, sector))[0]).to.equal(names.indexOf(name) + 1);
+    }));
+
+  it('tells of a mirror that is verified by the calendar when that is, and compares by the digest of the configuration (verify)', () =>
+    withFolder(async (folder) => {
+      const loaded = await initialised(folder);
+      const startedMs = systemClock.wallMs();
+      await using alpha = await start(loaded, 'alpha');
+      await using beta = await start(loaded, 'beta');
+      await alpha.serving();
+      while (!alpha.status().mirrors.every(({ peerElement }) => peerElement === 'uptodate')) await sleep(systemClock, pollMs);
+      const told: string[] = [];
+      alpha.log.subscribe(({ event, text }) => {
+        if (event === 'verify:started') told.push(text);
+      });
+      expect(await alpha.mirror(verified).verify()).to.include({ comparedBytes: elementBytes, differingBytes: 0 });
+      expect(told).to.deep.equal(['both elements are compared by sha512']);
+      const calendars = alpha.status().mirrors.flatMap(({ name, verify }) => (verify ? [{ name, ...verify }] : []));
+      expect(calendars.map(({ name }) => name)).to.deep.equal([verified]);
+      const lastMs = Date.parse(calendars[0]?.lastFinished ?? '');
+      expect(lastMs).to.be.at.least(startedMs);
+      expect(Date.parse(calendars[0]?.nextDue ?? '') - lastMs).to.equal(24 * 3_600_000);
+      expect(beta.status().mirrors.find(({ name }) => name === verified)?.verify).to.deep.equal({ lastFinished: null, nextDue: null });
     }));
 
   it('does not start where one of them cannot be opened, and then holds none', () =>
