@@ -14,6 +14,7 @@ import { eventsCommand } from './commands/events.ts';
 import { initCommand } from './commands/init.ts';
 import { adoptCommand, fallbackCommand, recoverCommand, resumeCommand, switchoverCommand } from './commands/moves.ts';
 import { planCommand } from './commands/plan.ts';
+import { protocolCommand } from './commands/protocol.ts';
 import { resolveCommand } from './commands/resolve.ts';
 import { runCommand } from './commands/run.ts';
 import { salvageCommand } from './commands/salvage.ts';
@@ -38,6 +39,7 @@ const commands: readonly Command[] = [
   verifyCommand,
   elementCommand,
   growCommand,
+  protocolCommand,
   planCommand,
   resolveCommand,
   salvageCommand,

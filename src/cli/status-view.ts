@@ -77,6 +77,7 @@ function findings(status: NodeStatus, config: PairConfig): string[] {
     ...(mirror.resync ? [resyncLine(mirror.name, mirror.resync)] : []),
     ...(mirror.resyncPaused === undefined ? [] : [`resyncs of ${mirror.name} stand still: ${mirror.resyncPaused}`]),
     ...(mirror.findingBytes === undefined ? [] : [`verify of ${mirror.name}: ${formatBytes(mirror.findingBytes)} differ`]),
+    ...(mirror.protocol === undefined ? [] : [`${mirror.name} completes requests by ${mirror.protocol}, not as the configuration says`]),
     ...(mirror.verify === undefined ? [] : [verifyLine(mirror.name, mirror.verify)]),
     ...(mirror.counters === undefined ? [] : countersView(mirror.name, mirror.counters)),
   ]);

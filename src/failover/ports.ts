@@ -52,6 +52,8 @@ export interface MirrorView {
   readonly split: SplitEvidence | null;
   /** The peer durably recorded that its element is outdated or inconsistent, relative to this one, so it cannot take over by itself. */
   readonly peerBehind: boolean;
+  /** By which requests complete, where this node is the source, or its source does (rule `write.both`). Absent: nobody knows. */
+  readonly protocol?: 'sync' | 'memsync' | 'async';
   /** What of the acknowledged a takeover by this node may lose, where only the peer fails (rule `write.both`); null or absent: nobody knows. */
   readonly mayLoseBytes?: number | null;
   readonly dirtyBytes: number;

@@ -4,10 +4,14 @@ import type { SerializedError } from '../errors.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { ElementState, Json, MirrorView, PeerState, ResyncProgress } from '../failover/ports.ts';
 import type { MirrorCounters } from '../mirror/counters.ts';
+import type { MirrorProtocol } from '../mirror/options.ts';
+import { protocols } from '../mirror/protocol.ts';
 import type { Rule } from '../rules.ts';
 import { rules } from '../rules.ts';
 
 export type { MirrorCounters } from '../mirror/counters.ts';
+export type { MirrorProtocol } from '../mirror/options.ts';
+export { protocols } from '../mirror/protocol.ts';
 
 /** Version of {@link NodeStatus} and {@link LoggedEvent}. */
 export const schemaVersion = 1;
@@ -62,6 +66,8 @@ export interface MirrorStatus {
   readonly resyncPaused?: string;
   /** Bytes that a verify found different and that were neither copied nor waived (rule `takeover.verified`); absent: none. */
   readonly findingBytes?: number;
+  /** By which requests complete (rule `write.both`), only while that is not what the configuration says. */
+  readonly protocol?: MirrorProtocol;
   /** Only where it is verified by the calendar (`mirrors[].verify.everyHours`). */
   readonly verify?: VerifyStatus;
   /** The NBD URI; null while the node does not serve. */
@@ -185,6 +191,12 @@ export interface ControlCommands {
   };
   /** Makes a mirror as large as both its devices are by now. */
   readonly grow: { readonly params: { readonly mirror: string }; readonly progress: WishProgress; readonly result: WishResult };
+  /** Changes by which protocol requests complete, on both nodes, until each is restarted. */
+  readonly protocol: {
+    readonly params: { readonly mirror: string; readonly protocol: MirrorProtocol };
+    readonly progress: WishProgress;
+    readonly result: WishResult;
+  };
   readonly resume: {
     readonly params: { readonly overrides: readonly Rule[] };
     readonly progress: WishProgress;
@@ -246,6 +258,7 @@ const paramSchemas = {
   verify: z.strictObject({ mirror: z.string(), wish: z.enum(['find', 'repair', 'waive']) }),
   element: z.strictObject({ mirror: z.string(), to: z.enum(['off', 'on']) }),
   grow: z.strictObject({ mirror: z.string() }),
+  protocol: z.strictObject({ mirror: z.string(), protocol: z.enum(protocols) }),
   resume: z.strictObject({ overrides: z.array(ruleName).max(Object.keys(rules).length) }),
   resolve: z.strictObject({ mirror: z.string().max(255), survivor: z.string().max(255), salvage: z.string().max(4_096).nullable() }),
   plan: z.strictObject({ wish: z.enum(['fallback', 'recover']) }),

@@ -17,7 +17,7 @@ import { commandPlatform } from '../platform/command.ts';
 import { nonePlatform } from '../platform/none.ts';
 import type { PlatformActions } from '../platform/platform-actions.ts';
 import { homesOf, peerOf } from './config.ts';
-import type { PairConfig } from './config.ts';
+import type { MirrorConfig, PairConfig } from './config.ts';
 import type { ControlSocket } from './control-socket.ts';
 import { openControlSocket } from './control-socket.ts';
 import { schemaVersion } from './control-protocol.ts';
@@ -170,7 +170,9 @@ export class HotMirrorNode {
       epoch,
       control,
       monitor: this.monitor.status(),
-      mirrors: this.#config.mirrors.map(({ name }) => mirrorStatus(this.mirror(name), this.#calendar.status(name))),
+      mirrors: this.#config.mirrors.map((configured) =>
+        mirrorStatus(this.mirror(configured.name), configured, this.#calendar.status(configured.name)),
+      ),
       blockedBy,
     };
   }
@@ -333,7 +335,7 @@ function arbiterOf({ failover: { arbiter } }: PairConfig): Arbiter | null {
   return arbiter === null ? null : new OperatorArbiter();
 }
 
-function mirrorStatus(mirror: MirrorProxy, verify: VerifyStatus | null): MirrorStatus {
+function mirrorStatus(mirror: MirrorProxy, configured: MirrorConfig, verify: VerifyStatus | null): MirrorStatus {
   const {
     name,
     sizeBytes,
@@ -345,12 +347,28 @@ function mirrorStatus(mirror: MirrorProxy, verify: VerifyStatus | null): MirrorS
     resync,
     resyncPaused = null,
     findingBytes = 0,
+    protocol,
   } = mirror.state();
   const paused = resyncPaused === null ? {} : { resyncPaused };
   const findings = findingBytes === 0 ? {} : { findingBytes };
+  const another = protocol === undefined || role === 'none' || protocol === configured.protocol ? {} : { protocol };
   const calendar = verify === null ? {} : { verify };
   // Exports come with the net disk.
-  return { name, sizeBytes, role, connection, element, peerElement, dirtyBytes, resync, ...paused, ...findings, ...calendar, export: null };
+  return {
+    name,
+    sizeBytes,
+    role,
+    connection,
+    element,
+    peerElement,
+    dirtyBytes,
+    resync,
+    ...paused,
+    ...findings,
+    ...another,
+    ...calendar,
+    export: null,
+  };
 }
 
 function later<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {

@@ -18,11 +18,12 @@ export type {
   PairConfig,
   PlatformConfig,
   UndoJournalConfig,
+  VerifyConfig,
 } from './config.ts';
 export type { ProgramOptions } from './programs.ts';
 export { judgeTiming } from './timing.ts';
 export type { TimingReport, TimingRow, WorstCase } from './timing.ts';
-export type { Blocked, LinkStatus, LoggedEvent, MirrorStatus, NodeStatus } from './control-protocol.ts';
+export type { Blocked, LinkStatus, LoggedEvent, MirrorStatus, NodeStatus, VerifyStatus } from './control-protocol.ts';
 export { initNode } from './init.ts';
 export type { InitOptions, InitReport } from './programs.ts';
 export type { MirrorProxy } from './mirror-proxy.ts';

@@ -4,6 +4,7 @@ import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { MirrorPort } from '../failover/ports.ts';
 import type { MirrorCounters } from '../mirror/counters.ts';
+import type { MirrorProtocol } from '../mirror/options.ts';
 import type { RegenerateOrder, VerifyOrder, VerifyOutcome } from '../mirror/regenerate.ts';
 import type { ResyncRateLimits } from '../mirror/resync-rate.ts';
 import type { Growth } from '../mirror/grow.ts';
@@ -20,6 +21,7 @@ export interface HostedMirror extends MirrorPort, BlockDevice {
   open(options: { readonly epoch: Epoch }): Promise<void>;
   counters(): MirrorCounters;
   grow(): Promise<Growth>;
+  setProtocol(protocol: MirrorProtocol): Promise<void>;
 }
 
 type Handlers = {
@@ -112,6 +114,7 @@ function mirrorHandlers(mirror: HostedMirror): Handlers {
     pauseResync: (because) => done(() => (because === null ? mirror.resumeResync() : mirror.pauseResync(because))),
     configureResync: (limits) => done(() => mirror.configureResync(limits)),
     setElement: (wish) => nothing(mirror.setElement(wish)),
+    setProtocol: (protocol) => nothing(mirror.setProtocol(protocol)),
     leave: () => nothing(mirror.leave()),
     close: () => nothing(mirror.close()),
     read: ({ offsetBytes, lengthBytes }) => device.read(offsetBytes, lengthBytes),

@@ -2,6 +2,7 @@ import type { Epoch } from '../epoch.ts';
 import type { SerializedError } from '../errors.ts';
 import type { MirrorView, OutdateOrder, ResolveOrder } from '../failover/ports.ts';
 import type { MirrorCounters } from '../mirror/counters.ts';
+import type { MirrorProtocol } from '../mirror/options.ts';
 import type { VerifyOutcome } from '../mirror/regenerate.ts';
 import type { ResyncRateLimits } from '../mirror/resync-rate.ts';
 import type { Growth } from '../mirror/grow.ts';
@@ -36,6 +37,7 @@ export interface MirrorCalls {
   readonly pauseResync: { readonly params: string | null; readonly result: null };
   readonly configureResync: { readonly params: Partial<ResyncRateLimits>; readonly result: null };
   readonly setElement: { readonly params: 'off' | 'on'; readonly result: null };
+  readonly setProtocol: { readonly params: MirrorProtocol; readonly result: null };
   readonly leave: { readonly params: null; readonly result: null };
   readonly close: { readonly params: null; readonly result: null };
   readonly read: { readonly params: { readonly offsetBytes: number; readonly lengthBytes: number }; readonly result: Uint8Array };

@@ -2,6 +2,8 @@ import * as z from 'zod';
 
 import { HotMirrorError } from '../errors.ts';
 import type { MirrorView, ResyncProgress } from '../failover/ports.ts';
+import type { MirrorProtocol } from '../mirror/options.ts';
+import { protocols } from '../mirror/protocol.ts';
 import type { ControlStream, VerifyResult, WishProgress, WishResult } from './control-protocol.ts';
 import type { MirrorProxy } from './mirror-proxy.ts';
 
@@ -12,21 +14,23 @@ const mirror = z.string().max(longestName);
 export type MirrorOrder =
   | { readonly order: 'regenerate'; readonly mirror: string; readonly full: boolean }
   | { readonly order: 'verify'; readonly mirror: string; readonly wish: 'find' | 'repair' | 'waive' }
-  | { readonly order: 'grow'; readonly mirror: string };
+  | { readonly order: 'grow'; readonly mirror: string }
+  | { readonly order: 'protocol'; readonly mirror: string; readonly protocol: MirrorProtocol };
 
 /** Reads a {@link MirrorOrder}. */
 export const mirrorOrderSchema: z.ZodType<MirrorOrder> = z.discriminatedUnion('order', [
   z.strictObject({ order: z.literal('regenerate'), mirror, full: z.boolean() }),
   z.strictObject({ order: z.literal('verify'), mirror, wish: z.enum(['find', 'repair', 'waive']) }),
   z.strictObject({ order: z.literal('grow'), mirror }),
+  z.strictObject({ order: z.literal('protocol'), mirror, protocol: z.enum(protocols) }),
 ]);
 
 /** What became of a {@link MirrorOrder}: with the report of a verify where it was one. */
 export type OrderResult = WishResult & Partial<Omit<VerifyResult, keyof WishResult>>;
 
-/** Where an order goes: mirrors are copied and compared from their source, and grown where they are served. */
+/** Where an order goes first: mirrors are copied and compared from their source, and the rest is for the node that serves. */
 export function isForPeer({ order }: MirrorOrder, { role, serving }: MirrorView): boolean {
-  return order === 'grow' ? serving === 'no' : role === 'target';
+  return order === 'grow' || order === 'protocol' ? serving === 'no' : role === 'target';
 }
 
 /** Carries out an order on a mirror of this node. An aborted signal ends a verify, and of everything else only the wait. Rejects as the mirror does. */
@@ -39,6 +43,8 @@ export function carryOut(order: MirrorOrder, proxy: MirrorProxy, stream: Control
       return watching(proxy, stream, () => verified(proxy, order.wish === 'repair', stream.signal));
     case 'grow':
       return grown(proxy);
+    case 'protocol':
+      return switched(proxy, order.protocol);
   }
 }
 
@@ -91,4 +97,10 @@ async function grown(proxy: MirrorProxy): Promise<WishResult> {
     ? 'its new part is copied to the peer'
     : 'no larger than before, for one of its devices is not, or has no room for its metadata';
   return { changed, text: `${proxy.name} has ${String(sizeBytes)} bytes; ${text}` };
+}
+
+async function switched(proxy: MirrorProxy, protocol: MirrorProtocol): Promise<WishResult> {
+  const before = proxy.state().protocol;
+  await proxy.setProtocol(protocol);
+  return { changed: before !== protocol, text: `${proxy.name} completes requests by ${protocol}` };
 }

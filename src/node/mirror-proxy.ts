@@ -3,6 +3,7 @@ import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { MirrorPort, MirrorView, OutdateOrder, ResolveOrder } from '../failover/ports.ts';
 import type { MirrorCounters } from '../mirror/counters.ts';
+import type { MirrorProtocol } from '../mirror/options.ts';
 import type { RegenerateOrder, VerifyOrder, VerifyOutcome } from '../mirror/regenerate.ts';
 import type { ResyncRateLimits } from '../mirror/resync-rate.ts';
 import type { Growth } from '../mirror/grow.ts';
@@ -175,6 +176,11 @@ export class MirrorProxy implements MirrorPort {
   /** As `MirrorLink.configureResync`. */
   async configureResync(limits: Partial<ResyncRateLimits>): Promise<void> {
     await this.#call('configureResync', limits);
+  }
+
+  /** As `MirrorLink.setProtocol`. */
+  async setProtocol(protocol: MirrorProtocol): Promise<void> {
+    await this.#call('setProtocol', protocol);
   }
 
   async setElement(wish: 'off' | 'on'): Promise<void> {

@@ -63,6 +63,7 @@ export function controlHandlers(assembled: Promise<NodeControl>): ControlHandler
       return { changed: before !== (to === 'off'), text };
     },
     grow: async ({ mirror }, stream) => ordered(await assembled, { order: 'grow', mirror }, stream),
+    protocol: async ({ mirror, protocol }, stream) => switchProtocol(await assembled, { order: 'protocol', mirror, protocol }, stream),
     resume: async ({ overrides }, stream) =>
       wish(await assembled, stream, 'this node goes on without its peer', (orchestrator) =>
         orchestrator.resume({ reason: 'an operator asked for it', overrides }),
@@ -92,6 +93,27 @@ async function ordered(
 ): Promise<OrderResult> {
   const mirror = mirrorOf(mirrors, order.mirror);
   return isForPeer(order, mirror.state()) ? orders.give(order, stream) : carryOut(order, mirror, stream);
+}
+
+/** The node that serves first: where that refuses, nothing changes anywhere. The other completes by it once the service has moved there. */
+async function switchProtocol(
+  { mirrors, orders }: NodeControl,
+  order: MirrorOrder,
+  stream: ControlStream<WishProgress>,
+): Promise<WishResult> {
+  const mirror = mirrorOf(mirrors, order.mirror);
+  const here = (): Promise<OrderResult> => carryOut(order, mirror, stream);
+  const there = (): Promise<OrderResult> => orders.give(order, stream);
+  const [serving, other] = isForPeer(order, mirror.state()) ? [there, here] : [here, there];
+  const { changed, text } = await serving();
+  const missed = await other().then(
+    () => null,
+    (error: unknown) => HotMirrorError.from(error, 'HM_INTERNAL', 'the other node').message,
+  );
+  return {
+    changed,
+    text: missed === null ? text : `${text}; the other node was not told, so ask again before the service moves there: ${missed}`,
+  };
 }
 
 /** A client that goes away does not undo the operator's wish: it goes on, and asking again joins it. */

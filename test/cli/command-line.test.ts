@@ -335,6 +335,29 @@ describe('command line', () => {
       }));
   });
 
+  describe('protocol', () => {
+    it('asks the node; what promises less says so and exits with 3 without --yes', () => {
+      const asked: unknown[] = [];
+      const handlers: Partial<ControlHandlers> = {
+        protocol(params) {
+          asked.push(params);
+          return Promise.resolve({ changed: true, text: 'switched' });
+        },
+      };
+      return withNode(handlers, async (on) => {
+        expect(await on('protocol', 'files', 'sync')).to.include({ code: 0, out: 'switched\n' });
+        for (const protocol of ['memsync', 'async']) {
+          const { code, err } = await on('protocol', 'files', protocol);
+          expect([code, err.includes('may lose data')]).to.deep.equal([3, true]);
+          expect(await on('protocol', 'files', protocol, '--yes')).to.include({ code: 0 });
+        }
+        expect(asked).to.deep.equal(['sync', 'memsync', 'async'].map((protocol) => ({ mirror: 'files', protocol })));
+        expect((await on('protocol', 'files', 'C')).code).to.equal(2);
+        expect((await on('protocol', 'disks', 'sync')).code).to.equal(2);
+      });
+    });
+  });
+
   describe('resolve', () => {
     it('says what may be lost and exits with 3 without --yes', () =>
       withNode({}, async (on) => {

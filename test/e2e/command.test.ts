@@ -247,6 +247,18 @@ describe('hotmirror, a pair of two running nodes', function () {
     expect(events.split('verify:finished')).to.have.lengthOf(1 + nodes.length);
   });
 
+  it('protocol: asked at either node, is in force at once and where the service moves, and status says so while it is not the configured one', async () => {
+    const shown = async (): Promise<unknown[]> => Promise.all(nodes.map(async (node) => (await pair.status(node)).mirrors[0]?.protocol));
+    expect(JSON.parse(await pair.must('beta', 'protocol', 'm0', 'async', '--yes', '--json'))).to.include({ changed: true });
+    await pair.must('alpha', 'switchover');
+    await pair.health('beta');
+    expect(await shown()).to.deep.equal(['async', 'async']);
+    expect(JSON.parse(await pair.must('alpha', 'protocol', 'm0', 'sync', '--json'))).to.include({ changed: true });
+    await pair.must('alpha', 'switchover');
+    await pair.health('alpha');
+    expect(await shown()).to.deep.equal([undefined, undefined]);
+  });
+
   it('element off, on: the passive element goes out and comes back in, while the serving one is refused', async () => {
     const offAndOn = [] as boolean[];
     for (const to of ['off', 'off', 'on', 'on']) {

@@ -3,6 +3,7 @@ import { HotMirrorError } from '../../src/errors.ts';
 import type { MirrorView, OutdateOrder } from '../../src/failover/ports.ts';
 import { Counters } from '../../src/mirror/counters.ts';
 import type { MirrorCounters } from '../../src/mirror/counters.ts';
+import type { MirrorProtocol } from '../../src/mirror/options.ts';
 import type { RegenerateOrder, VerifyOrder, VerifyOutcome } from '../../src/mirror/regenerate.ts';
 import type { ResyncRateLimits } from '../../src/mirror/resync-rate.ts';
 import type { Growth } from '../../src/mirror/grow.ts';
@@ -162,6 +163,10 @@ export class FakeMirror implements HostedMirror {
 
   setElement(wish: 'off' | 'on'): Promise<void> {
     return this.#ordered(wish, { element: wish === 'off' ? 'off' : 'outdated' });
+  }
+
+  setProtocol(protocol: MirrorProtocol): Promise<void> {
+    return this.#ordered({ protocol }, { protocol });
   }
 
   leave(): Promise<void> {

@@ -15,6 +15,7 @@ export const refusingHandlers: ControlHandlers = {
   verify: unexpected,
   element: unexpected,
   grow: unexpected,
+  protocol: unexpected,
   resume: unexpected,
   resolve: unexpected,
   plan: unexpected,

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 
+import { HotMirrorError } from '../../src/errors.ts';
 import type { ControlHandlers } from '../../src/node/control-protocol.ts';
 import { isForPeer } from '../../src/node/mirror-orders.ts';
 import { MirrorProxy } from '../../src/node/mirror-proxy.ts';
@@ -13,6 +14,7 @@ const stream = { signal: new AbortController().signal, progress: () => Promise.r
 
 describe('orders at either node', () => {
   const given: MirrorOrder[] = [];
+  let refusal: HotMirrorError | null = null;
   let mirror: FakeMirror;
   let proxy: MirrorProxy;
   let handlers: ControlHandlers;
@@ -21,7 +23,10 @@ describe('orders at either node', () => {
     given.length = 0;
     mirror = new FakeMirror();
     proxy = await MirrorProxy.open('files', channelThread(mirror).thread);
-    const orders = { give: (order: MirrorOrder) => Promise.resolve({ changed: true, text: `given ${String(given.push(order))}` }) };
+    refusal = null;
+    const give = (order: MirrorOrder): Promise<unknown> =>
+      refusal ? Promise.reject(refusal) : Promise.resolve({ changed: true, text: `given ${String(given.push(order))}` });
+    const orders = { give };
     handlers = controlHandlers(Promise.resolve({ mirrors: new Map([['files', proxy]]), orders } as unknown as NodeControl));
   });
 
@@ -61,6 +66,26 @@ describe('orders at either node', () => {
     expect(isForPeer({ order: 'verify', mirror: 'files', wish: 'find' }, apart)).to.equal(false);
     expect(isForPeer({ order: 'regenerate', mirror: 'files', full: false }, apart)).to.equal(false);
     expect(isForPeer({ order: 'grow', mirror: 'files' }, apart), 'the node that serves knows why it cannot').to.equal(true);
+  });
+
+  it('a protocol is changed where the mirror is served first, then on the other node (write.both)', async () => {
+    const order = { order: 'protocol', mirror: 'files', protocol: 'async' } as const;
+    await handlers.protocol({ mirror: 'files', protocol: 'async' }, stream);
+    expect([given, mirror.orders.at(-1)]).to.deep.equal([[order], { protocol: 'async' }]);
+    await proxy.promote({ epoch: { number: 1, owner: 'north' }, alone: false });
+    refusal = new HotMirrorError('HM_PEER_UNREACHABLE', 'no link is up');
+    const { changed, text } = await handlers.protocol({ mirror: 'files', protocol: 'sync' }, stream);
+    expect([changed, proxy.state().protocol]).to.deep.equal([true, 'sync']);
+    expect(text).to.contain('files completes requests by sync').and.to.contain('no link is up');
+    expect(await handlers.protocol({ mirror: 'files', protocol: 'sync' }, stream)).to.include({ changed: false });
+  });
+
+  it('a protocol that the serving node refuses changes nowhere', async () => {
+    refusal = new HotMirrorError('HM_REFUSED', 'not all has reached the peer', { rule: 'write.both' });
+    const before = mirror.orders.length;
+    const error: unknown = await handlers.protocol({ mirror: 'files', protocol: 'sync' }, stream).catch((refused: unknown) => refused);
+    expect(error).to.equal(refusal);
+    expect(mirror.orders).to.have.lengthOf(before);
   });
 
   it('are refused for a mirror that there is not', async () => {
