@@ -23,8 +23,8 @@ const regenerating = 'a resync towards this node runs';
 /** Looks at everything that is known and does what follows from it: the standing task of a node. Never rejects. */
 export async function look(node: PairNode): Promise<void> {
   try {
-    if (node.keeper.doubtful) await recorded(node, () => node.keeper.settle());
     if (await followEpoch(node)) return;
+    if (node.keeper.doubtful) await recorded(node, () => node.keeper.settle());
     if (node.leaving) return;
     await followPeer(node);
     await tidy(node);

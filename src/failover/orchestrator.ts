@@ -231,6 +231,7 @@ export class FailoverOrchestrator implements AsyncDisposable {
       }
       if (leave) await node.orderAll('leaving', (mirror) => mirror.leave());
     });
+    await node.keeper.settle().catch((error: unknown) => node.failed('the pair record', error, 'record:failed'));
     for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
     await node.end();
   }

@@ -141,9 +141,8 @@ export class PairNode {
     this.hasFence = options.platform.capabilities.fence;
     this.events = createEmitter<FailoverEvents>(options.onListenerError ?? (() => undefined));
     this.arbitration = new Arbitration(options.arbiter, this.clock, this.policy.requestDeadlineMs);
-    this.keeper = new RecordKeeper(options.records, newPairRecord(homesOf(options), this.policy.control), (why, after, before) =>
-      this.#written(why, after, before),
-    );
+    const initial = newPairRecord(homesOf(options), this.policy.control);
+    this.keeper = new RecordKeeper(options.node, options.records, initial, (...change) => this.#written(...change));
     this.service = this.#makeService();
   }
 

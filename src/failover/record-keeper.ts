@@ -1,5 +1,7 @@
 import PQueue from 'p-queue';
 
+import { compareEpochs } from '../epoch.ts';
+import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { PairRecord, PairRecordStore } from './pair-record.ts';
 
@@ -14,6 +16,7 @@ export type RecordListener = (why: string, after: PairRecord, before: PairRecord
  * not be written never was. What must not happen at the same time as a change runs in {@link RecordKeeper.exclusively}.
  */
 export class RecordKeeper {
+  readonly #node: string;
   readonly #store: PairRecordStore;
   readonly #listener: RecordListener;
   readonly #queue = new PQueue({ concurrency: 1 });
@@ -22,8 +25,9 @@ export class RecordKeeper {
   #exists = false;
   #doubtful = false;
 
-  /** `initial` counts until {@link RecordKeeper.load} has found a record or the first change is written. */
-  constructor(store: PairRecordStore, initial: PairRecord, listener: RecordListener) {
+  /** `node` is this one. `initial` counts until {@link RecordKeeper.load} has found a record or the first change is written. */
+  constructor(node: string, store: PairRecordStore, initial: PairRecord, listener: RecordListener) {
+    this.#node = node;
     this.#store = store;
     this.#record = initial;
     this.#listener = listener;
@@ -74,7 +78,9 @@ export class RecordKeeper {
     try {
       await this.#store.write(after);
     } catch (error) {
-      await this.#takeBack(before);
+      if (this.#exists && claims(before, after, this.#node)) await this.#takeBack(before);
+      // What makes this node yield is never undone: that it was written in part is to the good, and whoever asked for it asks again.
+      else this.#doubtful = false;
       throw HotMirrorError.from(error, 'HM_STATE_UNWRITABLE', `the pair record could not be written (${why})`);
     }
     this.#exists = true;
@@ -85,7 +91,6 @@ export class RecordKeeper {
   }
 
   async #takeBack(before: PairRecord): Promise<void> {
-    if (!this.#exists) return;
     try {
       await this.#store.write(before);
       this.#doubtful = false;
@@ -99,4 +104,11 @@ export class RecordKeeper {
   idle(): Promise<void> {
     return this.#queue.onIdle();
   }
+}
+
+/** Whether a change gives this node an epoch, or says that it is about to take one. */
+function claims(before: PairRecord, after: PairRecord, node: string): boolean {
+  const claimed = (epoch: Epoch | null, earlier: Epoch | null): boolean =>
+    epoch !== null && epoch.owner === node && (earlier === null || compareEpochs(epoch, earlier) !== 'equal');
+  return claimed(after.epoch, before.epoch) || claimed(after.intent, before.intent);
 }

@@ -30,8 +30,10 @@ type OnChange = (listener: () => void) => () => void;
 
 /** See `MirrorLink.regenerate`. Resolves whether there was anything to copy. */
 export async function regenerate(core: MirrorCore, onChange: OnChange, { full = false, signal }: RegenerateOrder): Promise<boolean> {
-  const { store } = core;
+  const { store, serving } = core;
   sourceOf(core);
+  // Between two services a copy would take the element from the node that is about to serve.
+  if (serving.state === 'no') throw new HotMirrorError('HM_NOT_SERVING', 'neither node serves this mirror now');
   if (full) {
     store.dirty.markAll();
     try {
@@ -82,10 +84,12 @@ export async function verify(core: MirrorCore, onChange: OnChange, { repair = fa
 /** See `MirrorLink.waiveFindings`. */
 export function waiveFindings(core: MirrorCore, because: string): void {
   const { bytes } = core.findings;
-  // The target may have found what its answer has not told yet.
-  sourceOf(core).session.waive();
+  const source = sourceOf(core);
+  // What the target has found and not told yet would be waived unseen.
+  if (source.comparing) throw new HotMirrorError('HM_BUSY', 'the elements are being compared: what differs is not known yet');
   if (bytes === 0) return;
   core.findings.clear();
+  source.session.waive();
   core.tell('verify:waived', 0, `${String(bytes)} bytes that differ are waived: ${because}`, {
     rule: 'takeover.verified',
     evidence: { bytes },

@@ -7,16 +7,13 @@ import type { OrderContext } from './orders.ts';
  * now on, and is durable once all that was completed by the weaker one is on the peer's element.
  */
 export async function setProtocol(context: OrderContext, wanted: MirrorProtocol): Promise<void> {
-  const { name, protocol, store, serving, replication, changed, emit } = context;
+  const { name, protocol, serving, replication, changed, emit } = context;
   const before = protocol.current;
   if (wanted === before) return;
   if (wanted !== 'sync' && replication.stream?.knowsProtocols === false) {
     throw new HotMirrorError('HM_NOT_SUPPORTED', `the peer of ${name} knows the protocol sync alone`, { rule: 'write.both' });
   }
-  if (serving.state !== 'no' && wanted === 'async') {
-    protocol.ahead = true;
-    await store.update(() => ({ mayBeAhead: true }));
-  }
+  if (serving.state !== 'no' && wanted === 'async') await agreeToLose(context);
   protocol.current = wanted;
   replication.stream?.announceProtocol();
   if (serving.state !== 'no' && before === 'async') await drainQueue(context);
@@ -25,6 +22,22 @@ export async function setProtocol(context: OrderContext, wanted: MirrorProtocol)
     evidence: { protocol: wanted, before },
   });
   changed();
+}
+
+/**
+ * Both elements know that a takeover may lose what is queued, before anything is: this one durably, and a target that is connected, which names the bound when
+ * it takes over. One that is lost meanwhile hears of it in the next handshake, before it is `uptodate` again.
+ */
+async function agreeToLose({ protocol, store, replication }: OrderContext): Promise<void> {
+  try {
+    protocol.ahead = true;
+    await store.update(() => ({ mayBeAhead: true }));
+  } catch (error) {
+    protocol.ahead = false;
+    throw error;
+  }
+  replication.stream?.announceProtocol('async');
+  await replication.flushTarget();
 }
 
 /** Everything that was completed by async is durable on both elements; else async stays in force. */

@@ -74,6 +74,11 @@ export class SourceEnd {
     return this.#settled;
   }
 
+  /** Something is being compared, or the answer is on its way. */
+  get comparing(): boolean {
+    return this.#verify !== null || this.session.compares.outstanding > 0;
+  }
+
   /** The resync under way, if there is one. */
   get resync(): Resync | null {
     return this.#resync;

@@ -148,10 +148,10 @@ export class SourceSession {
     return this.#options.data.features.has('protocols');
   }
 
-  /** Tells the target by which protocol requests complete from here on. */
-  announceProtocol(): void {
-    const { data, protocol, windowBytes } = this.#options;
-    if (this.knowsProtocols) data.send('protocol', protocols.indexOf(protocol.current), mayLoseBytes(protocol.current, windowBytes));
+  /** Tells the target by which protocol requests complete from here on. Default: the one in force. */
+  announceProtocol(told: MirrorProtocol = this.#options.protocol.current): void {
+    const { data, windowBytes } = this.#options;
+    if (this.knowsProtocols) data.send('protocol', protocols.indexOf(told), mayLoseBytes(told, windowBytes));
   }
 
   /**

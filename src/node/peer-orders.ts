@@ -80,6 +80,7 @@ interface Remembered {
 export class PeerOrders {
   readonly #options: PeerOrdersOptions;
   readonly #remembered: Map<string, Remembered> = new Map();
+  readonly #givenUp = new Set<string>();
 
   constructor(options: PeerOrdersOptions) {
     this.#options = options;
@@ -105,8 +106,9 @@ export class PeerOrders {
         await sleep(clock, pollMs, stream.signal);
       }
     } catch (error) {
-      if (!stream.signal.aborted) throw error;
+      // Whatever went wrong: what is given up here must not begin there later.
       await this.#ask({ kind, step: 'end', id: number }).catch(() => null);
+      if (!stream.signal.aborted) throw error;
       throw new HotMirrorError('HM_ABORTED', `whoever asked ${this.#options.peer} to ${order.order} ${order.mirror} has gone`);
     }
   }
@@ -118,14 +120,15 @@ export class PeerOrders {
     if (!parsed.success)
       throw new HotMirrorError('HM_PROTOCOL', `the peer sent an order that makes no sense: ${z.prettifyError(parsed.error)}`);
     const asked = parsed.data;
+    if (asked.step === 'end') this.#giveUp(asked.id);
+    if (this.#givenUp.has(asked.id)) throw new HotMirrorError('HM_CONNECTION_LOST', 'the order was given up');
     const known = this.#remembered.get(asked.id) ?? (asked.step === 'begin' ? this.#begin(asked.id, asked.order) : null);
     if (!known)
       throw new HotMirrorError(
         'HM_CONNECTION_LOST',
         'the order is not known here: this node started anew, or was not asked about it for long',
       );
-    if (asked.step === 'end') this.#forget(asked.id, known);
-    else this.#expectMore(asked.id, known);
+    this.#expectMore(asked.id, known);
     return known.answer as Json;
   }
 
@@ -163,6 +166,17 @@ export class PeerOrders {
   #expectMore(number: string, known: Remembered): void {
     known.timer.cancel();
     known.timer = this.#options.clock.timer(abandonedAfterMs, () => this.#forget(number, known));
+  }
+
+  /** An order that was given up never begins, though its first message may come later than the last. */
+  #giveUp(number: string): void {
+    this.#givenUp.add(number);
+    for (const oldest of this.#givenUp) {
+      if (this.#givenUp.size <= maxRemembered) break;
+      this.#givenUp.delete(oldest);
+    }
+    const known = this.#remembered.get(number);
+    if (known) this.#forget(number, known);
   }
 
   #forget(number: string, known: Remembered): void {

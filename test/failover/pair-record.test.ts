@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 
 import { MemoryDevice } from '../../src/device/memory.ts';
+import type { Epoch } from '../../src/epoch.ts';
 import { HotMirrorError } from '../../src/errors.ts';
 import type { PairRecord } from '../../src/failover/pair-record.ts';
 import { decodePairRecord, encodePairRecord, maxReasonLength, modeOf, newPairRecord, withEpoch } from '../../src/failover/pair-record.ts';
@@ -119,6 +120,22 @@ describe('the pair record', () => {
   });
 });
 
+/** A keeper with a record, of which so many writes fail; some of a write that fails may reach the disk. */
+async function failing(): Promise<{ readonly keeper: RecordKeeper; readonly written: number[]; readonly fail: (writes: number) => void }> {
+  const written: number[] = [];
+  let failures = 0;
+  const store = {
+    load: () => Promise.resolve(fresh),
+    write: (record: PairRecord) => {
+      written.push(record.epoch.number);
+      return failures-- > 0 ? Promise.reject(new Error('no space')) : Promise.resolve();
+    },
+  };
+  const keeper = new RecordKeeper('alpha', store, fresh, () => undefined);
+  await keeper.load();
+  return { keeper, written, fail: (writes) => (failures = writes) };
+}
+
 describe('RecordKeeper', () => {
   const slow = (log: string[], fail: () => boolean = () => false): RecordKeeper => {
     const store = {
@@ -130,7 +147,7 @@ describe('RecordKeeper', () => {
         log.push(`end ${String(record.refused)}`);
       },
     };
-    return new RecordKeeper(store, fresh, (why) => log.push(`told ${why}`));
+    return new RecordKeeper('alpha', store, fresh, (why) => log.push(`told ${why}`));
   };
 
   it('makes changes one after the other, each on what the one before left, each durable before it counts', async () => {
@@ -157,29 +174,36 @@ describe('RecordKeeper', () => {
     expect(keeper.record.refused).to.equal(1);
   });
 
-  it('writes anew what it has after a write that failed, at once or when it is told to: a crash may bring back what nobody heard of', async () => {
-    const written: number[] = [];
-    let failures = 0;
-    const store = {
-      load: () => Promise.resolve(fresh),
-      write: (record: PairRecord) => {
-        // Some of a write that fails may reach the disk.
-        written.push(record.refused);
-        return failures-- > 0 ? Promise.reject(new Error('no space')) : Promise.resolve();
-      },
-    };
-    const keeper = new RecordKeeper(store, fresh, () => undefined);
-    await keeper.load();
-    const change = (refused: number): Promise<unknown> => keeper.change('a', (record) => ({ ...record, refused })).catch(() => null);
-    failures = 1;
-    await change(7);
-    expect([...written, keeper.doubtful]).to.deep.equal([7, fresh.refused, false]);
-    failures = 2;
-    await change(8);
+  it('takes back an epoch of its own whose write failed, at once or when it is told to: a crash may bring back what nobody heard of', async () => {
+    const { keeper, written, fail } = await failing();
+    const claim = (number: number): Promise<unknown> =>
+      keeper.change('a', (record) => withEpoch(record, { number, owner: 'alpha' })).catch(() => null);
+    fail(1);
+    await claim(7);
+    expect([...written, keeper.doubtful]).to.deep.equal([7, fresh.epoch.number, false]);
+    fail(2);
+    await claim(8);
     expect(keeper.doubtful).to.equal(true);
     await keeper.settle();
     await keeper.settle();
-    expect([...written.slice(2), keeper.doubtful]).to.deep.equal([8, fresh.refused, fresh.refused, false]);
+    expect([...written.slice(2), keeper.doubtful]).to.deep.equal([8, fresh.epoch.number, fresh.epoch.number, false]);
+  });
+
+  it('never takes back the epoch of its peer, or a recorded split: that half of it is on the disk keeps this node from serving (boot.alone)', async () => {
+    const { keeper, written, fail } = await failing();
+    const theirs: Epoch = { number: 9, owner: 'beta' };
+    fail(1);
+    await keeper.change('a', (record) => withEpoch(record, theirs)).catch(() => null);
+    fail(1);
+    await keeper.change('b', (record) => ({ ...record, conflict: theirs })).catch(() => null);
+    await keeper.settle();
+    expect(written).to.deep.equal([9, fresh.epoch.number]);
+    // A claim in doubt does not count once something else was written over it in part.
+    fail(3);
+    await keeper.change('c', (record) => withEpoch(record, { number: 10, owner: 'alpha' })).catch(() => null);
+    await keeper.change('d', (record) => withEpoch(record, theirs)).catch(() => null);
+    await keeper.settle();
+    expect(written.slice(2)).to.deep.equal([10, fresh.epoch.number, 9]);
   });
 
   it('outdate: what runs exclusively sees no change begin', async () => {

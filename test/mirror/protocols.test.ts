@@ -376,11 +376,17 @@ describe('The protocols', () => {
       expect(pair.mirror('alpha').state().protocol).to.equal('async');
     });
 
-    it('is durable before the first request completes by async', async () => {
-      const { pair } = await gatedPair('sync');
-      await pair.clock.settled(pair.mirror('alpha').setProtocol('async'), 1_000, 'the switch');
+    it('is durable here, and known to the target, before the first request completes by async', async () => {
+      const { pair, gates } = await gatedPair('sync');
+      const endings = new Endings();
+      const change = pair.mirror('alpha').setProtocol('async');
+      gates.beta.shut();
+      pair.mirror('alpha').write(0, pattern(block, 1), {}, endings.next());
+      await pair.clock.runFor(10 * delayMs);
+      expect(endings.codes).to.deep.equal([null]);
+      gates.beta.open();
+      await pair.clock.settled(change, 1_000, 'the switch');
       expect(pair.mirror('alpha').snapshot().metadata.mayBeAhead).to.equal(true);
-      await pair.clock.runFor(2 * delayMs);
       expect(pair.mirror('beta').state().protocol).to.equal('async');
     });
 

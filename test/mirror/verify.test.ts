@@ -196,6 +196,7 @@ describe('A verify that is given up (verify)', () => {
     abort.abort();
     expect(await pair.clock.settled(given, 1_000)).to.include({ code: 'HM_ABORTED' });
     expect(findings(pair)).to.deep.equal([0, 0]);
+    expect(() => pair.mirror('alpha').waiveFindings('nobody has seen them')).to.throw('compared');
     await pair.clock.runFor(1_000);
     expect(findings(pair)).to.deep.equal([extent, extent]);
     pair.mirror('alpha').waiveFindings('a test has spoiled it');

@@ -44,6 +44,11 @@ class OrderingPair {
     throw new HotMirrorError('HM_PROTOCOL', 'the peer sent a request that makes no sense');
   }
 
+  /** Hands beta a message, as it may come by another link and late. */
+  hand(body: Json): Json {
+    return this.#answer(body, false);
+  }
+
   #orders(peer: string, monitor: HeartbeatMonitor, carryOut: CarryOut): PeerOrders {
     return new PeerOrders({ peer, monitor, clock: this.pair.clock, random: this.#random, carryOut });
   }
@@ -176,6 +181,19 @@ describe('orders for the other node', () => {
     for (const end of ends) end(found);
     await world.pair.clock.runFor(1_000);
     expect(await late).to.deep.equal(found);
+  });
+
+  it('that were given up never begin, though their beginning comes after their end', async () => {
+    const begun: MirrorOrder[] = [];
+    const world = await new OrderingPair().start((order) => {
+      begun.push(order);
+      return Promise.resolve(found);
+    });
+    const message = { kind: 'mirror-order', id: 'late' };
+    for (const step of [{ step: 'end' }, { step: 'begin', order: { ...verify } }]) {
+      expect(() => world.hand({ ...message, ...step })).to.throw('given up');
+    }
+    expect(begun).to.deep.equal([]);
   });
 
   it('are orders, or are refused', async () => {

@@ -1,5 +1,5 @@
 import type { DiskFault, DiskName } from './disk-faults.ts';
-import { holdsLastCopy, pairRecordOf, secondCopiesSave } from './last-copy.ts';
+import { holdsLastCopy, mayGiveWay, pairRecordOf, secondCopiesSave } from './last-copy.ts';
 import type { HoldingNode } from './last-copy.ts';
 import { otherNode } from './steps.ts';
 import type { NodeName } from './steps.ts';
@@ -60,6 +60,7 @@ export class DiskFailures {
     const { disks } = nodes[otherNode(node)];
     const owner = pairRecordOf(disks)?.epoch.owner;
     if (owner !== otherNode(node) || disks.all.some(({ fails }) => fails) || this.#holdsLastCopy(node)) return;
+    if (mayGiveWay(this.#holding(otherNode(node)), this.#holding(node))) return;
     this.#world.kill(node, options.powerCuts ? 'power' : 'process');
     await this.#world.replaceDisks(node);
     this.#world.boot(node);

@@ -54,13 +54,21 @@ function holdsAll(holder: HoldingNode, writer: HoldingNode, mirror: string): boo
   if (writer.process?.opened && writer.process.mirrors.get(mirror)!.state().serving === 'alone') return false;
   if (written?.current === null) return true;
   if (!written || !held || holder.lostCache || !isUsable(holder, mirror, held)) return false;
-  if (isUsable(writer, mirror, written) && mayGiveWay(holder, mirror, held)) return false;
   return held.current === written.current || held.base === written.current || held.history.includes(written.current);
 }
 
-/** A node that crashed and does not serve again may be the target of the other one next, by what is on its way already. */
-function mayGiveWay({ process }: HoldingNode, mirror: string, held: ElementMetadata): boolean {
-  return process?.opened === true && held.crashed && process.mirrors.get(mirror)!.state().serving === 'no';
+/**
+ * Whether a node may become the target of the other one in a moment, by what is on its way already: it crashed, does not serve again, and has heard of an element
+ * that can be a source.
+ */
+export function mayGiveWay(node: HoldingNode, other: HoldingNode): boolean {
+  return [...node.disks.mirrors.keys()].some((mirror) => {
+    const written = metadataOf(other, mirror);
+    const mine = node.process?.openMirror(mirror);
+    return (
+      mine?.snapshot().metadata.crashed === true && mine.state().serving === 'no' && written !== null && isUsable(other, mirror, written)
+    );
+  });
 }
 
 function isUsable({ process }: HoldingNode, mirror: string, held: ElementMetadata): boolean {
