@@ -102,6 +102,14 @@ export class SourceEnd {
     if (stalled) this.session.refuse(stalled);
   }
 
+  /** The stream begins, and the target's element alone is what it is about: nothing is copied, and no lineage is offered. */
+  beginThrough(): void {
+    const { serving } = this.#options;
+    this.session.announceProtocol();
+    serving.connected(this.session, this.work);
+    serving.settled();
+  }
+
   /** The connection is lost. */
   end(): void {
     this.#ended = true;

@@ -110,6 +110,7 @@ export class SourceSession {
   #windowBytes = 0;
   #resyncBytes = 0;
   #written = new Set<number>();
+  #detached: (() => void) | null = null;
   readonly #flushing = new Map<number, SentFlush>();
 
   constructor(options: SourceSessionOptions) {
@@ -242,6 +243,17 @@ export class SourceSession {
     return this.#head === this.#sent.length && this.#written.size === 0 && this.#flushing.size === 0;
   }
 
+  /** Whether the target's element alone can be served through. */
+  get mayDetach(): boolean {
+    return this.fetches.supported && this.fetches.uptodate && this.#options.data.features.has('diskless');
+  }
+
+  /** From this place in the stream on the target alone holds everything; `detached` is called when that is durable, and all before it. */
+  detach(generation: string, detached: () => void): void {
+    this.#detached = detached;
+    this.#options.data.sendJson('detach', { generation });
+  }
+
   /** Offers the lineage; the answer comes by `adopted`. */
   adopt(lineage: unknown): void {
     this.#offered = true;
@@ -283,6 +295,13 @@ export class SourceSession {
         this.#offered = false;
         this.#options.adopted();
         return;
+      case 'detached': {
+        const detached = this.#detached;
+        if (!detached) throw malformed('a source was detached from that did not ask for it');
+        this.#detached = null;
+        detached();
+        return;
+      }
       case 'compared':
         this.compares.answered(message);
         this.#options.room();

@@ -16,7 +16,8 @@ export type InvariantName =
   | 'rule-cited'
   | 'convergence'
   | 'reads-linear'
-  | 'verify-true';
+  | 'verify-true'
+  | 'one-disk-fails';
 
 /** What configuration and policy promise, as far as it decides which invariants bind. */
 export interface Promises {
