@@ -1,5 +1,23 @@
 import type { HotMirrorError } from '../errors.ts';
 import type { Request } from './request.ts';
+import type { SourceSession } from './source.ts';
+import type { StreamWork } from './stream-work.ts';
+
+/** What going on through the peer needs of the serving side. */
+export interface Detaching {
+  readonly session: SourceSession;
+  readonly work: StreamWork | null;
+  /** The generation that the peer is to hold. */
+  readonly generation: string;
+  /** Why this node's element failed. */
+  readonly error: HotMirrorError;
+  /** Whether the elements are known to differ. */
+  readonly differ: () => boolean;
+  /** The peer durably holds the generation. */
+  readonly confirmed: () => void;
+  /** The elements turned out to differ: the peer's is not what was served. */
+  readonly bereft: () => void;
+}
 
 /**
  * Service through the peer's element alone (rule write.error): this node's has failed. The peer durably holds a generation of its own before anything is completed that
@@ -32,14 +50,23 @@ export class Diskless {
     return error;
   }
 
-  begin(generation: string, error: HotMirrorError): void {
+  /** First the comparisons under way are answered, so that both nodes count what they find; then the peer is asked to hold everything alone. */
+  begin({ session, work, generation, error, differ, confirmed, bereft }: Detaching): void {
     this.#generation = generation;
     this.#error = error;
-  }
-
-  /** The peer durably holds the generation. */
-  confirm(): void {
-    this.#confirmed = true;
+    work?.detach(error);
+    session.compares.allAnswered(() => {
+      if (this.#generation !== generation) return;
+      if (differ()) {
+        bereft();
+        return;
+      }
+      session.detach(generation, () => {
+        if (this.#generation !== generation) return;
+        this.#confirmed = true;
+        confirmed();
+      });
+    });
   }
 
   /**

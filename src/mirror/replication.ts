@@ -152,6 +152,11 @@ export class Replication {
     return this.#source?.flush() ?? Promise.resolve(false);
   }
 
+  /** This element is what the other node serves through, its own having failed. */
+  get servedThrough(): boolean {
+    return this.role === 'target' && this.peerElement === 'failed';
+  }
+
   /** The target holds everything durably, in the same generation (rule handover). */
   get handedOver(): boolean {
     const { store, serving } = this.#options;
@@ -363,6 +368,7 @@ export class Replication {
       {
         mayChange: () => this.#adopting,
         adopted: () => (this.element = 'uptodate'),
+        detached: () => (this.peerElement = 'failed'),
         protocol: (protocol, mayLoseBytes) => {
           this.sourceProtocol = { protocol, mayLoseBytes };
           host.changed();

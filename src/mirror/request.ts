@@ -27,7 +27,7 @@ export interface Request extends AnsweredRequest {
 }
 
 /** Whether a request touches a range; a flush touches none. */
-export function overlaps(request: Request, offsetBytes: number, lengthBytes: number): boolean {
+function overlaps(request: Request, offsetBytes: number, lengthBytes: number): boolean {
   return request.offsetBytes < offsetBytes + lengthBytes && offsetBytes < request.offsetBytes + request.lengthBytes;
 }
 
@@ -56,6 +56,12 @@ export function lackAgain(requests: Iterable<Request>, session: SourceSession): 
     if (kind !== 'flush' && remote === 0 && !single && !session.hasReceived(sequence)) request.remote = 1;
     request.sequence = 0;
   }
+}
+
+/** Whether any of these requests lies in the range in part. */
+export function overlapsAny(requests: readonly Iterable<Request>[], offsetBytes: number, lengthBytes: number): boolean {
+  for (const some of requests) for (const request of some) if (overlaps(request, offsetBytes, lengthBytes)) return true;
+  return false;
 }
 
 /** How a request goes to the peer. */

@@ -8,7 +8,7 @@ import { connectedHelp } from './read-repair.ts';
 import type { PeerHelp } from './read-repair.ts';
 import { Reads } from './reads.ts';
 import { Replies } from './replies.ts';
-import { lackAgain, newRequest, overlaps, sendRequest } from './request.ts';
+import { lackAgain, newRequest, overlapsAny, sendRequest } from './request.ts';
 import type { Request } from './request.ts';
 import type { ServingOptions } from './serving-options.ts';
 import type { SourceSession } from './source.ts';
@@ -52,7 +52,7 @@ export class Serving {
       session: () => this.#session,
       peer: () => this.#peerHelp(),
       mayRead: (offsetBytes, lengthBytes) =>
-        !this.#needsMint() && !this.diskless.waits && !this.#overlapsUnfinished(offsetBytes, lengthBytes),
+        !this.#needsMint() && !this.diskless.waits && !overlapsAny([this.#issued, this.#queue], offsetBytes, lengthBytes),
       reply: (read, error) => this.#replies.reply(read, this.#serving ? error : new HotMirrorError('HM_NOT_SERVING', 'serving has ended')),
       repaired: (offsetBytes, lengthBytes) => options.handlers.repaired(offsetBytes, lengthBytes),
       failed: (error) => options.handlers.failed(error),
@@ -163,17 +163,20 @@ export class Serving {
   detach(error: HotMirrorError): boolean {
     const session = this.#session;
     if (!this.#serving || !session?.mayDetach || this.#options.store.dirty.count > 0) return false;
-    const generation = this.#options.newGeneration();
-    this.diskless.begin(generation, error);
+    const { store, newGeneration, handlers } = this.#options;
+    const generation = newGeneration();
     for (const request of this.#issued) request.error = null;
-    session.detach(generation, () => {
-      this.diskless.confirm();
-      this.#options.handlers.minted(generation);
-      for (const request of this.#issued) this.#advance(request);
-      this.#reads.peerChanged();
-      this.#pump();
+    this.diskless.begin({
+      ...{ session, work: this.#work, generation, error },
+      differ: () => store.dirty.count > 0,
+      confirmed: () => {
+        handlers.minted(generation);
+        for (const request of this.#issued) this.#advance(request);
+        this.#reads.peerChanged();
+        this.#pump();
+      },
+      bereft: () => this.peerFailed(),
     });
-    this.#pump();
     return true;
   }
 
@@ -276,7 +279,8 @@ export class Serving {
   #mayIssue(request: Request): boolean {
     if (!this.#maySend() || !(this.#session || this.#generation.mayChange(() => this.#pump()))) return false;
     const { kind, offsetBytes, lengthBytes } = request;
-    if (this.#session && (!this.#session.hasRoom(request) || this.#work?.locks(offsetBytes, lengthBytes))) return false;
+    if (this.#session && (!this.#session.hasRoom(request) || (!this.diskless.active && this.#work?.locks(offsetBytes, lengthBytes))))
+      return false;
     // Without an element there is no intent to note: everything is dirty at the peer.
     if (kind !== 'flush' && !this.diskless.active && this.#options.activity.missing(offsetBytes, lengthBytes).length > 0) {
       this.#intents.log();
@@ -388,11 +392,6 @@ export class Serving {
     if (!this.#serving) return 'none';
     if (this.#session) return connectedHelp(this.#session, this.#work?.copying === true);
     return this.#mayBeAlone ? 'none' : 'away';
-  }
-
-  #overlapsUnfinished(offsetBytes: number, lengthBytes: number): boolean {
-    for (const request of this.#issued) if (overlaps(request, offsetBytes, lengthBytes)) return true;
-    return this.#queue.some((request) => overlaps(request, offsetBytes, lengthBytes));
   }
 
   #checkDrained(): void {

@@ -177,6 +177,10 @@ export class SourceEnd {
     return {
       locks: (offsetBytes, lengthBytes) => this.#reads.locks(offsetBytes, lengthBytes),
       touched: (extent) => resync()?.touched(extent),
+      detach: ({ message }) => {
+        const because = `the element of this node has failed: ${message}`;
+        this.#verify?.end(new HotMirrorError('HM_REFUSED', because, { rule: 'write.error' }));
+      },
       get copying() {
         return resync()?.running === true;
       },

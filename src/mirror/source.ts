@@ -54,9 +54,9 @@ interface ZeroesRange {
 }
 
 /** Messages by which a target confirms what its element holds. */
-const confirming: ReadonlySet<string> = new Set(['ack', 'flushed', 'adopted']);
+const confirming: ReadonlySet<string> = new Set(['ack', 'flushed', 'adopted', 'detached']);
 /** Messages by which a target answers what it was asked. */
-const answering: ReadonlySet<string> = new Set(['fetched', 'compared', 'adopted']);
+const answering: ReadonlySet<string> = new Set(['fetched', 'compared', 'adopted', 'detached']);
 
 /** What is about to be sent. */
 interface Sending {
@@ -234,7 +234,7 @@ export class SourceSession {
 
   /** What the target has yet to answer, and how much it has: a disk that hangs under reads alone goes on to confirm writes. */
   get answers(): StreamProgress {
-    const outstanding = this.#offered || this.fetches.outstanding > 0 || this.compares.outstanding > 0;
+    const outstanding = this.#offered || this.#detached !== null || this.fetches.outstanding > 0 || this.compares.outstanding > 0;
     return { outstanding, confirmations: this.#answers };
   }
 

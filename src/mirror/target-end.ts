@@ -13,6 +13,8 @@ export interface TargetEndHandlers {
   mayChange(): boolean;
   /** The element is the same as the source's. */
   adopted(): void;
+  /** The source goes on through this element alone. */
+  detached(): void;
   /** As `TargetHandlers.protocol`. */
   protocol(protocol: MirrorProtocol, mayLoseBytes: number): void;
 }
@@ -55,6 +57,7 @@ export class TargetEnd {
           this.#durably(async () => {
             const generation = await lineage.holdAlone(body);
             if (data.ended) return;
+            handlers.detached();
             detached();
             const text = `the source goes on through this element alone, under generation ${generation}`;
             host.emit('lineage:minted', 1, text, { rule: 'lineage.mint', evidence: { generation } });

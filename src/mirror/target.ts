@@ -145,10 +145,8 @@ export class TargetSession {
         });
         return;
       case 'adopt':
-        this.#changeLineage(message.body.slice(), 'adopt', 'adopted');
-        return;
       case 'detach':
-        this.#changeLineage(message.body.slice(), 'detach', 'detached');
+        this.#changeLineage(message.body.slice(), message.name === 'adopt' ? 'adopt' : 'detach');
         return;
       default:
         throw malformed(`a target cannot take ${message.name}`);
@@ -156,13 +154,10 @@ export class TargetSession {
   }
 
   /** A change of the lineage at its place in the stream, once everything before it is durable. */
-  #changeLineage(body: Uint8Array, change: 'adopt' | 'detach', done: 'adopted' | 'detached'): void {
+  #changeLineage(body: Uint8Array, change: 'adopt' | 'detach'): void {
     const { data, handlers } = this.#options;
-    this.#whenApplied(() => {
-      this.#flush(() => {
-        handlers[change](body, () => data.send(done));
-      });
-    });
+    const answer = (): void => data.send(`${change}ed`);
+    this.#whenApplied(() => this.#flush(() => handlers[change](body, answer)));
   }
 
   /** Acknowledges what was applied since the last time, once for everything that arrived together. */
