@@ -163,7 +163,7 @@ export const mirrorMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/serving.ts',
-        find: `!this.#needsMint() && !this.diskless.waits && !this.#overlapsUnfinished(offsetBytes, lengthBytes)`,
+        find: `!this.#needsMint() && !this.diskless.waits && !overlapsAny([this.#issued, this.#queue], offsetBytes, lengthBytes)`,
         replace: `offsetBytes + lengthBytes > 0 && !this.#needsMint()`,
       },
     ],
@@ -223,7 +223,7 @@ export const mirrorMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/serving.ts',
-        find: `(!this.#session.hasRoom(request) || this.#work?.locks(offsetBytes, lengthBytes))`,
+        find: `(!this.#session.hasRoom(request) || (!this.diskless.active && this.#work?.locks(offsetBytes, lengthBytes)))`,
         replace: `!this.#session.hasRoom(request) && offsetBytes + lengthBytes > 0`,
       },
     ],
