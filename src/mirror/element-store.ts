@@ -166,7 +166,10 @@ export class ElementStore {
   /** The mirror has another size now: a new, clean map takes the place of the old one. Only for a blank element that is about to be filled. */
   async resize(sizeBytes: number, extentBytes: number): Promise<void> {
     for (let page = 0; page < pageCount(sizeBytes, extentBytes); page += 1) {
-      if (!this.#pages.has(page)) this.#pages.set(page, await DurableRecord.load(this.#device, pageLayout(page)));
+      if (this.#pages.has(page)) continue;
+      this.#pages.set(page, await DurableRecord.load(this.#device, pageLayout(page)));
+      // A larger mirror that once lay here may have left anything.
+      this.#distrusted.add(page);
     }
     this.dirty = new DirtyMap(sizeBytes, extentBytes);
     const stored = new Uint8Array(mapBytes(this.dirty));

@@ -16,13 +16,15 @@ export async function resolveSplit(context: OrderContext, order: ResolveOrder): 
   assertFits(context, own, survives);
   const change = survives ? surviving(context) : givingWay(context, { own, to }, order.salvage ?? null);
   if (change === null) return;
+  const wasStopped = replication.stopped;
   // An adoption under way ends first: it may be what ends the split.
   await replication.stop();
   try {
     assertFits(context, own, survives);
     await change();
   } finally {
-    await replication.resume();
+    // Sealed for a takeover it stays so.
+    if (!wasStopped) await replication.resume();
   }
   changed();
 }

@@ -10,7 +10,8 @@ const dayMs = 86_400_000;
 const largestNameLength = 64;
 /** Mirrors are whole blocks of any disk. */
 const sizeUnitBytes = 4_096;
-const largestWindowBytes = 2 ** 30;
+/** Both windows together fit into what a target takes off the line while its disk is slow. */
+const largestWindowBytes = 2 ** 25;
 const smallestJournalBytes = 2 ** 20;
 const defaultJournalBytes = 2 ** 30;
 const largestActiveRegions = 1_024;

@@ -98,7 +98,7 @@ export interface VerifyResult extends WishResult {
   /** Bytes that differ and were not known to. */
   readonly differingBytes: number;
   readonly comparedBytes: number;
-  /** Bytes that this node's disk could not read. */
+  /** Bytes that the disk of the mirror's source could not read. */
   readonly unreadableBytes: number;
   /** The first runs of extents that differ, 64 at most. */
   readonly extents: readonly { readonly first: number; readonly count: number }[];
@@ -171,8 +171,8 @@ export interface ControlCommands {
     readonly progress: never;
     readonly result: WishResult;
   };
-  /** Makes a mirror that this node serves as large as both its devices are by now. */
-  readonly grow: { readonly params: { readonly mirror: string }; readonly progress: never; readonly result: WishResult };
+  /** Makes a mirror as large as both its devices are by now. */
+  readonly grow: { readonly params: { readonly mirror: string }; readonly progress: WishProgress; readonly result: WishResult };
   readonly resume: {
     readonly params: { readonly overrides: readonly Rule[] };
     readonly progress: WishProgress;

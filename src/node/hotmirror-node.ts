@@ -26,10 +26,12 @@ import { EventLog } from './event-log.ts';
 import { readKeyFile } from './key-file.ts';
 import type { MirrorSource } from './mirror-assembly.ts';
 import { recordFile } from './mirror-assembly.ts';
+import { carryOut, mirrorOf } from './mirror-orders.ts';
 import { MirrorProxy } from './mirror-proxy.ts';
 import { controlHandlers } from './node-control.ts';
 import type { NodeControl } from './node-control.ts';
 import { NodeEvents } from './node-events.ts';
+import { PeerOrders } from './peer-orders.ts';
 import type { ProgramOptions } from './programs.ts';
 import { monitorTransports } from './transports.ts';
 import { workerThread } from './worker-thread.ts';
@@ -224,7 +226,11 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
     deadlineMs,
     initialGraceMs,
     report: () => orchestrator.report(),
-    answer: (body) => orchestrator.answer(body),
+    answer: async (body) => orders.answer(body) ?? orchestrator.answer(body),
+  });
+  const orders: PeerOrders = new PeerOrders({
+    ...{ peer, monitor, clock, random },
+    carryOut: (order, stream) => carryOut(order, mirrorOf(mirrors, order.mirror), stream),
   });
   for (const [name, mirror] of mirrors) mirror.onHeard((atMs) => monitor.heard(`data:${name}`, { atMs }));
   const orchestrator = makeOrchestrator(config, node, { mirrors, monitor, records, clock, random, events });
@@ -232,10 +238,21 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
   events.orchestrator(orchestrator);
   await parts.add(orchestrator.start(), () => Promise.resolve());
   await parts.add(monitor.start(), () => monitor.close({ leave: true }));
+  await parts.add(Promise.resolve(), () => {
+    orders.close();
+    return Promise.resolve();
+  });
   // Closed before the monitor: what it says to the peer on the way out travels over the monitor's links.
   await parts.add(Promise.resolve(), () => orchestrator.close({ leave: true }));
   const assembledNode = new HotMirrorNode({ name: node, clock, config, log, monitor, orchestrator, mirrors, parts });
-  assembled.resolve({ orchestrator, log, mirrors, status: () => assembledNode.status(), statistics: () => assembledNode.statistics() });
+  assembled.resolve({
+    orchestrator,
+    log,
+    mirrors,
+    orders,
+    status: () => assembledNode.status(),
+    statistics: () => assembledNode.statistics(),
+  });
   return assembledNode;
 }
 

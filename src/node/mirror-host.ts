@@ -23,7 +23,10 @@ export interface HostedMirror extends MirrorPort, BlockDevice {
 }
 
 type Handlers = {
-  readonly [Method in Exclude<MirrorMethod, 'open'>]: (params: MirrorCalls[Method]['params']) => Promise<MirrorCalls[Method]['result']>;
+  readonly [Method in Exclude<MirrorMethod, 'open' | 'giveUp'>]: (
+    params: MirrorCalls[Method]['params'],
+    signal: AbortSignal,
+  ) => Promise<MirrorCalls[Method]['result']>;
 };
 
 /**
@@ -50,14 +53,26 @@ export function serveMirror(port: MirrorThreadPort, assemble: () => Promise<Host
     assembled.onChange(report);
     return null;
   };
-  const carryOut = (method: MirrorMethod, params: unknown): Promise<unknown> => {
+  const waits = new Map<number, AbortController>();
+  const giveUp = (id: MirrorCalls['giveUp']['params']): Promise<null> => {
+    waits.get(id)?.abort(new HotMirrorError('HM_ABORTED', 'given up'));
+    return Promise.resolve(null);
+  };
+  const carryOut = async (id: number, method: MirrorMethod, params: unknown): Promise<unknown> => {
     if (method === 'open') return open(params as MirrorCalls['open']['params']);
+    if (method === 'giveUp') return giveUp(params as MirrorCalls['giveUp']['params']);
     if (!handlers) throw new HotMirrorError('HM_CLOSED', 'the mirror is not open');
-    return (handlers[method] as (given: unknown) => Promise<unknown>)(params);
+    const wait = new AbortController();
+    if (method === 'verify' || method === 'regenerate') waits.set(id, wait);
+    try {
+      return await (handlers[method] as (given: unknown, signal: AbortSignal) => Promise<unknown>)(params, wait.signal);
+    } finally {
+      waits.delete(id);
+    }
   };
   const reply = async ({ id, method, params }: MirrorCall): Promise<MirrorMessage> => {
     try {
-      const result = await carryOut(method, params);
+      const result = await carryOut(id, method, params);
       return { kind: 'reply', id, ok: true, result, view: mirror?.state() ?? null };
     } catch (error) {
       return {
@@ -91,8 +106,8 @@ function mirrorHandlers(mirror: HostedMirror): Handlers {
       mirror.renewLease(evidence);
       return Promise.resolve(null);
     },
-    regenerate: (order) => mirror.regenerate(order),
-    verify: (order) => mirror.verify(order),
+    regenerate: (order, signal) => mirror.regenerate({ ...order, signal }),
+    verify: (order, signal) => mirror.verify({ ...order, signal }),
     waiveFindings: (because) => done(() => mirror.waiveFindings(because)),
     pauseResync: (because) => done(() => (because === null ? mirror.resumeResync() : mirror.pauseResync(because))),
     configureResync: (limits) => done(() => mirror.configureResync(limits)),

@@ -29,6 +29,8 @@ export interface MirrorCalls {
   readonly renewLease: { readonly params: { readonly probeSentMs: number }; readonly result: null };
   readonly regenerate: { readonly params: { readonly full: boolean }; readonly result: boolean };
   readonly verify: { readonly params: { readonly repair: boolean }; readonly result: VerifyOutcome };
+  /** Gives up a `regenerate` or `verify` that waits for its reply, by the id of its call; void where it has ended. */
+  readonly giveUp: { readonly params: number; readonly result: null };
   readonly waiveFindings: { readonly params: string; readonly result: null };
   /** A reason pauses, null resumes. */
   readonly pauseResync: { readonly params: string | null; readonly result: null };

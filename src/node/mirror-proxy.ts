@@ -3,7 +3,7 @@ import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { MirrorPort, MirrorView, OutdateOrder, ResolveOrder } from '../failover/ports.ts';
 import type { MirrorCounters } from '../mirror/counters.ts';
-import type { VerifyOutcome } from '../mirror/regenerate.ts';
+import type { RegenerateOrder, VerifyOrder, VerifyOutcome } from '../mirror/regenerate.ts';
 import type { ResyncRateLimits } from '../mirror/resync-rate.ts';
 import type { Growth } from '../mirror/grow.ts';
 import type { MirrorCalls, MirrorThreadEvent, MirrorMessage, MirrorMethod, MirrorThread } from './mirror-messages.ts';
@@ -148,13 +148,13 @@ export class MirrorProxy implements MirrorPort {
   }
 
   /** As `MirrorLink.regenerate`. */
-  regenerate({ full = false }: { readonly full?: boolean } = {}): Promise<boolean> {
-    return this.#call('regenerate', { full });
+  regenerate({ full = false, signal }: RegenerateOrder = {}): Promise<boolean> {
+    return this.#callUntil(signal, 'regenerate', { full });
   }
 
   /** As `MirrorLink.verify`. */
-  verify({ repair = false }: { readonly repair?: boolean } = {}): Promise<VerifyOutcome> {
-    return this.#call('verify', { repair });
+  verify({ repair = false, signal }: VerifyOrder = {}): Promise<VerifyOutcome> {
+    return this.#callUntil(signal, 'verify', { repair });
   }
 
   /** As `MirrorLink.waiveFindings`. */
@@ -225,6 +225,24 @@ export class MirrorProxy implements MirrorPort {
       await closing;
     } finally {
       await this.#thread.terminate();
+    }
+  }
+
+  /** A call that is given up when the signal aborts; its reply is awaited all the same. */
+  async #callUntil<Method extends 'regenerate' | 'verify'>(
+    signal: AbortSignal | undefined,
+    method: Method,
+    params: MirrorCalls[Method]['params'],
+  ): Promise<MirrorCalls[Method]['result']> {
+    if (signal?.aborted) throw new HotMirrorError('HM_ABORTED', 'given up', { cause: signal.reason });
+    const id = this.#nextId;
+    const called = this.#call(method, params);
+    const giveUp = (): void => void this.#call('giveUp', id).catch(() => undefined);
+    signal?.addEventListener('abort', giveUp, { once: true });
+    try {
+      return await called;
+    } finally {
+      signal?.removeEventListener('abort', giveUp);
     }
   }
 

@@ -2,16 +2,20 @@ import { HotMirrorError } from '../errors.ts';
 import { stepWords } from '../failover/plan.ts';
 import type { FailoverOrchestrator } from '../failover/orchestrator.ts';
 import type { FailoverPlan } from '../failover/status.ts';
-import type { ResyncProgress } from '../failover/ports.ts';
-import type { ControlHandlers, ControlStream, NodeStatus, PlanView, VerifyResult, WishProgress, WishResult } from './control-protocol.ts';
+import type { ControlHandlers, ControlStream, NodeStatus, PlanView, WishProgress, WishResult } from './control-protocol.ts';
 import type { EventLog } from './event-log.ts';
+import { carryOut, isForPeer, mirrorOf } from './mirror-orders.ts';
+import type { MirrorOrder, OrderResult } from './mirror-orders.ts';
 import type { MirrorProxy } from './mirror-proxy.ts';
+import type { PeerOrders } from './peer-orders.ts';
 
 /** What the control socket of a node reaches. */
 export interface NodeControl {
   readonly orchestrator: FailoverOrchestrator;
   readonly log: EventLog;
   readonly mirrors: ReadonlyMap<string, MirrorProxy>;
+  /** What the other node alone can do. */
+  readonly orders: PeerOrders;
   readonly status: () => NodeStatus;
   readonly statistics: () => Promise<NodeStatus>;
 }
@@ -40,19 +44,10 @@ export function controlHandlers(assembled: Promise<NodeControl>): ControlHandler
       wish(await assembled, stream, 'the other node serves', (orchestrator) => orchestrator.switchover()),
     adopt: async (_params, stream) =>
       wish(await assembled, stream, 'the serving node is the home primary', (orchestrator) => orchestrator.adopt()),
-    async regenerate({ mirror, full }, stream) {
-      const changed = await watching(mirrorOf(await assembled, mirror), stream, (proxy) => proxy.regenerate({ full }));
-      return { changed, text: changed ? `both elements of ${mirror} are the same` : `nothing of ${mirror} is known to differ` };
-    },
-    verify: async ({ mirror, wish: wanted }, stream) => {
-      const proxy = mirrorOf(await assembled, mirror);
-      if (wanted === 'waive') return waive(proxy);
-      const outcome = await watching(proxy, stream, () => proxy.verify({ repair: wanted === 'repair' }));
-      const { differingBytes, unreadableBytes, repaired } = outcome;
-      const unread = unreadableBytes === 0 ? '' : `; ${String(unreadableBytes)} bytes could not be read here`;
-      // What was found before counts no more, and is copied with the rest.
-      const text = `${mirror}: ${repaired ? 'all that differed was copied to the other node' : `${String(differingBytes)} bytes differ`}${unread}`;
-      return { ...outcome, changed: differingBytes > 0, text };
+    regenerate: async ({ mirror, full }, stream) => ordered(await assembled, { order: 'regenerate', mirror, full }, stream),
+    async verify({ mirror, wish: wanted }, stream) {
+      const result = await ordered(await assembled, { order: 'verify', mirror, wish: wanted }, stream);
+      return { ...nothingCompared, ...result };
     },
     async element({ mirror, to }) {
       const { orchestrator, status } = await assembled;
@@ -67,7 +62,7 @@ export function controlHandlers(assembled: Promise<NodeControl>): ControlHandler
         to === 'off' ? `this node's element of ${mirror} is out` : `this node's element of ${mirror} is in; what differs is copied to it`;
       return { changed: before !== (to === 'off'), text };
     },
-    grow: async ({ mirror }) => grown(mirror, (await assembled).mirrors.get(mirror)),
+    grow: async ({ mirror }, stream) => ordered(await assembled, { order: 'grow', mirror }, stream),
     resume: async ({ overrides }, stream) =>
       wish(await assembled, stream, 'this node goes on without its peer', (orchestrator) =>
         orchestrator.resume({ reason: 'an operator asked for it', overrides }),
@@ -87,31 +82,16 @@ export function controlHandlers(assembled: Promise<NodeControl>): ControlHandler
   };
 }
 
-function mirrorOf({ mirrors }: NodeControl, name: string): MirrorProxy {
-  const mirror = mirrors.get(name);
-  if (!mirror) throw new HotMirrorError('HM_USAGE', `there is no mirror ${name}`);
-  return mirror;
-}
+const nothingCompared = { differingBytes: 0, comparedBytes: 0, unreadableBytes: 0, extents: [], repaired: false } as const;
 
-/** Tells a client how far a resync or verify is. When the client goes away, both go on. */
-async function watching<T>(mirror: MirrorProxy, stream: ControlStream<WishProgress>, run: (mirror: MirrorProxy) => Promise<T>): Promise<T> {
-  const stop = mirror.onEvent(({ name, payload }) => {
-    if (!name.startsWith('resync:') && !name.startsWith('verify:')) return;
-    const { text, progress } = payload as { readonly text: string; readonly progress?: ResyncProgress };
-    void stream.progress({ text, ...(progress ? { mirror: mirror.name, resync: progress } : {}) });
-  });
-  try {
-    return await run(mirror);
-  } finally {
-    stop();
-  }
-}
-
-async function waive(mirror: MirrorProxy): Promise<VerifyResult> {
-  const { findingBytes = 0 } = mirror.state();
-  await mirror.waiveFindings('an operator asked for it');
-  const text = `${mirror.name}: ${String(findingBytes)} bytes that differ are waived, and stay different until the next resync`;
-  return { changed: findingBytes > 0, text, ...{ differingBytes: 0, comparedBytes: 0, unreadableBytes: 0, extents: [], repaired: false } };
+/** Here, or by the other node where that alone can do it. */
+async function ordered(
+  { mirrors, orders }: NodeControl,
+  order: MirrorOrder,
+  stream: Pick<ControlStream<never>, 'signal'> & { readonly progress: (value: WishProgress) => Promise<void> },
+): Promise<OrderResult> {
+  const mirror = mirrorOf(mirrors, order.mirror);
+  return isForPeer(order, mirror.state()) ? orders.give(order, stream) : carryOut(order, mirror, stream);
 }
 
 /** A client that goes away does not undo the operator's wish: it goes on, and asking again joins it. */
@@ -151,14 +131,4 @@ function planView(wanted: 'fallback' | 'recover', { way, steps, blockedBy }: Fai
     blockedBy,
     mayLose: way === 'takeover' ? loss : null,
   };
-}
-
-async function grown(mirror: string, found: MirrorProxy | undefined): Promise<WishResult> {
-  if (!found) throw new HotMirrorError('HM_USAGE', `there is no mirror ${mirror}`);
-  const { sizeBytes, grownBytes } = await found.grow();
-  const changed = grownBytes > 0;
-  const text = changed
-    ? 'its new part is copied to the peer'
-    : 'no larger than before, for one of its devices is not, or has no room for its metadata';
-  return { changed, text: `${mirror} has ${String(sizeBytes)} bytes; ${text}` };
 }

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { copyFile, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -272,6 +273,33 @@ describe('command line', () => {
           { mirror: 'files', wish: 'waive' },
         ]);
       });
+    });
+
+    it('exit code 130: Ctrl-C ends a verify on the node, and of a regeneration only the wait, and says so', async () => {
+      for (const [command, says] of [
+        ['verify', 'the verify of files ends'],
+        ['regenerate', 'only the wait has ended'],
+      ] as const) {
+        const stop = new AbortController();
+        const gone: string[] = [];
+        const ends = async (_params: unknown, { signal }: { readonly signal: AbortSignal }): Promise<never> => {
+          const noticed = once(signal, 'abort');
+          stop.abort();
+          await noticed;
+          gone.push(command);
+          throw new HotMirrorError('HM_ABORTED', 'given up');
+        };
+        await withNode(
+          { [command]: ends },
+          async (on) => {
+            const { code, out, err } = await on(command, 'files');
+            expect([code, out]).to.deep.equal([130, '']);
+            expect(err).to.contain(says).and.not.to.contain('code:');
+          },
+          { world: { signal: stop.signal } },
+        );
+        expect(gone).to.deep.equal([command]);
+      }
     });
 
     it('exit code 5: verify found differences', () =>

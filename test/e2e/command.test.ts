@@ -237,6 +237,16 @@ describe('hotmirror, a pair of two running nodes', function () {
     await pair.health('alpha');
   });
 
+  it('verify, regenerate, grow: asked at either node, are done by the one that serves', async () => {
+    for (const node of nodes) {
+      expect(JSON.parse(await pair.must(node, 'verify', 'm0', '--json')), node).to.include({ differingBytes: 0, repaired: false });
+      expect(JSON.parse(await pair.must(node, 'regenerate', 'm0', '--full', '--yes', '--json')), node).to.include({ changed: true });
+      expect(JSON.parse(await pair.must(node, 'grow', 'm0', '--json')), node).to.include({ changed: false });
+    }
+    const events = await pair.must('alpha', 'events', '--json');
+    expect(events.split('verify:finished')).to.have.lengthOf(1 + nodes.length);
+  });
+
   it('element off, on: the passive element goes out and comes back in, while the serving one is refused', async () => {
     const offAndOn = [] as boolean[];
     for (const to of ['off', 'off', 'on', 'on']) {

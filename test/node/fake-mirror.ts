@@ -16,6 +16,8 @@ export class FakeMirror implements HostedMirror {
   readonly blockSizeBytes: number = 512;
   readonly capabilities: DeviceCapabilities = { synchronous: true, trim: false, punchHole: false, exclusive: true };
   readonly orders: unknown[] = [];
+  /** Copies and compares without end. */
+  hold = false;
   readonly #content: Uint8Array = new Uint8Array(4096);
   readonly #listeners: Set<() => void> = new Set();
   #view: MirrorView = {
@@ -120,14 +122,25 @@ export class FakeMirror implements HostedMirror {
     this.orders.push(evidence);
   }
 
-  async regenerate({ full = false }: RegenerateOrder): Promise<boolean> {
+  async regenerate({ full = false, signal }: RegenerateOrder): Promise<boolean> {
     await this.#ordered({ regenerate: full });
+    if (this.hold) await this.#givenUp(signal);
     return full;
   }
 
-  async verify({ repair = false }: VerifyOrder): Promise<VerifyOutcome> {
+  async verify({ repair = false, signal }: VerifyOrder): Promise<VerifyOutcome> {
     await this.#ordered({ verify: repair });
+    if (this.hold) await this.#givenUp(signal);
     return { comparedBytes: 4096, differingBytes: 512, unreadableBytes: 0, extents: [{ first: 0, count: 1 }], repaired: repair };
+  }
+
+  #givenUp(signal: AbortSignal | undefined): Promise<never> {
+    return new Promise((_resolve, reject) => {
+      signal?.addEventListener('abort', () => {
+        this.orders.push('given up');
+        reject(new HotMirrorError('HM_ABORTED', 'given up'));
+      });
+    });
   }
 
   waiveFindings(because: string): void {

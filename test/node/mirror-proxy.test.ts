@@ -1,12 +1,12 @@
-import { MessageChannel, Worker } from 'node:worker_threads';
+import { Worker } from 'node:worker_threads';
 
 import { expect } from 'chai';
 
 import type { HotMirrorError } from '../../src/errors.ts';
-import { serveMirror } from '../../src/node/mirror-host.ts';
 import type { MirrorCall, MirrorMessage, MirrorThread } from '../../src/node/mirror-messages.ts';
 import { MirrorProxy } from '../../src/node/mirror-proxy.ts';
 import { workerThread } from '../../src/node/worker-thread.ts';
+import { channelThread } from './channel-thread.ts';
 import { FakeMirror } from './fake-mirror.ts';
 
 const epoch = { number: 3, owner: 'north' };
@@ -16,27 +16,6 @@ async function refusalOf(promise: Promise<unknown>): Promise<HotMirrorError> {
     () => expect.fail('it succeeded'),
     (error: unknown) => error as HotMirrorError,
   );
-}
-
-/** A thread that is none: the mirror sits behind a message channel. `end` is how it dies. */
-function channelThread(mirror: FakeMirror): { readonly thread: MirrorThread; readonly end: (because: string) => void } {
-  const { port1, port2 } = new MessageChannel();
-  serveMirror(port2, () => Promise.resolve(mirror));
-  let ended: (because: string) => void = () => undefined;
-  const end = (because: string): void => {
-    port1.close();
-    ended(because);
-  };
-  const thread: MirrorThread = {
-    post: (call, transfer) => port1.postMessage(call, transfer),
-    onMessage: (listener) => void port1.on('message', (message: MirrorMessage) => listener(message)),
-    onEnd: (listener) => (ended = listener),
-    terminate() {
-      end('terminated');
-      return Promise.resolve();
-    },
-  };
-  return { thread, end };
 }
 
 /** A thread that takes calls and never answers but to `open`. */
@@ -112,6 +91,22 @@ describe('mirror in another thread', () => {
       { number: 4, owner: 'south' },
       'leave',
     ]);
+  });
+
+  it('gives up a verify and the wait for a regeneration when their signals abort, and nothing else', async () => {
+    mirror.hold = true;
+    for (const begin of [(signal: AbortSignal) => proxy.verify({ signal }), (signal: AbortSignal) => proxy.regenerate({ signal })]) {
+      const abort = new AbortController();
+      const [given, other] = [refusalOf(begin(abort.signal)), refusalOf(begin(new AbortController().signal))];
+      await proxy.counters();
+      mirror.orders.length = 0;
+      abort.abort();
+      expect(await given).to.include({ code: 'HM_ABORTED' });
+      await proxy.counters();
+      expect(mirror.orders).to.deep.equal(['given up']);
+      other.catch(() => undefined);
+    }
+    expect(await refusalOf(proxy.verify({ signal: AbortSignal.abort() }))).to.include({ code: 'HM_ABORTED' });
   });
 
   it('passes refusals on as they are', async () => {

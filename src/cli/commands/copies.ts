@@ -1,7 +1,8 @@
 import { HotMirrorError } from '../../errors.ts';
 import type { WishProgress } from '../../node/control-protocol.ts';
 import { ask } from '../ask.ts';
-import type { Command, Invocation } from '../command.ts';
+import type { AskOptions } from '../ask.ts';
+import type { Command, ExitCode, Invocation } from '../command.ts';
 import { configOf, exitCodes, flag, print, unconfirmed } from '../command.ts';
 import { resyncLine } from '../status-view.ts';
 
@@ -19,9 +20,11 @@ export const regenerateCommand: Command = {
     const mirror = mirrorOf(invocation);
     const full = flag(invocation, 'full');
     if (full && !flag(invocation, 'yes')) throw unconfirmed('regenerate --full', overwrites);
-    const options = { patient: true, onProgress: (progress: WishProgress) => tell(invocation, progress) };
-    print(invocation, await ask(invocation, 'regenerate', { mirror, full }, options), ({ text }) => text);
-    return exitCodes.done;
+    const goesOn = `what was begun of ${mirror} goes on, only the wait has ended: see \`hotmirror status\``;
+    return unlessInterrupted(invocation, goesOn, async () => {
+      print(invocation, await ask(invocation, 'regenerate', { mirror, full }, optionsOf(invocation)), ({ text }) => text);
+      return exitCodes.done;
+    });
   },
 };
 
@@ -42,10 +45,13 @@ export const verifyCommand: Command = {
     if (repair && waive) throw new HotMirrorError('HM_USAGE', '--repair and --waive exclude each other');
     if (repair && !flag(invocation, 'yes')) throw unconfirmed('verify --repair', overwrites);
     if (waive && !flag(invocation, 'yes')) throw unconfirmed('verify --waive', 'after a takeover the other node serves what differs');
-    const options = { patient: true, onProgress: (progress: WishProgress) => tell(invocation, progress) };
-    const result = await ask(invocation, 'verify', { mirror, wish: waive ? 'waive' : repair ? 'repair' : 'find' }, options);
-    print(invocation, result, ({ text }) => text);
-    return result.differingBytes > 0 ? exitCodes.findings : exitCodes.done;
+    const ended = `the verify of ${mirror} ends; what it has found so far counts${repair ? ', and a repair that was begun goes on' : ''}`;
+    return unlessInterrupted(invocation, ended, async () => {
+      const wish = waive ? 'waive' : repair ? 'repair' : 'find';
+      const result = await ask(invocation, 'verify', { mirror, wish }, optionsOf(invocation));
+      print(invocation, result, ({ text }) => text);
+      return result.differingBytes > 0 ? exitCodes.findings : exitCodes.done;
+    });
   },
 };
 
@@ -54,6 +60,22 @@ function mirrorOf(invocation: Invocation): string {
   const names = configOf(invocation).config.mirrors.map(({ name }) => name);
   if (!names.includes(mirror)) throw new HotMirrorError('HM_USAGE', `there is no mirror "${mirror}"; there are ${names.join(', ')}`);
   return mirror;
+}
+
+/** As long as the copy takes, and shows how far it is. */
+function optionsOf(invocation: Invocation): AskOptions<WishProgress> {
+  return { patient: true, onProgress: (progress) => tell(invocation, progress) };
+}
+
+/** Ctrl-C leaves the node, which notices: says what that ends. */
+async function unlessInterrupted(invocation: Invocation, text: string, run: () => Promise<ExitCode>): Promise<ExitCode> {
+  try {
+    return await run();
+  } catch (error) {
+    if (!invocation.io.signal.aborted || !(error instanceof HotMirrorError && error.code === 'HM_ABORTED')) throw error;
+    invocation.io.err(`${text}\n`);
+    return exitCodes.interrupted;
+  }
 }
 
 function tell(invocation: Invocation, { text, mirror, resync }: WishProgress): void {

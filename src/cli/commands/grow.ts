@@ -7,7 +7,7 @@ import { configOf, exitCodes, print } from '../command.ts';
 export const growCommand: Command = {
   name: 'grow',
   usage: 'MIRROR',
-  summary: 'makes a mirror as large as both its devices are, after they were enlarged; asked of the serving node',
+  summary: 'makes a mirror as large as both its devices are, after they were enlarged',
   options: {},
   words: [[]],
   common: ['config', 'node', 'json'],

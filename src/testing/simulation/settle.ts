@@ -73,6 +73,8 @@ function endFaults({ nodes, network, arbiter, options, log }: World): void {
   arbiter.mend();
   for (const node of nodeNames) {
     nodes[node].process?.gate.spare();
+    // What kept it from starting may be over; an operator tries again before disks are replaced.
+    nodes[node].startError = null;
     for (const disk of nodes[node].disks.all) disk.mend();
   }
 }

@@ -1,0 +1,94 @@
+import * as z from 'zod';
+
+import { HotMirrorError } from '../errors.ts';
+import type { MirrorView, ResyncProgress } from '../failover/ports.ts';
+import type { ControlStream, VerifyResult, WishProgress, WishResult } from './control-protocol.ts';
+import type { MirrorProxy } from './mirror-proxy.ts';
+
+const longestName = 255;
+const mirror = z.string().max(longestName);
+
+/** What an operator may ask of a mirror, that one of its two nodes alone can do. */
+export type MirrorOrder =
+  | { readonly order: 'regenerate'; readonly mirror: string; readonly full: boolean }
+  | { readonly order: 'verify'; readonly mirror: string; readonly wish: 'find' | 'repair' | 'waive' }
+  | { readonly order: 'grow'; readonly mirror: string };
+
+/** Reads a {@link MirrorOrder}. */
+export const mirrorOrderSchema: z.ZodType<MirrorOrder> = z.discriminatedUnion('order', [
+  z.strictObject({ order: z.literal('regenerate'), mirror, full: z.boolean() }),
+  z.strictObject({ order: z.literal('verify'), mirror, wish: z.enum(['find', 'repair', 'waive']) }),
+  z.strictObject({ order: z.literal('grow'), mirror }),
+]);
+
+/** What became of a {@link MirrorOrder}: with the report of a verify where it was one. */
+export type OrderResult = WishResult & Partial<Omit<VerifyResult, keyof WishResult>>;
+
+/** Where an order goes: mirrors are copied and compared from their source, and grown where they are served. */
+export function isForPeer({ order }: MirrorOrder, { role, serving }: MirrorView): boolean {
+  return order === 'grow' ? serving === 'no' : role === 'target';
+}
+
+/** Carries out an order on a mirror of this node. An aborted signal ends a verify, and of everything else only the wait. Rejects as the mirror does. */
+export function carryOut(order: MirrorOrder, proxy: MirrorProxy, stream: ControlStream<WishProgress>): Promise<OrderResult> {
+  switch (order.order) {
+    case 'regenerate':
+      return watching(proxy, stream, () => regenerated(proxy, order.full, stream.signal));
+    case 'verify':
+      if (order.wish === 'waive') return waived(proxy);
+      return watching(proxy, stream, () => verified(proxy, order.wish === 'repair', stream.signal));
+    case 'grow':
+      return grown(proxy);
+  }
+}
+
+/** The mirror of that name. Throws `HM_USAGE` where there is none. */
+export function mirrorOf(mirrors: ReadonlyMap<string, MirrorProxy>, name: string): MirrorProxy {
+  const found = mirrors.get(name);
+  if (!found) throw new HotMirrorError('HM_USAGE', `there is no mirror ${name}`);
+  return found;
+}
+
+/** Tells whoever asked how far a resync or verify is. */
+async function watching<T>(proxy: MirrorProxy, stream: ControlStream<WishProgress>, run: () => Promise<T>): Promise<T> {
+  const stop = proxy.onEvent(({ name, payload }) => {
+    if (!name.startsWith('resync:') && !name.startsWith('verify:')) return;
+    const { text, progress } = payload as { readonly text: string; readonly progress?: ResyncProgress };
+    void stream.progress({ text, ...(progress ? { mirror: proxy.name, resync: progress } : {}) });
+  });
+  try {
+    return await run();
+  } finally {
+    stop();
+  }
+}
+
+async function regenerated(proxy: MirrorProxy, full: boolean, signal: AbortSignal): Promise<WishResult> {
+  const changed = await proxy.regenerate({ full, signal });
+  return { changed, text: changed ? `both elements of ${proxy.name} are the same` : `nothing of ${proxy.name} is known to differ` };
+}
+
+async function verified(proxy: MirrorProxy, repair: boolean, signal: AbortSignal): Promise<VerifyResult> {
+  const outcome = await proxy.verify({ repair, signal });
+  const { differingBytes, unreadableBytes, repaired } = outcome;
+  const unread = unreadableBytes === 0 ? '' : `; ${String(unreadableBytes)} bytes could not be read there`;
+  // What was found before counts no more, and is copied with the rest.
+  const text = `${proxy.name}: ${repaired ? 'all that differed was copied to the other node' : `${String(differingBytes)} bytes differ`}${unread}`;
+  return { ...outcome, changed: differingBytes > 0, text };
+}
+
+async function waived(proxy: MirrorProxy): Promise<VerifyResult> {
+  const { findingBytes = 0 } = proxy.state();
+  await proxy.waiveFindings('an operator asked for it');
+  const text = `${proxy.name}: ${String(findingBytes)} bytes that differ are waived, and stay different until the next resync`;
+  return { changed: findingBytes > 0, text, differingBytes: 0, comparedBytes: 0, unreadableBytes: 0, extents: [], repaired: false };
+}
+
+async function grown(proxy: MirrorProxy): Promise<WishResult> {
+  const { sizeBytes, grownBytes } = await proxy.grow();
+  const changed = grownBytes > 0;
+  const text = changed
+    ? 'its new part is copied to the peer'
+    : 'no larger than before, for one of its devices is not, or has no room for its metadata';
+  return { changed, text: `${proxy.name} has ${String(sizeBytes)} bytes; ${text}` };
+}
