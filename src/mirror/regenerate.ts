@@ -34,6 +34,7 @@ export async function regenerate(core: MirrorCore, onChange: OnChange, { full = 
   sourceOf(core);
   if (full) {
     store.dirty.markAll();
+    core.changed();
     try {
       // A crash must not forget the wish.
       await store.persistDirty();

@@ -59,7 +59,8 @@ class OneDiskFails implements Watcher {
         const state = view.nodes[node].mirrors.get(mirror)?.state ?? null;
         const before = this.#seen.get(keyOf(node, mirror));
         const other = this.#seen.get(keyOf(otherNode(node), mirror));
-        const wasWhole = before !== undefined && isSource(before) && before.element === 'uptodate' && isTarget(other);
+        const wasWhole =
+          before !== undefined && isSource(before) && before.element === 'uptodate' && before.dirtyBytes === 0 && isTarget(other);
         if (wasWhole && state?.element === 'failed' && state.serving === 'no')
           broken ??= `the service of ${mirror} at ${node} ended with its element, while the other one holds everything`;
       }
