@@ -94,8 +94,9 @@ export function waiveFindings(core: MirrorCore, because: string): void {
   core.changed();
 }
 
-function sourceOf({ replication, serving }: MirrorCore): SourceEnd {
-  if (serving.diskless.active) throw elementFailed();
+function sourceOf({ replication }: MirrorCore): SourceEnd {
+  // Also once service through the peer has ended: the connection stays, and what the failed element holds is nothing to copy or to compare with.
+  if (replication.element === 'failed') throw elementFailed();
   const { source, role } = replication;
   if (source) return source;
   if (role === 'target') throw new HotMirrorError('HM_NOT_SERVING', 'the other node holds the source of this mirror');

@@ -134,6 +134,19 @@ describe('An order while the service goes on through the peer (write.error)', ()
     }
   });
 
+  it('to verify or to copy is refused also once the service was handed over and the connection is still there', async () => {
+    const worn = await wornPair();
+    const { pair, disks } = worn;
+    await failingDisk(worn);
+    await pair.clock.settled(pair.mirror('alpha').demote(), 5_000);
+    const mirror = pair.mirror('alpha');
+    expect(mirror.state()).to.include({ serving: 'no', role: 'source', element: 'failed' });
+    for (const order of [mirror.verify({ repair: true }), mirror.regenerate({ full: true })])
+      expect(await pair.clock.settled(ending(order), 60_000)).to.equal('HM_REFUSED write.error');
+    expect(disks.alpha.log).to.deep.equal([]);
+    expect(mirror.state().findingBytes).to.equal(0);
+  });
+
   it('a resync under way ends, and with it the service: the peer does not hold everything (write.error)', async () => {
     const { pair, disks } = await wornPair({ delayMs: 20 });
     await pair.write('alpha', 0, pattern(block, 1));
