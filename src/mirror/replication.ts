@@ -20,7 +20,7 @@ import type { ReplicationOptions } from './replication-options.ts';
 import { SourceEnd } from './source-end.ts';
 import type { SourceSession } from './source.ts';
 import type { ElementState, DataLinkState, MirrorRole, SplitEvidence } from './state.ts';
-import { TargetSession } from './target.ts';
+import { TargetEnd } from './target-end.ts';
 import { fromSource, leavesOff, malformed, readRefusal, wireVersion } from './wire.ts';
 import type { Message } from './wire.ts';
 
@@ -51,12 +51,12 @@ export class Replication {
   #data: DataConnection | null = null;
   #handshake: Handshake | null = null;
   #source: SourceEnd | null = null;
-  #target: TargetSession | null = null;
+  #target: TargetEnd | null = null;
   /** The frame at hand carries an older epoch than this node's. */
   #stale = false;
   /** False once this node is leaving: it takes over no lineage any more. */
   #adopting = true;
-  /** The last lineage that was taken over, or is being. */
+  /** What the source last had this element record: that it is as good, or that it is behind. */
   #adoption: Promise<void> = Promise.resolve();
   /** Requests to the device of connections that have ended. */
   readonly #leftovers: Leftovers;
@@ -174,11 +174,12 @@ export class Replication {
       ...{ connection, node, peer, clock, probeIntervalMs: limits.probeIntervalMs, deadlineMs: limits.deadlineMs },
       epoch: () => host.epoch(),
       handlers: {
-        arrived: (messages) => (this.#stale ? undefined : this.#target?.arrived(messages)),
+        arrived: (messages) => (this.#stale ? undefined : this.#target?.session.arrived(messages)),
         message: (message) => this.#message(message),
         batchEnd: () => {
-          this.#target?.acknowledge();
+          this.#target?.session.acknowledge();
           this.#options.serving.resume();
+          this.#source?.batchEnd();
         },
         heard: () => this.#options.host.heard(),
         probed: (sentMs) => (this.#options.lease.renew(sentMs) ? this.#options.serving.resume() : undefined),
@@ -212,7 +213,7 @@ export class Replication {
         rule: 'lineage.epoch',
       });
     } else if (this.#source) this.#source.session.message(message);
-    else if (this.#target) this.#target.message(message);
+    else if (this.#target) this.#target.session.message(message);
     else if (this.#handshake) this.#handshake.message(message);
     else throw malformed(`${message.name} outside of any conversation`);
   }
@@ -255,9 +256,10 @@ export class Replication {
     if (this.#data !== data) return;
     const { serving, host, clock } = this.#options;
     const [connected, target] = [this.connected, this.#target];
-    if (target) this.#leftovers.add(target.idle().then(() => this.#adoption));
+    if (target) this.#leftovers.add(target.session.idle().then(() => this.#adoption));
     this.#handshake?.end();
     this.#source?.end();
+    target?.end();
     this.#data = this.#handshake = this.#source = this.#target = null;
     this.role = 'none';
     this.lostAtMs = clock.nowMs();
@@ -322,6 +324,11 @@ export class Replication {
       offered: () => {
         this.peerBehind = false;
       },
+      behind: () => {
+        this.peerElement = 'outdated';
+        this.peerBehind = true;
+      },
+      reconnect: () => this.reconnect(),
       settled: () => {
         this.peerElement = 'uptodate';
         host.emit('resync:finished', 0, 'both elements are the same', { rule: 'lineage.adopt' });
@@ -340,24 +347,27 @@ export class Replication {
   }
 
   #becomeTarget(agreement: Agreement, start: Start): void {
-    const { device, store, findings, host, serving, counters, preservation } = this.#options;
-    this.#target = new TargetSession({
-      data: this.#data as DataConnection,
-      ...{ device, sizeBytes: start.sizeBytes, extentBytes: store.metadata.extentBytes, findings, counters },
-      images: agreement.scope === 'nothing' ? null : preservation.images,
-      handlers: {
-        adopt: (body, adopted) => this.#adopt(body, start, adopted),
+    const { host, serving } = this.#options;
+    const data = this.#data as DataConnection;
+    this.#target = new TargetEnd(
+      this.#options,
+      this.#lineage,
+      data,
+      { agreement, start },
+      {
+        mayAdopt: () => this.#adopting,
+        became: (element) => {
+          if (this.element === 'uptodate' || element === 'uptodate') this.element = element;
+        },
         protocol: (protocol, mayLoseBytes) => {
           this.sourceProtocol = { protocol, mayLoseBytes };
           host.changed();
         },
-        changed: () => host.changed(),
-        failed: (error) => {
-          const data = this.#data;
-          void host.failed(error).then(() => data?.refuse(error));
+        recording: (recorded) => {
+          this.#adoption = recorded;
         },
       },
-    });
+    );
     this.#agreed(agreement, 'target');
     this.peerElement = 'uptodate';
     this.peerBehind = false;
@@ -373,25 +383,5 @@ export class Replication {
     this.#options.counters.link.agreed += 1;
     this.split = null;
     tellAgreement(this.#options.host, agreement);
-  }
-
-  /** Target: the source's lineage becomes this element's, durably. */
-  #adopt(body: Uint8Array, start: Start, adopted: () => void): void {
-    // Its connection has ended while the device was busy: since then the element may have been told that it is old.
-    if (!this.#target) return;
-    const { host } = this.#options;
-    const data = this.#data;
-    const take = async (): Promise<void> => {
-      if (!this.#adopting) throw new HotMirrorError('HM_CLOSED', 'this node is leaving');
-      await this.#lineage.take(body, start);
-      if (this.#data !== data || !this.#target) return;
-      this.element = 'uptodate';
-      adopted();
-      host.emit('resync:finished', 0, 'this element is the same as the source', { rule: 'lineage.adopt' });
-      host.changed();
-    };
-    this.#adoption = take().catch((error: unknown) => {
-      data?.refuse(HotMirrorError.from(error, 'HM_PROTOCOL', 'the offered lineage could not be taken over'));
-    });
   }
 }

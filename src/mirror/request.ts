@@ -1,7 +1,9 @@
 import type { HotMirrorError } from '../errors.ts';
 import type { RequestKind } from './counters.ts';
+import type { DirtyMap } from './dirty-map.ts';
 import type { AnsweredRequest } from './replies.ts';
 import type { SourceSession } from './source.ts';
+import type { StreamWork } from './stream-work.ts';
 
 /** A request of the application that changes an element, or a flush, on its way to both elements. */
 export interface Request extends AnsweredRequest {
@@ -24,9 +26,19 @@ export interface Request extends AnsweredRequest {
   error: HotMirrorError | null;
 }
 
-/** Whether a request touches a range; a flush touches none. */
-export function overlaps(request: Request, offsetBytes: number, lengthBytes: number): boolean {
-  return request.offsetBytes < offsetBytes + lengthBytes && offsetBytes < request.offsetBytes + request.lengthBytes;
+/** Whether any of these requests touches a range; a flush touches none. */
+export function overlapsAny(requests: Iterable<Request>, offsetBytes: number, lengthBytes: number): boolean {
+  for (const request of requests)
+    if (request.offsetBytes < offsetBytes + lengthBytes && offsetBytes < request.offsetBytes + request.lengthBytes) return true;
+  return false;
+}
+
+/** The elements may differ where a request failed, although the peer is connected. */
+export function markDiffering({ offsetBytes, lengthBytes }: Request, dirty: DirtyMap, work: StreamWork | null): void {
+  dirty.markRange(offsetBytes, lengthBytes);
+  if (lengthBytes === 0) return;
+  const last = Math.floor((offsetBytes + lengthBytes - 1) / dirty.extentBytes);
+  for (let extent = Math.floor(offsetBytes / dirty.extentBytes); extent <= last; extent += 1) work?.touched(extent);
 }
 
 const noBytes = new Uint8Array(0);

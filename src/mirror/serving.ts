@@ -7,7 +7,7 @@ import { connectedHelp } from './read-repair.ts';
 import type { PeerHelp } from './read-repair.ts';
 import { Reads } from './reads.ts';
 import { Replies } from './replies.ts';
-import { lackAgain, newRequest, overlaps } from './request.ts';
+import { lackAgain, markDiffering, newRequest, overlapsAny } from './request.ts';
 import type { Request } from './request.ts';
 import type { ServingOptions } from './serving-options.ts';
 import type { SourceSession } from './source.ts';
@@ -25,6 +25,8 @@ export class Serving {
   #accepting = false;
   /** Completing without the peer is allowed: by a takeover or by rule **alone**, until the lineage is offered to the peer. */
   #mayBeAlone = false;
+  /** The connected peer durably knows that it is behind: requests complete without it (rule write.congested). */
+  #ahead = false;
   #frozen = false;
   #session: SourceSession | null = null;
   #work: StreamWork | null = null;
@@ -68,7 +70,7 @@ export class Serving {
 
   get state(): ServingState {
     if (!this.#serving) return 'no';
-    if (this.#session) return 'yes';
+    if (this.#session || this.#ahead) return 'yes';
     return this.#mayBeAlone ? 'alone' : 'parked';
   }
 
@@ -84,7 +86,7 @@ export class Serving {
   stop(error: HotMirrorError): void {
     this.#serving = false;
     this.#accepting = false;
-    this.#mayBeAlone = false;
+    this.#mayBeAlone = this.#ahead = false;
     this.#replies.fail([...this.#queue.splice(0), ...this.#reads.stop()], error);
     this.#awaitingMint = [];
     for (const request of this.#issued) {
@@ -152,14 +154,9 @@ export class Serving {
 
   /** The data link is lost (rules write.inflight, serve.fresh). */
   lost(): void {
-    const session = this.#session;
-    if (!session) return;
-    this.#session = null;
-    this.#work = null;
-    for (const extent of session.unconfirmed()) this.#options.store.dirty.mark(extent);
-    lackAgain(this.#issued, session);
-    this.#intents.sessionLost();
-    this.#reads.lost();
+    if (!this.#session && !this.#ahead) return;
+    this.#ahead = false;
+    this.#part();
     if (this.#drained.length > 0) {
       this.accept();
       this.#tellDrained(false);
@@ -172,12 +169,15 @@ export class Serving {
   alone(): void {
     if (!this.#serving || this.#session) return;
     this.#mayBeAlone = true;
-    this.#completeAlone();
-    this.#reads.peerChanged();
-    this.#mint();
-    this.#replies.release();
-    this.#options.handlers.changed();
-    this.#pump();
+    this.#goOnAlone();
+  }
+
+  /** The connected peer has durably recorded that it is behind: nothing more is sent to it (rule write.congested). */
+  pulledAhead(): void {
+    if (!this.#serving || !this.#session) return;
+    this.#part();
+    this.#ahead = true;
+    this.#goOnAlone();
   }
 
   /** Something changed that may let requests go on: room in a window, a lease, a read lock. */
@@ -244,6 +244,7 @@ export class Serving {
   #mayIssue(request: Request): boolean {
     if (!this.#maySend() || !(this.#session || this.#generation.mayChange(() => this.#pump()))) return false;
     const { kind, offsetBytes, lengthBytes } = request;
+    if (this.#session?.isCongested(request)) this.#work?.congested();
     if (this.#session && (!this.#session.hasRoom(request) || this.#work?.locks(offsetBytes, lengthBytes))) return false;
     if (kind !== 'flush' && this.#options.activity.missing(offsetBytes, lengthBytes).length > 0) {
       this.#intents.log();
@@ -255,7 +256,7 @@ export class Serving {
   /** Whether requests may be carried out now: to both elements, or by this one alone. */
   #maySend(): boolean {
     if (!this.#serving) return false;
-    return this.#session !== null || (this.#mayBeAlone && (!this.#frozen || this.#generation.done));
+    return this.#session !== null || ((this.#mayBeAlone || this.#ahead) && (!this.#frozen || this.#generation.done));
   }
 
   #issue(request: Request): void {
@@ -273,6 +274,7 @@ export class Serving {
     activity.issued(offsetBytes, lengthBytes);
     this.#reads.issued(offsetBytes, lengthBytes);
     if (!this.#session) store.dirty.markRange(offsetBytes, lengthBytes);
+    if (this.#ahead) this.#options.counters.ahead.bytes += lengthBytes;
     if (kind === 'zeroes') device.writeZeroes(offsetBytes, lengthBytes, { fua, noHole }, done);
     else device.write(offsetBytes, bytes, { fua }, done);
   }
@@ -299,20 +301,11 @@ export class Serving {
     request.local -= 1;
     if (error) {
       request.error ??= error;
-      this.#markDiffering(request);
+      markDiffering(request, this.#options.store.dirty, this.#work);
       if (error.code !== 'HM_NO_SPACE') this.#options.handlers.failed(error);
       else if (request.kind !== 'flush' && this.#session && !this.#work?.copying) this.#options.handlers.differing();
     }
     this.#advance(request);
-  }
-
-  /** The elements may differ here although the peer is connected. */
-  #markDiffering({ offsetBytes, lengthBytes }: Request): void {
-    const { dirty } = this.#options.store;
-    dirty.markRange(offsetBytes, lengthBytes);
-    if (lengthBytes === 0) return;
-    const last = Math.floor((offsetBytes + lengthBytes - 1) / dirty.extentBytes);
-    for (let extent = Math.floor(offsetBytes / dirty.extentBytes); extent <= last; extent += 1) this.#work?.touched(extent);
   }
 
   #advance(request: Request): void {
@@ -328,6 +321,26 @@ export class Serving {
     this.#replies.reply(request, request.error);
     this.#intents.requestFinished();
     this.#reads.retry();
+  }
+
+  /** Nothing is sent on this connection any more: what it has not confirmed is dirty (rule write.inflight). */
+  #part(): void {
+    const session = this.#session;
+    this.#session = this.#work = null;
+    if (!session) return;
+    for (const extent of session.unconfirmed()) this.#options.store.dirty.mark(extent);
+    lackAgain(this.#issued, session);
+    this.#intents.sessionLost();
+    this.#reads.lost();
+  }
+
+  #goOnAlone(): void {
+    this.#completeAlone();
+    this.#reads.peerChanged();
+    this.#mint();
+    this.#replies.release();
+    this.#options.handlers.changed();
+    this.#pump();
   }
 
   #completeAlone(): void {
@@ -356,7 +369,7 @@ export class Serving {
   }
 
   #needsMint(): boolean {
-    return this.#mayBeAlone && !this.#session && !this.#generation.done;
+    return (this.#mayBeAlone || this.#ahead) && !this.#session && !this.#generation.done;
   }
 
   #peerHelp(): PeerHelp {
@@ -366,8 +379,7 @@ export class Serving {
   }
 
   #overlapsUnfinished(offsetBytes: number, lengthBytes: number): boolean {
-    for (const request of this.#issued) if (overlaps(request, offsetBytes, lengthBytes)) return true;
-    return this.#queue.some((request) => overlaps(request, offsetBytes, lengthBytes));
+    return [this.#issued, this.#queue].some((requests) => overlapsAny(requests, offsetBytes, lengthBytes));
   }
 
   /** Flushes both elements; this one while alone, where the durable dirty map takes the place of the other's flush. */

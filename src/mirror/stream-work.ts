@@ -4,6 +4,8 @@ export interface StreamWork {
   locks(offsetBytes: number, lengthBytes: number): boolean;
   /** An extent was marked dirty: what is on its way does not clear it. */
   touched(extent: number): void;
+  /** A request found the queue full (rule write.congested). */
+  congested(): void;
   /** What is marked dirty from now on is still copied on this connection. */
   readonly copying: boolean;
   /** Goes on as far as windows and rate allow. */

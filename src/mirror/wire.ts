@@ -53,6 +53,10 @@ export const messageTypes = {
   protocol: 21,
   /** Source: what follows must not be applied before all that came before is (rule write.order). Feature `protocols`. */
   barrier: 22,
+  /** Source: what follows on this connection is not all: record durably that your element is behind (write.congested). Feature `pull-ahead`. */
+  ahead: 23,
+  /** Target: that is durable. */
+  behind: 24,
   /** Source: what does this range hold after everything before this message; a: number of the fetch, b: offset in bytes. Body: 32-bit length. Feature `fetch`. */
   fetch: 35,
   /** Target: fetch number a. Body: the bytes; empty where they cannot be read. */
@@ -74,7 +78,21 @@ const names = new Map<number, MessageName>(Object.entries(messageTypes).map(([na
 
 /** Messages that only a source sends. */
 export const fromSource: ReadonlySet<MessageName> = new Set<MessageName>([
-  ...(['start', 'protocol', 'barrier', 'write', 'zeroes', 'resync', 'hole', 'compare', 'waived', 'flush', 'fetch', 'adopt'] as const),
+  ...([
+    'start',
+    'protocol',
+    'barrier',
+    'ahead',
+    'write',
+    'zeroes',
+    'resync',
+    'hole',
+    'compare',
+    'waived',
+    'flush',
+    'fetch',
+    'adopt',
+  ] as const),
 ]);
 
 /** One message as it arrived; `body` is valid during the call that hands it over. */
