@@ -137,9 +137,8 @@ export class SourceSession {
   /** Whether a request may be sent now. One that is larger than the window may go alone. */
   hasRoom(request: Pick<Request, 'lengthBytes' | 'bytes'>): boolean {
     const roomBytes = this.#options.windowBytes - this.#windowBytes;
-    return (
-      (this.#options.data.writable || this.#pullsAhead(request)) && (this.#windowBytes === 0 || this.#takesBytes(request) <= roomBytes)
-    );
+    if (!this.#options.data.writable && !this.#pullsAhead(request)) return false;
+    return this.#windowBytes === 0 || this.#takesBytes(request) <= roomBytes;
   }
 
   /** Whether a request that finds no room is a reason to go on without the target (rule write.congested). */

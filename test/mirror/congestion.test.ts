@@ -1,14 +1,17 @@
 import { expect } from 'chai';
 
-import { HotMirrorError } from '../../src/errors.ts';
+import type { HotMirrorError } from '../../src/errors.ts';
+import type { DataConnection } from '../../src/mirror/data-connection.ts';
 import { readElementImage } from '../../src/mirror/element-store.ts';
-import { dataLinkFeatures } from '../../src/mirror/features.ts';
-import { decodeMessages, encodeFrameHeader, encodeMessageHeader } from '../../src/mirror/wire.ts';
+import type { DataLinkFeature } from '../../src/mirror/features.ts';
+import { ProtocolInForce } from '../../src/mirror/protocol.ts';
+import { mayPullAhead } from '../../src/mirror/pull-ahead.ts';
+import { decodeMessages } from '../../src/mirror/wire.ts';
 import type { MessageName } from '../../src/mirror/wire.ts';
 import { Endings } from './support/endings.ts';
 import { tapFrames } from './support/frame-tap.ts';
 import { GatedDevice } from './support/gated-device.ts';
-import { MirrorPair, pattern } from './support/mirror-pair.ts';
+import { MirrorPair, other, pattern } from './support/mirror-pair.ts';
 import type { MirrorPairOptions, NodeName } from './support/mirror-pair.ts';
 
 const block = 4_096;
@@ -38,7 +41,7 @@ async function congestible(options: MirrorPairOptions = {}): Promise<Rig> {
     ...{ protocol: 'async', whenCongested: 'pull-ahead', delayMs, sizeBytes: 32 * extent, limits: { windowBytes, ackDeadlineMs } },
     ...options,
     wrap: (device, what) => (gates[what] = new GatedDevice(device)),
-    wrapTransport: (transport, node) => tapFrames(transport, (frame) => heard.push({ node, frame })),
+    wrapTransport: (transport, node) => tapFrames(transport, (frame) => heard.push({ node: other(node), frame })),
   });
   await pair.start();
   // Its region is in the activity log from here on.
@@ -193,7 +196,7 @@ describe('A full queue by async (write.congested)', () => {
   });
 
   it('while the target catches up a full window blocks, so that the resync ends; and it goes ahead again only after it (resync.progress)', async () => {
-    const rig = await congestible({ resync: { maxBytesPerSecond: 1_048_576 } });
+    const rig = await congestible({ resync: { minBytesPerSecond: 1_048_576, maxBytesPerSecond: 1_048_576 } });
     const { pair, gates, endings, write } = rig;
     congest(rig);
     await pair.clock.runFor(soonMs);
@@ -324,11 +327,12 @@ describe('A full queue by async (write.congested)', () => {
   }
 
   it('a peer that does not know how to be left behind is waited for, as by block', () => {
-    expect(dataLinkFeatures).to.include('pull-ahead');
-    const frame = Buffer.concat([
-      encodeFrameHeader({ epochNumber: 1, owner: 'sender', connectionId: '0123456789abcdef' }),
-      encodeMessageHeader('ahead', 0, 0, 0),
-    ]);
-    expect(decodeMessages(frame).map(({ name }) => name)).to.deep.equal(['ahead']);
+    const may = (features: readonly DataLinkFeature[]): boolean =>
+      mayPullAhead({
+        whenCongested: 'pull-ahead',
+        protocol: new ProtocolInForce('async'),
+        data: { features: new Set(features) } as unknown as DataConnection,
+      });
+    expect([may(['protocols']), may(['protocols', 'pull-ahead'])]).to.deep.equal([false, true]);
   });
 });
