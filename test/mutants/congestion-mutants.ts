@@ -75,20 +75,6 @@ export const congestionMutants: readonly Mutant[] = [
     schedule: diesAhead,
   },
   {
-    name: 'goes ahead of a target that has not answered yet',
-    breaks: 'write.congested',
-    edits: [
-      {
-        file: 'mirror/pull-ahead.ts',
-        find: `    this.#options.session.sayAhead(() => this.#confirmed());`,
-        replace: `    this.#options.session.sayAhead(() => undefined);
-    this.#confirmed();`,
-      },
-    ],
-    withinSeeds: 3 * targetedSeeds,
-    schedule: diesAhead,
-  },
-  {
     name: 'stays ahead for ever',
     breaks: 'write.congested',
     edits: [
