@@ -33,6 +33,8 @@ export class PermittedLoss {
   /** An operator gave an order that may make two owners. */
   #operatorSpoke = false;
   #suspended = false;
+  /** Nodes that were about to take over: one that dies at its commit may serve by it after its next start. */
+  readonly #takers = new Set<NodeName>();
   /** Nodes with an order under way that accepts what may be lost. */
   readonly #forcing = new Set<NodeName>();
   /** By mirror: nodes that lost their cache and were not regenerated since. */
@@ -87,7 +89,9 @@ export class PermittedLoss {
   entry({ event, node, rule, evidence }: SimulationEntry): void {
     this.#told = true;
     if (node === 'world') return;
-    if (event === 'service:started' && rule === 'takeover.commit') this.#tailsLost();
+    if (event === 'takeover:decided') this.#takers.add(node);
+    if (event === 'takeover:aborted') this.#takers.delete(node);
+    if (event === 'service:started' && (this.#takers.delete(node) || rule === 'takeover.commit')) this.#tailsLost();
     const order = evidence?.['order'];
     if (event === 'operator:asked' && (order === 'force-fallback' || order === 'resume')) {
       this.#operatorSpoke = true;
