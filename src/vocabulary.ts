@@ -62,6 +62,11 @@ export interface SplitEvidence {
   readonly judged: Readonly<Record<string, string>>;
 }
 
+/** The connection whose loss was judged of a serving mirror; null: there was none. */
+export interface ParkedOn {
+  readonly connectionId: string | null;
+}
+
 /** An operator's word that ends a split brain; it counts for the generations that were judged, and for no others. */
 export interface ResolveOrder {
   /** The node whose element survives; the other gives way. */

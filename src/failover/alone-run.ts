@@ -88,8 +88,39 @@ async function permitOf(node: PairNode, permit: Permit): Promise<Permit | null> 
 
 async function goTogether(node: PairNode, permits: readonly Permit[], grantNeeded: boolean): Promise<void> {
   if (permits.length === 0 || !node.serving) return;
-  const epoch = await epochForAlone(node, permits, grantNeeded);
-  if (epoch) await go(node, permits, epoch);
+  try {
+    const held = await hold(node, permits);
+    const epoch = held.length > 0 ? await epochForAlone(node, held, grantNeeded) : null;
+    if (epoch) await go(node, held, epoch);
+    // Letting go is a change that makes the node look again.
+    else for (const { mirror } of held) node.aloneAgainMs.set(mirror.name, node.clock.nowMs() + retryMs);
+  } finally {
+    await node.orderAll('letting go', async (mirror) => {
+      if (permits.some((permit) => permit.mirror === mirror)) await mirror.unseal();
+    });
+  }
+}
+
+/**
+ * Lets the peer become whole on no connection until this is over: whole in the old epoch, it could take the new number, of which it has not heard, for itself. Gives
+ * those that are still without one.
+ */
+async function hold(node: PairNode, permits: readonly Permit[]): Promise<readonly Permit[]> {
+  const held = await Promise.all(
+    permits.map(async (permit) => {
+      const { mirror, view } = permit;
+      try {
+        await mirror.seal({ connectionId: view.connectionId });
+        return permit;
+      } catch (error) {
+        node.aloneAgainMs.set(mirror.name, node.clock.nowMs() + retryMs);
+        node.failed(`holding ${mirror.name}`, error);
+        node.retryLater();
+        return null;
+      }
+    }),
+  );
+  return held.filter((permit) => permit !== null);
 }
 
 /** A frozen node looks again when something changes, and now and then. */

@@ -4,6 +4,7 @@ import type {
   ElementState,
   Json,
   OutdateOrder,
+  ParkedOn,
   PeerAnswer,
   PeerState,
   ResolveOrder,
@@ -17,6 +18,7 @@ export type {
   ElementState,
   Json,
   OutdateOrder,
+  ParkedOn,
   PeerAnswer,
   PeerState,
   ResolveOrder,
@@ -78,8 +80,11 @@ export interface MirrorPort {
   promote(order: { readonly epoch: Epoch; readonly alone: boolean; readonly force?: boolean }): Promise<void>;
   /** Ends serving in order. `handedOver`: the peer's element durably holds everything, in the same generation. */
   demote(): Promise<{ readonly handedOver: boolean }>;
-  /** Target: stops receiving, applies what it confirmed (rule `takeover.seal`). Resolves with the state to be judged. */
-  seal(): Promise<MirrorView>;
+  /**
+   * Target: stops receiving, applies what it confirmed (rule `takeover.seal`). Resolves with the state to be judged. With `parked`, serving: the peer becomes whole
+   * on no connection until `unseal`; `HM_REFUSED` when there has been a newer one than the one whose loss was judged.
+   */
+  seal(parked?: ParkedOn | null): Promise<MirrorView>;
   /** Undoes `seal`: reconnects by handshake. */
   unseal(): Promise<void>;
   /**

@@ -26,7 +26,7 @@ import type { GoAloneOrder, OrderContext, PromoteOrder } from './orders.ts';
 import type { Serving } from './serving.ts';
 import { setProtocol } from './set-protocol.ts';
 import type { MirrorState } from './state.ts';
-import type { OutdateOrder, ResolveOrder } from '../vocabulary.ts';
+import type { OutdateOrder, ParkedOn, ResolveOrder } from '../vocabulary.ts';
 import { resolveSplit } from './resolve.ts';
 import { regenerate, verify, waiveFindings } from './regenerate.ts';
 import type { RegenerateOrder, VerifyOrder, VerifyOutcome } from './regenerate.ts';
@@ -154,10 +154,10 @@ export class MirrorLink implements BlockDevice {
     return this.#order(demote);
   }
 
-  /** Target: stops receiving and applies what it confirmed (rule takeover.seal); resolves with the state to be judged. */
-  seal(): Promise<MirrorState> {
+  /** Target: stops receiving and applies what it confirmed (rule takeover.seal); gives the state to be judged. With `parked`, serving: nobody is whole before `unseal` (rule alone). */
+  seal(parked: ParkedOn | null = null): Promise<MirrorState> {
     return this.#order(async (context) => {
-      await seal(context);
+      await seal(context, parked);
       return this.state();
     });
   }

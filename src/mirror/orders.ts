@@ -3,7 +3,7 @@ import type { BlockDevice } from '../device/block-device.ts';
 import { compareEpochs, formatEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
-import type { OutdateOrder } from '../vocabulary.ts';
+import type { OutdateOrder, ParkedOn } from '../vocabulary.ts';
 import type { Rule } from '../rules.ts';
 import { flushOrFail } from './element-lifecycle.ts';
 import type { ElementStore } from './element-store.ts';
@@ -140,9 +140,13 @@ export async function demote({ serving, replication, device, changed, failed }: 
 }
 
 /** See `MirrorLink.seal`. */
-export async function seal({ name, serving, replication }: OrderContext): Promise<void> {
-  if (serving.state !== 'no') throw new HotMirrorError('HM_REFUSED', `${name} is served here`, { rule: 'takeover.seal' });
+export async function seal(context: OrderContext, parked: ParkedOn | null): Promise<void> {
+  const { name, serving, replication } = context;
+  const { losses } = replication;
+  if (parked) assertStillLost(context, parked.connectionId, losses);
+  else if (serving.state !== 'no') throw new HotMirrorError('HM_REFUSED', `${name} is served here`, { rule: 'takeover.seal' });
   await replication.stop();
+  if (parked) assertStillLost(context, parked.connectionId, losses);
 }
 
 /** See `MirrorLink.raiseEpoch`. */

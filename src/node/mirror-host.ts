@@ -96,7 +96,7 @@ function mirrorHandlers(mirror: HostedMirror): Handlers {
   return {
     promote: (order) => nothing(mirror.promote(order)),
     demote: () => mirror.demote(),
-    seal: () => mirror.seal(),
+    seal: (parked) => mirror.seal(parked),
     unseal: () => nothing(mirror.unseal()),
     goAlone: (order) => nothing(mirror.goAlone(order)),
     outdate: (order) => nothing(mirror.outdate(order)),

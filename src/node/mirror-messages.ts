@@ -1,6 +1,6 @@
 import type { Epoch } from '../epoch.ts';
 import type { SerializedError } from '../errors.ts';
-import type { MirrorView, OutdateOrder, ResolveOrder } from '../failover/ports.ts';
+import type { MirrorView, OutdateOrder, ParkedOn, ResolveOrder } from '../failover/ports.ts';
 import type { MirrorCounters } from '../mirror/counters.ts';
 import type { MirrorProtocol } from '../mirror/options.ts';
 import type { VerifyOutcome } from '../mirror/regenerate.ts';
@@ -16,7 +16,7 @@ export interface MirrorCalls {
     readonly result: null;
   };
   readonly demote: { readonly params: null; readonly result: { readonly handedOver: boolean } };
-  readonly seal: { readonly params: null; readonly result: MirrorView };
+  readonly seal: { readonly params: ParkedOn | null; readonly result: MirrorView };
   readonly unseal: { readonly params: null; readonly result: null };
   readonly goAlone: {
     readonly params: { readonly epoch: Epoch; readonly rule: Rule; readonly connectionId: string | null };

@@ -1,7 +1,7 @@
 import { noEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
-import type { MirrorPort, MirrorView, OutdateOrder, ResolveOrder } from '../failover/ports.ts';
+import type { MirrorPort, MirrorView, OutdateOrder, ParkedOn, ResolveOrder } from '../failover/ports.ts';
 import type { MirrorCounters } from '../mirror/counters.ts';
 import type { MirrorProtocol } from '../mirror/options.ts';
 import type { RegenerateOrder, VerifyOrder, VerifyOutcome } from '../mirror/regenerate.ts';
@@ -97,8 +97,8 @@ export class MirrorProxy implements MirrorPort {
     return this.#call('demote', null);
   }
 
-  seal(): Promise<MirrorView> {
-    return this.#call('seal', null);
+  seal(parked: ParkedOn | null = null): Promise<MirrorView> {
+    return this.#call('seal', parked);
   }
 
   async unseal(): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock/clock.ts';
-import type { MirrorPort, MirrorView, OutdateOrder, ResolveOrder } from '../../failover/ports.ts';
+import type { MirrorPort, MirrorView, OutdateOrder, ParkedOn, ResolveOrder } from '../../failover/ports.ts';
 import type { MirrorLink } from '../../mirror/mirror-link.ts';
 
 /** One way between two threads. Messages keep their order, whatever the clock rounds. */
@@ -60,8 +60,8 @@ export class LaggedMirror implements MirrorPort {
     return this.#call(() => this.#link.demote());
   }
 
-  seal(): Promise<MirrorView> {
-    return this.#call(() => this.#link.seal());
+  seal(parked: ParkedOn | null = null): Promise<MirrorView> {
+    return this.#call(() => this.#link.seal(parked));
   }
 
   unseal(): Promise<void> {
