@@ -87,17 +87,22 @@ export class Conversation implements MonitorLinkHandlers {
   }
 
   message(link: MonitorLink, line: Line, message: Message): void {
-    if (!this.#fromPresentStart(line, message)) {
-      this.#ignore(link, `a ${message.kind} of a former start of the peer`);
-      return;
-    }
     switch (message.kind) {
       case 'token':
         this.#token(link, line, message);
         return;
       case 'answer':
-        this.#answered(link, message);
+        this.#answered(link, line, message);
         return;
+      default:
+        // A connection of a start that has been followed by another brings nothing else that counts.
+        if (line.run === this.presence.run) this.#said(link, line, message);
+        else this.#ignore(link, `a ${message.kind} of a former start of the peer`);
+    }
+  }
+
+  #said(link: MonitorLink, line: Line, message: Exclude<Message, Token | Answer>): void {
+    switch (message.kind) {
       case 'request':
         this.#setup.listener.alive(link);
         this.responder.request(line, message);
@@ -115,15 +120,9 @@ export class Conversation implements MonitorLinkHandlers {
     }
   }
 
-  /** A connection of a start that has been followed by another brings nothing that counts. */
-  #fromPresentStart(line: Line, message: Message): boolean {
-    if (message.kind !== 'token') return line.run === this.presence.run;
-    const start = this.presence.arrived(message.run);
-    if (start === 'new') {
-      this.responder.peerStarted(message.run);
-      this.channel.peerStarted(message.run);
-    }
-    return start !== 'former';
+  #started(run: string): void {
+    this.responder.peerStarted(run);
+    this.channel.peerStarted(run);
   }
 
   #token(link: MonitorLink, line: Line, token: Token): void {
@@ -131,6 +130,8 @@ export class Conversation implements MonitorLinkHandlers {
       this.#ignore(link, 'a token that came before');
       return;
     }
+    if (this.presence.arrived(token.run, this.#setup.clock.nowMs()) === 'new') this.#started(token.run);
+    // One of a start that seems to be over is answered too, and counts: what may renew a lease is a sign of life, and only answers can prove which start is the present one.
     this.#setup.listener.alive(link);
     this.channel.linesChanged();
     if (!line.flows) return;
@@ -138,12 +139,19 @@ export class Conversation implements MonitorLinkHandlers {
     if (!line.send(answer)) line.send({ ...answer, report: null });
   }
 
-  #answered(link: MonitorLink, answer: Answer): void {
-    const probeSentMs = link.watch.answered(answer, this.#setup.clock.nowMs());
-    if (probeSentMs === null) {
+  #answered(link: MonitorLink, line: Line, answer: Answer): void {
+    const nowMs = this.#setup.clock.nowMs();
+    const probeSentMs = link.watch.answered(answer, nowMs);
+    if (probeSentMs === null || line.run === null) {
       this.#ignore(link, 'an answer to no token that waits for one');
       return;
     }
+    const start = this.presence.answered(line.run, probeSentMs, nowMs);
+    if (start === 'former') {
+      this.#ignore(link, 'an answer of a former start of the peer');
+      return;
+    }
+    if (start === 'new') this.#started(line.run);
     this.#setup.listener.alive(link);
     this.#setup.listener.answered(link, probeSentMs, answer.report);
   }
@@ -152,6 +160,11 @@ export class Conversation implements MonitorLinkHandlers {
     this.#setup.listener.alive(link);
     if (run !== this.presence.run) {
       this.#ignore(link, 'a goodbye of another start of the peer');
+      return;
+    }
+    if (!this.presence.proven) {
+      // A start that is over may say goodbye late; taken for its successor's, it would be leave to serve beside that one.
+      this.#ignore(link, 'a goodbye of a start of the peer that has answered nothing yet');
       return;
     }
     line.send({ kind: 'farewell', run });

@@ -1,6 +1,7 @@
 import { HotMirrorError } from '../errors.ts';
 import type { SerializedError } from '../errors.ts';
 import type { Line } from './monitor-link.ts';
+import { formerStartsKept } from './presence.ts';
 import { checkBody } from './token.ts';
 import type { Outcome, Reply, RequestMessage } from './token.ts';
 import type { Json } from './types.ts';
@@ -31,6 +32,10 @@ export class Responder {
   readonly #entries = new Map<number, Entry>();
   /** Nothing up to this number is run any more. */
   #forgottenTo = 0;
+  /** The highest number that arrived. */
+  #highest = 0;
+  /** The highest number that each former start of the asker used. */
+  readonly #former = new Map<string, number>();
   #running = 0;
 
   constructor(run: string, answer: (body: Json) => Promise<Json>) {
@@ -38,11 +43,16 @@ export class Responder {
     this.#answer = answer;
   }
 
-  /** The peer started anew: what its former life asked is forgotten, and numbers begin again. */
+  /** The peer started anew: what its former life asked is forgotten, and numbers begin again; for one that was taken for over they go on. */
   peerStarted(run: string): void {
+    if (this.#from !== null) this.#former.set(this.#from, this.#highest);
+    const [oldest] = this.#former.keys();
     this.#from = run;
     this.#entries.clear();
-    this.#forgottenTo = 0;
+    this.#highest = this.#former.get(run) ?? 0;
+    this.#forgottenTo = this.#highest;
+    this.#former.delete(run);
+    if (oldest !== undefined && this.#former.size > formerStartsKept) this.#former.delete(oldest);
   }
 
   /** A request arrived on a connection of the present start of the peer. */
@@ -54,6 +64,7 @@ export class Responder {
       return;
     }
     const entry: Entry = { number: message.number, lines: new Set([line]), outcome: this.#refusal(message) };
+    this.#highest = Math.max(this.#highest, message.number);
     if (message.number > this.#forgottenTo) this.#remember(entry);
     if (entry.outcome) this.#reply(entry);
     else void this.#perform(entry, message.body);

@@ -97,25 +97,90 @@ describe('what a peer may say', () => {
     });
   }
 
-  it('trust: what a former start of the peer sends is ignored, on any connection', async () => {
-    await peer.say(peer.token(1));
-    peer.connection?.destroy();
-    await pair.clock.runFor(5);
-    const successor = new ScriptedPeer(pair, 'aaaaaaaaaaaaaaaa');
-    await successor.dial('net');
-    await successor.say(successor.token(1));
-    successor.connection?.destroy();
-    await pair.clock.runFor(5);
-    await peer.dial('net');
-    const before = rejected(alpha);
-    await peer.say(peer.token(9), { kind: 'goodbye', run: peer.run });
-    expect(rejected(alpha)).to.equal(before + 2);
-    expect(alpha.peerState()).to.equal('up');
-    expect(alpha.snapshot()['peerRun']).to.equal('aaaaaaaaaaaaaaaa');
+  /** Answers the last token that this peer got. */
+  const answer = (from: ScriptedPeer): Message => {
+    const { sequence, nonce } = from.last('token');
+    return { kind: 'answer', sequence, nonce, report: { from: from.run } };
+  };
+
+  describe('of two starts', () => {
+    let successor: ScriptedPeer;
+
+    /** The first start of the peer is heard, then its successor. */
+    beforeEach(async () => {
+      await peer.say(peer.token(1));
+      peer.connection?.destroy();
+      await pair.clock.runFor(5);
+      successor = new ScriptedPeer(pair, 'aaaaaaaaaaaaaaaa');
+      await successor.dial('net');
+      await successor.say(successor.token(1));
+    });
+    afterEach(() => successor.connection?.destroy());
+
+    const present = (): unknown => alpha.snapshot()['peerRun'];
+
+    it('trust: the former may say only tokens, which are answered, for what may renew a lease is a sign of life', async () => {
+      successor.connection?.destroy();
+      await pair.clock.runFor(5);
+      await peer.dial('net');
+      const before = rejected(alpha);
+      await peer.say(
+        peer.token(9),
+        { kind: 'goodbye', run: peer.run },
+        { kind: 'request', to: peer.last('token').run, number: 1, body: 1 },
+      );
+      expect(rejected(alpha)).to.equal(before + 2);
+      expect(peer.last('answer').sequence).to.equal(9);
+      expect([alpha.peerState(), present()]).to.deep.equal(['up', 'aaaaaaaaaaaaaaaa']);
+    });
+
+    it('trust: an answer to a token from before the successor showed itself proves nothing', async () => {
+      // The token that the former answers left before the successor’s arrived.
+      const early = new Pair(['net', 'line']);
+      const watcher = early.monitor('alpha');
+      await watcher.start();
+      const [first, second] = [new ScriptedPeer(early), new ScriptedPeer(early, 'aaaaaaaaaaaaaaaa')];
+      await first.dial('net');
+      await early.clock.runFor(2);
+      await first.say(first.token(1));
+      const late = answer(first);
+      await second.dial('line');
+      await early.clock.runFor(2);
+      await second.say(second.token(1));
+      const heard: unknown[] = [];
+      watcher.onAnswer(({ report }) => heard.push(report));
+      await first.say(late);
+      expect([heard, watcher.snapshot()['peerRun']]).to.deep.equal([[], second.run]);
+      first.connection?.destroy();
+      second.connection?.destroy();
+      await early.end();
+    });
+
+    it('trust: whoever answers what was asked after the other showed itself is the present one, whichever name came last', async () => {
+      successor.connection?.destroy();
+      await pair.clock.runFor(5);
+      await peer.dial('net');
+      await peer.say(peer.token(9));
+      expect(present()).to.equal(successor.run);
+      const heard: unknown[] = [];
+      alpha.onAnswer(({ report }) => heard.push(report));
+      await peer.say(answer(peer));
+      expect([heard, present(), alpha.peerState()]).to.deep.equal([[{ from: peer.run }], peer.run, 'up']);
+    });
+
+    it('node.leave: a goodbye counts of a start that has answered: the late one of a start that is over is not its successor’s', async () => {
+      await successor.say({ kind: 'goodbye', run: successor.run });
+      expect(alpha.peerState()).to.equal('up');
+      await pair.clock.runFor(intervalMs);
+      await successor.say(answer(successor), { kind: 'goodbye', run: successor.run });
+      expect(alpha.peerState()).to.equal('left');
+    });
   });
 
   it('node.leave: a goodbye is confirmed each time it is said, and tokens of the one who left do not bring it back', async () => {
-    await peer.say(peer.token(1), { kind: 'goodbye', run: peer.run }, { kind: 'goodbye', run: peer.run }, peer.token(2));
+    await peer.say(peer.token(1));
+    await pair.clock.runFor(intervalMs);
+    await peer.say(answer(peer), { kind: 'goodbye', run: peer.run }, { kind: 'goodbye', run: peer.run }, peer.token(2));
     expect(peer.received.filter(({ kind }) => kind === 'farewell')).to.deep.equal([
       { kind: 'farewell', run: peer.run },
       { kind: 'farewell', run: peer.run },

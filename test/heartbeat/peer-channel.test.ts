@@ -4,6 +4,7 @@ import { HotMirrorError } from '../../src/errors.ts';
 import type { HeartbeatMonitor } from '../../src/heartbeat/heartbeat-monitor.ts';
 import { outstandingRequests } from '../../src/heartbeat/peer-channel.ts';
 import { maxBodyBytes } from '../../src/heartbeat/token.ts';
+import type { Message } from '../../src/heartbeat/token.ts';
 import type { Json } from '../../src/heartbeat/types.ts';
 import { Pair, ScriptedPeer, deadlineMs, intervalMs } from './pair.ts';
 
@@ -208,5 +209,22 @@ describe('HeartbeatMonitor.request', () => {
     await peer.say({ kind: 'request', to, number: 1, body: 1 });
     expect(peer.last('reply').outcome).to.have.nested.property('error.code', 'HM_REQUEST_TIMEOUT');
     expect(acted.filter((body) => body === 1)).to.have.length(1);
+  });
+
+  it('acts once on a request of a start that was taken for over and proved the present one', async () => {
+    const alpha = pair.monitor('alpha', answering);
+    await alpha.start();
+    const [peer, other] = [new ScriptedPeer(pair), new ScriptedPeer(pair, 'aaaaaaaaaaaaaaaa')];
+    const request = (number: number): Message => ({ kind: 'request', to: peer.last('token').run, number, body: number });
+    await peer.dial('net');
+    await peer.say(peer.token(1));
+    await peer.say(request(1));
+    await other.dial('line');
+    await other.say(other.token(1));
+    await pair.clock.runFor(intervalMs);
+    const { sequence, nonce } = peer.last('token');
+    await peer.say({ kind: 'answer', sequence, nonce, report: null }, request(1), request(2));
+    expect(acted).to.deep.equal([1, 2]);
+    other.connection?.destroy();
   });
 });
