@@ -16,6 +16,7 @@ export type {
   ElementState,
   Json,
   OutdateOrder,
+  ParkedOn,
   PeerAnswer,
   PeerState,
   ResyncProgress,

@@ -431,6 +431,37 @@ describe('FailoverOrchestrator', () => {
       await world.until(() => world.calm() && world.beta.orchestrator.status().epoch === 2, 5_000, 'a calm pair');
     });
 
+    it('alone: the mirror is held while the record is raised, and let go after it goes on', async () => {
+      world = new World();
+      await world.settle();
+      world.cutData();
+      await world.until(() => world.alpha.mirror.calls.includes('hold'), 5_000, 'the hold');
+      const records = world.events('record:written', 'alpha').length;
+      // The data link comes back while the record is written: it makes nobody whole in the old epoch.
+      world.mendData();
+      await world.until(() => world.alpha.mirror.calls.includes('unseal'), 5_000, 'the letting go');
+      expect(world.events('record:written', 'alpha')).to.have.length(records + 1);
+      const { calls } = world.alpha.mirror;
+      expect(calls.slice(calls.indexOf('hold')).filter((call) => call !== 'renewLease')).to.deep.equal([
+        'hold',
+        'goAlone 2 outdate',
+        'unseal',
+      ]);
+      await world.until(() => world.calm() && world.beta.orchestrator.status().epoch === 2, 5_000, 'a calm pair');
+    });
+
+    it('alone: a data link that is back before the hold ends it, and the epoch stays', async () => {
+      world = new World();
+      await world.settle();
+      world.cutData();
+      world.alpha.mirror.failures.set('hold', new HotMirrorError('HM_REFUSED', 'm0 was connected meanwhile', { rule: 'alone' }));
+      await world.until(() => world.alpha.mirror.calls.includes('hold'), 5_000, 'the hold');
+      world.mendData();
+      await world.until(() => world.calm(), 5_000, 'a calm pair');
+      expect(world.alpha.orchestrator.status()).to.include({ serving: true, epoch: 1 });
+      expect(world.alpha.mirror.calls).to.include('unseal');
+    });
+
     it('outdate first: a takeover that begins later finds the element outdated', async () => {
       world = new World();
       await world.settle();

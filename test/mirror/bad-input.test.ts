@@ -152,4 +152,16 @@ describe('MirrorLink with bad input', () => {
       'HM_REFUSED',
     );
   });
+
+  it('alone: a mirror that was connected since the loss that was judged is not held', async () => {
+    const pair = await new MirrorPair().start();
+    const mirror = pair.mirror('alpha');
+    const { connectionId } = mirror.state();
+    expect(await pair.clock.settled(rejection(mirror.seal({ connectionId })), 1_000)).to.equal('HM_REFUSED');
+    pair.link.break();
+    await pair.until(() => mirror.state().connection === 'connected' && mirror.state().connectionId !== connectionId, 'the way back');
+    expect(await pair.clock.settled(rejection(mirror.seal({ connectionId })), 1_000)).to.equal('HM_REFUSED');
+    await pair.write('alpha', 0, pattern(block, 4));
+    expect(pair.identical).to.equal(true);
+  });
 });

@@ -80,6 +80,22 @@ describe('MirrorLink', () => {
     expect(pair.mirror('alpha').state().serving).to.equal('yes');
   });
 
+  it('alone: a parked mirror that is held becomes whole with nobody until it is let go', async () => {
+    const pair = await new MirrorPair().start();
+    const mirror = pair.mirror('alpha');
+    pair.link.break();
+    await pair.until(() => mirror.state().serving === 'parked', 'the loss');
+    const { connectionId } = mirror.state();
+    await pair.clock.settled(mirror.seal({ connectionId }), 1_000);
+    await pair.clock.runFor(20_000);
+    expect(mirror.state()).to.include({ serving: 'parked', connection: 'standalone' });
+    expect(pair.mirror('beta').state().connectionId).to.equal(connectionId);
+    await pair.clock.settled(mirror.goAlone({ epoch: { number: 2, owner: 'alpha' }, rule: 'alone', connectionId }), 1_000);
+    await pair.clock.settled(mirror.unseal(), 1_000);
+    await pair.until(() => pair.mirror('beta').state().epoch.number === 2, 'the new connection');
+    await pair.until(() => pair.mirror('beta').state().element === 'uptodate' && mirror.state().serving === 'yes', 'the regeneration');
+  });
+
   it('refuses to copy when both elements were written alone (lineage.split)', async () => {
     const pair = await new MirrorPair().start();
     pair.link.break();

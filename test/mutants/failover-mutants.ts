@@ -1,5 +1,5 @@
 import type { Mutant } from './mutant.ts';
-import { arbitratedPartition, bootCutOff, oneSilentLink, silentMonitorLinks, staleTarget } from './schedules.ts';
+import { arbitratedPartition, bootCutOff, flickersBeforeGoingAlone, oneSilentLink, silentMonitorLinks, staleTarget } from './schedules.ts';
 
 /** Of a schedule made for it a mutant needs a few seeds. */
 const targetedSeeds = 12;
@@ -98,5 +98,18 @@ export const failoverMutants: readonly Mutant[] = [
     ],
     withinSeeds: targetedSeeds,
     schedule: bootCutOff,
+  },
+  {
+    name: 'lets the peer become whole while the record is raised to go on alone',
+    breaks: 'alone',
+    edits: [
+      {
+        file: 'failover/alone-run.ts',
+        find: `    const held = await hold(node, permits);`,
+        replace: `    const held = node.serving ? permits : await hold(node, permits);`,
+      },
+    ],
+    withinSeeds: targetedSeeds,
+    schedule: flickersBeforeGoingAlone,
   },
 ];

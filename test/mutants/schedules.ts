@@ -127,6 +127,31 @@ export const silentMonitorLinks: SimulationSchedule = schedule({ policy: { whenA
   run(aloneMs),
 ]);
 
+const flickers = 12;
+const firstFlickerMs = 270;
+const betweenFlickersMs = 10;
+
+/**
+ * The data link comes back for a moment while the serving node is about to go on alone, and then nothing carries. Each time the moment is a little later: when the
+ * record is raised depends on the delays.
+ */
+export const flickersBeforeGoingAlone: SimulationSchedule = schedule(
+  { policy: { whenAlone: 'freeze' }, workload: null, monitorLinks: ['mon1'], links: { delayMs: 1, jitterMs: 18 }, threadLagMs: 50 },
+  Array.from({ length: flickers }, (_, at): readonly SimulationStep[] => [
+    run(1_000),
+    { do: 'conditions', link: 'data', conditions: { delayMs: 1 } },
+    { do: 'cut', link: 'data' },
+    { do: 'break', link: 'data' },
+    run(firstFlickerMs + at * betweenFlickersMs),
+    { do: 'heal', link: 'data' },
+    run(10),
+    ...cutOff,
+    run(aloneMs),
+    { do: 'heal', link: 'all' },
+    run(aloneMs),
+  ]).flat(),
+);
+
 /** A former owner starts without a link to the node that took over from it. */
 export const bootCutOff: SimulationSchedule = schedule({ policy: { whenAlone: 'freeze' }, workload: busy }, [
   run(1_000),

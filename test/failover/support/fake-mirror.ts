@@ -3,7 +3,7 @@ import { sleep } from '../../../src/clock/clock.ts';
 import type { Epoch } from '../../../src/epoch.ts';
 import { compareEpochs, noEpoch } from '../../../src/epoch.ts';
 import { HotMirrorError } from '../../../src/errors.ts';
-import type { ElementState, MirrorPort, MirrorView, OutdateOrder, ResolveOrder } from '../../../src/failover/ports.ts';
+import type { ElementState, MirrorPort, MirrorView, OutdateOrder, ParkedOn, ResolveOrder } from '../../../src/failover/ports.ts';
 import type { Rule } from '../../../src/rules.ts';
 
 /** What survives a crash of the node: metadata and data, where `acknowledged` stands for all completed writes. */
@@ -246,8 +246,10 @@ export class FakeMirror implements MirrorPort {
     return { handedOver };
   }
 
-  async seal(): Promise<MirrorView> {
-    await this.#arrive('seal');
+  async seal(parked: ParkedOn | null = null): Promise<MirrorView> {
+    await this.#arrive(parked ? 'hold' : 'seal');
+    if (parked && (this.#connection === 'connected' || parked.connectionId !== this.#connectionId))
+      throw new HotMirrorError('HM_REFUSED', 'void', { rule: 'alone' });
     this.#sealed = true;
     if (this.#connection === 'connected') {
       this.disconnected();
