@@ -109,7 +109,7 @@ function refused(because: string): HotMirrorError {
 }
 
 /** Resolves when the target holds everything, on whichever connection; rejects when this node is not its source any more. */
-function whenSame({ replication, store }: MirrorCore, onChange: OnChange, signal: AbortSignal | undefined): Promise<void> {
+function whenSame({ replication, store, serving }: MirrorCore, onChange: OnChange, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (end: () => void): void => {
       stop();
@@ -118,7 +118,8 @@ function whenSame({ replication, store }: MirrorCore, onChange: OnChange, signal
     };
     const look = (): void => {
       const { source, role } = replication;
-      if (role === 'target' || replication.stopped)
+      // While it serves, the data link is stopped only for as long as it is held (rule alone).
+      if (role === 'target' || (replication.stopped && serving.state === 'no'))
         settle(() => reject(new HotMirrorError('HM_NOT_SERVING', 'this node is no longer the source')));
       else if (source?.settled && store.dirty.count === 0) settle(resolve);
     };

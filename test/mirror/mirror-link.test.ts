@@ -96,6 +96,21 @@ describe('MirrorLink', () => {
     await pair.until(() => pair.mirror('beta').state().element === 'uptodate' && mirror.state().serving === 'yes', 'the regeneration');
   });
 
+  it('alone: who waits for a regeneration waits on, through the hold, for the next connection', async () => {
+    const pair = await new MirrorPair().start();
+    const mirror = pair.mirror('alpha');
+    const regenerated = mirror.regenerate({ full: true });
+    await pair.until(() => mirror.state().resync !== null, 'the resync');
+    pair.link.break();
+    await pair.until(() => mirror.state().serving === 'parked', 'the loss');
+    const { connectionId } = mirror.state();
+    await pair.clock.settled(mirror.seal({ connectionId }), 1_000);
+    await pair.clock.settled(mirror.goAlone({ epoch: { number: 2, owner: 'alpha' }, rule: 'alone', connectionId }), 1_000);
+    await pair.clock.settled(mirror.unseal(), 1_000);
+    await pair.clock.settled(regenerated, 60_000, 'the regeneration');
+    expect(pair.mirror('beta').state()).to.include({ element: 'uptodate' });
+  });
+
   it('refuses to copy when both elements were written alone (lineage.split)', async () => {
     const pair = await new MirrorPair().start();
     pair.link.break();
