@@ -9,6 +9,8 @@ export const dataLinkFeatures = [
   'protocols',
   /** Messages `fetch` and `fetched`: the source reads what the target holds. */
   'fetch',
+  /** Messages `detach` and `detached`: the source serves through the target's element alone. */
+  'diskless',
   /** The `hello` tells who gives way in a split brain, and the decision heeds it. */
   'giveWay',
   /** Message `hole`: extents of zeroes in a resync travel without their bytes. */

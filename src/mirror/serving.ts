@@ -1,13 +1,14 @@
 import type { Done, WriteOptions, ZeroesOptions } from '../device/block-device.ts';
 import { HotMirrorError } from '../errors.ts';
-import { flushElement } from './element-lifecycle.ts';
+import { Diskless } from './diskless.ts';
+import { Drain } from './drain.ts';
 import { IntentLog, neededRegions } from './intent-log.ts';
 import { Mint } from './mint.ts';
 import { connectedHelp } from './read-repair.ts';
 import type { PeerHelp } from './read-repair.ts';
 import { Reads } from './reads.ts';
 import { Replies } from './replies.ts';
-import { lackAgain, newRequest, overlaps } from './request.ts';
+import { lackAgain, newRequest, overlapsAny, sendRequest } from './request.ts';
 import type { Request } from './request.ts';
 import type { ServingOptions } from './serving-options.ts';
 import type { SourceSession } from './source.ts';
@@ -19,6 +20,8 @@ import type { StreamWork } from './stream-work.ts';
  * (rules write.both, write.flush, write.order, write.intent, write.degraded, serve.fresh, serve.lease).
  */
 export class Serving {
+  /** Whether this node's element has failed, and the peer's alone is served through. */
+  readonly diskless: Diskless = new Diskless();
   readonly #options: ServingOptions;
   readonly #intents: IntentLog;
   #serving = false;
@@ -37,7 +40,7 @@ export class Serving {
   #awaitingMint: Request[] = [];
   readonly #generation: Mint;
   #pumping = false;
-  #drained: ((drained: boolean) => void)[] = [];
+  readonly #drain = new Drain();
 
   constructor(options: ServingOptions) {
     this.#options = options;
@@ -45,9 +48,11 @@ export class Serving {
     this.#reads = new Reads({
       device: options.device,
       dirty: () => options.store.dirty,
+      diskless: () => this.diskless.active,
       session: () => this.#session,
       peer: () => this.#peerHelp(),
-      mayRead: (offsetBytes, lengthBytes) => !this.#needsMint() && !this.#overlapsUnfinished(offsetBytes, lengthBytes),
+      mayRead: (offsetBytes, lengthBytes) =>
+        !this.#needsMint() && !this.diskless.waits && !overlapsAny([this.#issued, this.#queue], offsetBytes, lengthBytes),
       reply: (read, error) => this.#replies.reply(read, this.#serving ? error : new HotMirrorError('HM_NOT_SERVING', 'serving has ended')),
       repaired: (offsetBytes, lengthBytes) => options.handlers.repaired(offsetBytes, lengthBytes),
       failed: (error) => options.handlers.failed(error),
@@ -60,7 +65,8 @@ export class Serving {
       store: options.store,
       counters: options.counters,
       needed: () => (this.#maySend() ? neededRegions(this.#queue, options.activity.capacity) : new Set()),
-      flushBoth: () => this.#flushBoth(),
+      session: () => this.#session,
+      device: options.device,
       logged: () => this.#pump(),
       failed: (error) => options.handlers.failed(error),
     });
@@ -87,21 +93,21 @@ export class Serving {
     this.#mayBeAlone = false;
     this.#replies.fail([...this.#queue.splice(0), ...this.#reads.stop()], error);
     this.#awaitingMint = [];
+    this.diskless.end();
     for (const request of this.#issued) {
       request.error ??= error;
       request.remote = 0;
       this.#advance(request);
     }
-    this.#tellDrained(false);
+    this.#drain.end(false);
   }
 
   /** Stops taking requests and resolves true when none is left inside; false, and taking requests again, when the peer is lost first. */
   drain(): Promise<boolean> {
     this.#accepting = false;
-    return new Promise((resolve) => {
-      this.#drained.push(resolve);
-      this.#checkDrained();
-    });
+    const drained = this.#drain.wait();
+    this.#checkDrained();
+    return drained;
   }
 
   /** Takes requests again after `drain`. */
@@ -129,7 +135,7 @@ export class Serving {
         this.#advance(request);
         continue;
       }
-      if (request.remote === 0 && !request.single) continue;
+      if (request.remote === 0 && !request.single && !this.diskless.active) continue;
       request.single = false;
       this.#sendToPeer(request, session);
     }
@@ -150,6 +156,36 @@ export class Serving {
     this.#reads.peerChanged();
   }
 
+  /**
+   * This node's element has failed: from now on the peer's alone is served through, where it is `uptodate` (rule write.error). Nothing completes before the peer durably
+   * holds all that was completed, under a generation of its own (rule lineage.mint). Returns whether that is so.
+   */
+  detach(error: HotMirrorError): boolean {
+    const session = this.#session;
+    if (!this.#serving || !session?.mayDetach || this.#options.store.dirty.count > 0) return false;
+    const { store, newGeneration, handlers } = this.#options;
+    const generation = newGeneration();
+    for (const request of this.#issued) request.error = null;
+    this.diskless.begin({
+      ...{ session, work: this.#work, generation, error },
+      differ: () => store.dirty.count > 0,
+      confirmed: () => {
+        handlers.minted(generation);
+        for (const request of this.#issued) this.#advance(request);
+        this.#reads.peerChanged();
+        this.#pump();
+      },
+      bereft: () => this.peerFailed(),
+    });
+    return true;
+  }
+
+  /** The peer's element has failed too, or its connection ended before it confirmed that it holds everything. */
+  peerFailed(): void {
+    const error = this.diskless.takeError();
+    if (error) this.#options.handlers.bereft(error);
+  }
+
   /** The data link is lost (rules write.inflight, serve.fresh). */
   lost(): void {
     const session = this.#session;
@@ -160,17 +196,16 @@ export class Serving {
     lackAgain(this.#issued, session);
     this.#intents.sessionLost();
     this.#reads.lost();
-    if (this.#drained.length > 0) {
-      this.accept();
-      this.#tellDrained(false);
-    }
+    if (this.#drain.wanted) this.accept();
+    this.#drain.end(false);
     if (this.#mayBeAlone) this.#completeAlone();
+    if (this.diskless.waits) this.peerFailed();
     this.#options.handlers.changed();
   }
 
   /** From now on requests complete without the peer. */
   alone(): void {
-    if (!this.#serving || this.#session) return;
+    if (!this.#serving || this.#session || this.diskless.active) return;
     this.#mayBeAlone = true;
     this.#completeAlone();
     this.#reads.peerChanged();
@@ -244,8 +279,10 @@ export class Serving {
   #mayIssue(request: Request): boolean {
     if (!this.#maySend() || !(this.#session || this.#generation.mayChange(() => this.#pump()))) return false;
     const { kind, offsetBytes, lengthBytes } = request;
-    if (this.#session && (!this.#session.hasRoom(request) || this.#work?.locks(offsetBytes, lengthBytes))) return false;
-    if (kind !== 'flush' && this.#options.activity.missing(offsetBytes, lengthBytes).length > 0) {
+    if (this.#session && (!this.#session.hasRoom(request) || (!this.diskless.active && this.#work?.locks(offsetBytes, lengthBytes))))
+      return false;
+    // Without an element there is no intent to note: everything is dirty at the peer.
+    if (kind !== 'flush' && !this.diskless.active && this.#options.activity.missing(offsetBytes, lengthBytes).length > 0) {
       this.#intents.log();
       return false;
     }
@@ -254,15 +291,17 @@ export class Serving {
 
   /** Whether requests may be carried out now: to both elements, or by this one alone. */
   #maySend(): boolean {
-    if (!this.#serving) return false;
+    // Until the peer has made it durable that everything may differ, nothing says so of what is not in the activity log.
+    if (!this.#serving || this.diskless.waits) return false;
     return this.#session !== null || (this.#mayBeAlone && (!this.#frozen || this.#generation.done));
   }
 
   #issue(request: Request): void {
     this.#issued.add(request);
-    request.local = 1;
+    request.local = this.diskless.active ? 0 : 1;
     if (this.#session) this.#sendToPeer(request, this.#session);
     else request.single = true;
+    if (this.diskless.active) return;
     const { kind, offsetBytes, lengthBytes, bytes, fua, noHole } = request;
     const done: Done = (error) => this.#localDone(request, error);
     const { activity, store, device } = this.#options;
@@ -271,6 +310,7 @@ export class Serving {
       return;
     }
     activity.issued(offsetBytes, lengthBytes);
+    request.logged = true;
     this.#reads.issued(offsetBytes, lengthBytes);
     if (!this.#session) store.dirty.markRange(offsetBytes, lengthBytes);
     if (kind === 'zeroes') device.writeZeroes(offsetBytes, lengthBytes, { fua, noHole }, done);
@@ -278,53 +318,42 @@ export class Serving {
   }
 
   #sendToPeer(request: Request, session: SourceSession): void {
-    const step = (): void => {
-      if (session !== this.#session || request.remote === 0) return;
-      request.remote -= 1;
-      this.#advance(request);
-    };
-    const held = (sequence: number): void => {
-      if (session === this.#session) request.sequence = sequence;
-      step();
-    };
-    const flushes = request.kind === 'flush' || request.fua;
-    // All of them first: by async a write is held before its call returns.
-    request.remote = (request.kind === 'flush' ? 0 : 1) + (flushes ? 1 : 0);
-    if (request.kind === 'write') session.write(request.offsetBytes, request.bytes, held);
-    if (request.kind === 'zeroes') session.zeroes(request, held);
-    if (flushes) session.flush(step);
+    // The peer's cache is no second copy: through it alone nothing completes that is not durable there.
+    const durable = request.fua || this.diskless.active;
+    sendRequest(request, session, { durable, counts: () => session === this.#session, advance: () => this.#advance(request) });
   }
 
   #localDone(request: Request, error: HotMirrorError | null): void {
     request.local -= 1;
-    if (error) {
-      request.error ??= error;
-      this.#markDiffering(request);
-      if (error.code !== 'HM_NO_SPACE') this.#options.handlers.failed(error);
-      else if (request.kind !== 'flush' && this.#session && !this.#work?.copying) this.#options.handlers.differing();
-    }
+    if (error && !this.diskless.active) this.#localFailed(request, error);
     this.#advance(request);
   }
 
-  /** The elements may differ here although the peer is connected. */
-  #markDiffering({ offsetBytes, lengthBytes }: Request): void {
-    const { dirty } = this.#options.store;
-    dirty.markRange(offsetBytes, lengthBytes);
-    if (lengthBytes === 0) return;
-    const last = Math.floor((offsetBytes + lengthBytes - 1) / dirty.extentBytes);
-    for (let extent = Math.floor(offsetBytes / dirty.extentBytes); extent <= last; extent += 1) this.#work?.touched(extent);
+  #localFailed(request: Request, error: HotMirrorError): void {
+    const { handlers, store } = this.#options;
+    request.error ??= error;
+    if (error.code !== 'HM_NO_SPACE') handlers.failed(error);
+    if (this.diskless.active) return;
+    // The elements may differ here although the peer is connected.
+    for (const extent of store.dirty.markedRange(request.offsetBytes, request.lengthBytes)) this.#work?.touched(extent);
+    if (error.code === 'HM_NO_SPACE' && request.kind !== 'flush' && this.#session && !this.#work?.copying) handlers.differing();
   }
 
   #advance(request: Request): void {
-    if (request.local > 0 || request.remote > 0 || !this.#issued.has(request)) return;
+    this.diskless.advance(this.#issued, (head) => this.#complete(head));
+    if (this.diskless.active || request.local > 0 || request.remote > 0 || !this.#issued.has(request)) return;
     if (!request.error && request.single && !this.#generation.done) {
       this.#awaitingMint.push(request);
       this.#mint();
       return;
     }
+    this.#complete(request);
+  }
+
+  #complete(request: Request): void {
     this.#issued.delete(request);
     this.#session?.completed(request.sequence);
-    if (request.kind !== 'flush') this.#options.activity.finished(request.offsetBytes, request.lengthBytes);
+    if (request.logged) this.#options.activity.finished(request.offsetBytes, request.lengthBytes);
     this.#replies.reply(request, request.error);
     this.#intents.requestFinished();
     this.#reads.retry();
@@ -365,24 +394,7 @@ export class Serving {
     return this.#mayBeAlone ? 'none' : 'away';
   }
 
-  #overlapsUnfinished(offsetBytes: number, lengthBytes: number): boolean {
-    for (const request of this.#issued) if (overlaps(request, offsetBytes, lengthBytes)) return true;
-    return this.#queue.some((request) => overlaps(request, offsetBytes, lengthBytes));
-  }
-
-  /** Flushes both elements; this one while alone, where the durable dirty map takes the place of the other's flush. */
-  #flushBoth(): Promise<void> {
-    const session = this.#session;
-    // What the target holds durably may lie in this node's cache alone: a power cut would take it unsaid.
-    if (!session) return flushElement(this.#options.device);
-    return Promise.all([flushElement(this.#options.device), this.#intents.sessionFlush(session)]).then(() => undefined);
-  }
-
   #checkDrained(): void {
-    if (this.#drained.length > 0 && this.inside === 0) this.#tellDrained(true);
-  }
-
-  #tellDrained(drained: boolean): void {
-    for (const resolve of this.#drained.splice(0)) resolve(drained);
+    if (this.#drain.wanted && this.inside === 0) this.#drain.end(true);
   }
 }

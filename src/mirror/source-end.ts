@@ -107,6 +107,14 @@ export class SourceEnd {
     if (stalled) this.session.refuse(stalled);
   }
 
+  /** The stream begins, and the target's element alone is what it is about: nothing is copied, and no lineage is offered. */
+  beginThrough(): void {
+    const { serving } = this.#options;
+    this.session.announceProtocol();
+    serving.connected(this.session, this.work);
+    serving.settled();
+  }
+
   /** The connection is lost. */
   end(): void {
     this.#ended = true;
@@ -174,6 +182,10 @@ export class SourceEnd {
     return {
       locks: (offsetBytes, lengthBytes) => this.#reads.locks(offsetBytes, lengthBytes),
       touched: (extent) => resync()?.touched(extent),
+      detach: ({ message }) => {
+        const because = `the element of this node has failed: ${message}`;
+        this.#verify?.end(new HotMirrorError('HM_REFUSED', because, { rule: 'write.error' }));
+      },
       get copying() {
         return resync()?.running === true;
       },

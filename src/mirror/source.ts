@@ -54,9 +54,9 @@ interface ZeroesRange {
 }
 
 /** Messages by which a target confirms what its element holds. */
-const confirming: ReadonlySet<string> = new Set(['ack', 'flushed', 'adopted']);
+const confirming: ReadonlySet<string> = new Set(['ack', 'flushed', 'adopted', 'detached']);
 /** Messages by which a target answers what it was asked. */
-const answering: ReadonlySet<string> = new Set(['fetched', 'compared', 'adopted']);
+const answering: ReadonlySet<string> = new Set(['fetched', 'compared', 'adopted', 'detached']);
 
 /** What is about to be sent. */
 interface Sending {
@@ -110,6 +110,7 @@ export class SourceSession {
   #windowBytes = 0;
   #resyncBytes = 0;
   #written = new Set<number>();
+  #detached: (() => void) | null = null;
   readonly #flushing = new Map<number, SentFlush>();
 
   constructor(options: SourceSessionOptions) {
@@ -233,13 +234,24 @@ export class SourceSession {
 
   /** What the target has yet to answer, and how much it has: a disk that hangs under reads alone goes on to confirm writes. */
   get answers(): StreamProgress {
-    const outstanding = this.#offered || this.fetches.outstanding > 0 || this.compares.outstanding > 0;
+    const outstanding = this.#offered || this.#detached !== null || this.fetches.outstanding > 0 || this.compares.outstanding > 0;
     return { outstanding, confirmations: this.#answers };
   }
 
   /** Everything written through this session is confirmed durable. */
   get settled(): boolean {
     return this.#head === this.#sent.length && this.#written.size === 0 && this.#flushing.size === 0;
+  }
+
+  /** Whether the target's element alone can be served through. */
+  get mayDetach(): boolean {
+    return this.fetches.supported && this.fetches.uptodate && this.#options.data.features.has('diskless');
+  }
+
+  /** From this place in the stream on the target alone holds everything; `detached` is called when that is durable, and all before it. */
+  detach(generation: string, detached: () => void): void {
+    this.#detached = detached;
+    this.#options.data.sendJson('detach', { generation });
   }
 
   /** Offers the lineage; the answer comes by `adopted`. */
@@ -283,6 +295,13 @@ export class SourceSession {
         this.#offered = false;
         this.#options.adopted();
         return;
+      case 'detached': {
+        const detached = this.#detached;
+        if (!detached) throw malformed('a source was detached from that did not ask for it');
+        this.#detached = null;
+        detached();
+        return;
+      }
       case 'compared':
         this.compares.answered(message);
         this.#options.room();

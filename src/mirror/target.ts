@@ -21,6 +21,8 @@ export const maxHeldRequests = 65_536;
 export interface TargetHandlers {
   /** The source offers its lineage: flush is done, make it durable, then call `adopted`. */
   adopt(body: Uint8Array, adopted: () => void): void;
+  /** The source serves through this element alone: flush is done, make it a generation of its own, durably, then call `detached`. */
+  detach(body: Uint8Array, detached: () => void): void;
   /** The source completes requests by this protocol from here on; by async it acknowledges at most so many bytes that this element lacks. */
   protocol(protocol: MirrorProtocol, mayLoseBytes: number): void;
   /** The element could not take a write or flush. */
@@ -142,20 +144,20 @@ export class TargetSession {
           });
         });
         return;
-      case 'adopt': {
-        const body = message.body.slice();
-        this.#whenApplied(() => {
-          this.#flush(() => {
-            this.#options.handlers.adopt(body, () => {
-              this.#options.data.send('adopted');
-            });
-          });
-        });
+      case 'adopt':
+      case 'detach':
+        this.#changeLineage(message.body.slice(), message.name === 'adopt' ? 'adopt' : 'detach');
         return;
-      }
       default:
         throw malformed(`a target cannot take ${message.name}`);
     }
+  }
+
+  /** A change of the lineage at its place in the stream, once everything before it is durable. */
+  #changeLineage(body: Uint8Array, change: 'adopt' | 'detach'): void {
+    const { data, handlers } = this.#options;
+    const answer = (): void => data.send(`${change}ed`);
+    this.#whenApplied(() => this.#flush(() => handlers[change](body, answer)));
   }
 
   /** Acknowledges what was applied since the last time, once for everything that arrived together. */

@@ -57,6 +57,10 @@ export const messageTypes = {
   fetch: 35,
   /** Target: fetch number a. Body: the bytes; empty where they cannot be read. */
   fetched: 36,
+  /** Source: my element has failed; make what you hold durable and a generation of its own. Body: JSON. Feature `diskless`. */
+  detach: 37,
+  /** Target: it is durable. */
+  detached: 38,
   /** Source: a resync write of zeroes; a: sequence, b: offset in bytes. Body: 32-bit length. Feature `holes`. */
   hole: 27,
   /** Source: does this range hold the same as mine, after everything before this message; a: number of the comparison, b: offset in bytes. Body: 32-bit length, 8-bit number of the digest, 8-bit flags, 16 bits of zero, digests. Feature `compare`. */
@@ -74,7 +78,21 @@ const names = new Map<number, MessageName>(Object.entries(messageTypes).map(([na
 
 /** Messages that only a source sends. */
 export const fromSource: ReadonlySet<MessageName> = new Set<MessageName>([
-  ...(['start', 'protocol', 'barrier', 'write', 'zeroes', 'resync', 'hole', 'compare', 'waived', 'flush', 'fetch', 'adopt'] as const),
+  ...([
+    'start',
+    'protocol',
+    'barrier',
+    'write',
+    'zeroes',
+    'resync',
+    'hole',
+    'compare',
+    'waived',
+    'flush',
+    'fetch',
+    'adopt',
+    'detach',
+  ] as const),
 ]);
 
 /** One message as it arrived; `body` is valid during the call that hands it over. */
