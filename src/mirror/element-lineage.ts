@@ -172,6 +172,11 @@ export class ElementLineage {
     await store.persistDirty();
   }
 
+  /** Target: what it holds is known to be old from now on (rule write.congested). */
+  async fallBehind(): Promise<void> {
+    await this.#options.store.update(({ state }) => (state === 'consistent' ? { state: 'outdated' } : {}));
+  }
+
   /** Target: the offered lineage becomes this element's. Rejects with `HM_PROTOCOL` what does not fit the start of the connection. */
   async take(body: Uint8Array, start: Start): Promise<void> {
     const { store, findings, preservation } = this.#options;

@@ -21,6 +21,8 @@ export const dataLinkFeatures = [
   'sha512',
   /** Comparisons may be by BLAKE2b, 512 bits. */
   'blake2b512',
+  /** Messages `ahead` and `behind`: a source whose queue is full goes on without the target (rule write.congested). */
+  'pull-ahead',
 ] as const;
 
 /** The name of a feature. */

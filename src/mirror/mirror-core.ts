@@ -233,6 +233,7 @@ export class MirrorCore {
     return new Replication({
       ...this.#options,
       protocol: this.protocol,
+      whenCongested: this.#options.whenCongested ?? 'block',
       whenSplit: this.#options.whenSplit ?? 'ask',
       limits: this.#limits,
       store,

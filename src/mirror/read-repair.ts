@@ -29,10 +29,11 @@ export function judgeUnreadable(peer: PeerHelp, clean: boolean): ReadJudgement {
   return peer === 'uptodate' ? 'fetch' : 'wait';
 }
 
-/** What a connected peer can do. While a resync runs towards it, it is no help. */
-export function connectedHelp({ fetches }: SourceSession, resyncRuns: boolean): PeerHelp {
-  if (!fetches.supported) return 'none';
-  if (fetches.uptodate) return 'uptodate';
+/** What the peer can do for a node that serves. While a resync runs towards it, it is no help, and neither is one that the node does without. */
+export function helpOf(session: SourceSession | null, resyncRuns: boolean, mayBeAlone: boolean): PeerHelp {
+  if (!session) return mayBeAlone ? 'none' : 'away';
+  if (!session.fetches.supported) return 'none';
+  if (session.fetches.uptodate) return 'uptodate';
   return resyncRuns ? 'none' : 'settling';
 }
 

@@ -186,6 +186,7 @@ export class Replication {
         batchEnd: () => {
           this.#target?.session.acknowledge();
           this.#options.serving.resume();
+          this.#source?.batchEnd();
         },
         heard: () => this.#options.host.heard(),
         probed: (sentMs) => (this.#options.lease.renew(sentMs) ? this.#options.serving.resume() : undefined),
@@ -333,17 +334,19 @@ export class Replication {
 
   #becomeSource(agreement: Agreement): void {
     const { host } = this.#options;
-    const source = new SourceEnd(this.#options, this.#lineage, this.#data as DataConnection, {
-      offered: () => {
-        this.peerBehind = false;
+    const source = (this.#source = new SourceEnd(this.#options, this.#lineage, this.#data as DataConnection, {
+      offered: () => (this.peerBehind = false),
+      behind: () => {
+        this.peerElement = 'outdated';
+        this.peerBehind = true;
       },
+      reconnect: () => this.reconnect(),
       settled: () => {
         this.peerElement = 'uptodate';
         host.emit('resync:finished', 0, 'both elements are the same', { rule: 'lineage.adopt' });
         host.changed();
       },
-    });
-    this.#source = source;
+    }));
     this.#agreed(agreement, 'source');
     const through = agreement.rule === 'write.error';
     if (!through) this.element = 'uptodate';
@@ -368,6 +371,7 @@ export class Replication {
       {
         mayChange: () => this.#adopting,
         adopted: () => (this.element = 'uptodate'),
+        behind: () => (this.element = this.element === 'uptodate' ? 'outdated' : this.element),
         detached: () => (this.peerElement = 'failed'),
         protocol: (protocol, mayLoseBytes) => {
           this.sourceProtocol = { protocol, mayLoseBytes };

@@ -1,11 +1,10 @@
 import type { Done, WriteOptions, ZeroesOptions } from '../device/block-device.ts';
 import { HotMirrorError } from '../errors.ts';
+import { Admission } from './admission.ts';
 import { Diskless } from './diskless.ts';
-import { Drain } from './drain.ts';
 import { IntentLog, neededRegions } from './intent-log.ts';
 import { Mint } from './mint.ts';
-import { connectedHelp } from './read-repair.ts';
-import type { PeerHelp } from './read-repair.ts';
+import { helpOf } from './read-repair.ts';
 import { Reads } from './reads.ts';
 import { Replies } from './replies.ts';
 import { lackAgain, newRequest, overlapsAny, sendRequest } from './request.ts';
@@ -25,9 +24,10 @@ export class Serving {
   readonly #options: ServingOptions;
   readonly #intents: IntentLog;
   #serving = false;
-  #accepting = false;
   /** Completing without the peer is allowed: by a takeover or by rule **alone**, until the lineage is offered to the peer. */
   #mayBeAlone = false;
+  /** The connected peer durably knows that it is behind: requests complete without it (rule write.congested). */
+  #ahead = false;
   #frozen = false;
   #session: SourceSession | null = null;
   #work: StreamWork | null = null;
@@ -40,23 +40,29 @@ export class Serving {
   #awaitingMint: Request[] = [];
   readonly #generation: Mint;
   #pumping = false;
-  readonly #drain = new Drain();
+  readonly #admission: Admission;
 
   constructor(options: ServingOptions) {
     this.#options = options;
-    this.#replies = new Replies({ counters: options.counters, owns: () => this.#owns(), answered: () => this.#checkDrained() });
+    this.#admission = new Admission({ ...options, inside: () => this.inside });
+    this.#replies = new Replies({
+      counters: options.counters,
+      // Rule serve.lease.
+      owns: () => this.#serving && (this.#mayBeAlone || options.lease.valid()),
+      answered: () => this.#admission.left(),
+    });
     this.#reads = new Reads({
       device: options.device,
       dirty: () => options.store.dirty,
       diskless: () => this.diskless.active,
       session: () => this.#session,
-      peer: () => this.#peerHelp(),
+      peer: () => (this.#serving ? helpOf(this.#session, this.#work?.copying === true, this.#mayBeAlone) : 'none'),
       mayRead: (offsetBytes, lengthBytes) =>
         !this.#needsMint() && !this.diskless.waits && !overlapsAny([this.#issued, this.#queue], offsetBytes, lengthBytes),
       reply: (read, error) => this.#replies.reply(read, this.#serving ? error : new HotMirrorError('HM_NOT_SERVING', 'serving has ended')),
       repaired: (offsetBytes, lengthBytes) => options.handlers.repaired(offsetBytes, lengthBytes),
       failed: (error) => options.handlers.failed(error),
-      rewritten: () => this.#checkDrained(),
+      rewritten: () => this.#admission.left(),
     });
     const { store, newGeneration, handlers } = options;
     this.#generation = new Mint({ store, newGeneration, minted: (id) => handlers.minted(id), failed: (error) => handlers.failed(error) });
@@ -74,14 +80,14 @@ export class Serving {
 
   get state(): ServingState {
     if (!this.#serving) return 'no';
-    if (this.#session) return 'yes';
+    if (this.#session || this.#ahead) return 'yes';
     return this.#mayBeAlone ? 'alone' : 'parked';
   }
 
   /** Takes requests from now on. With `alone`, without the peer. */
   start(alone: boolean): void {
     this.#serving = true;
-    this.#accepting = true;
+    this.#admission.open();
     if (alone && !this.#session) this.#mayBeAlone = true;
     this.#pump();
   }
@@ -89,8 +95,8 @@ export class Serving {
   /** Ends serving at once: every request inside fails with this error, as soon as its buffer is free. */
   stop(error: HotMirrorError): void {
     this.#serving = false;
-    this.#accepting = false;
-    this.#mayBeAlone = false;
+    this.#admission.close();
+    this.#mayBeAlone = this.#ahead = false;
     this.#replies.fail([...this.#queue.splice(0), ...this.#reads.stop()], error);
     this.#awaitingMint = [];
     this.diskless.end();
@@ -99,20 +105,16 @@ export class Serving {
       request.remote = 0;
       this.#advance(request);
     }
-    this.#drain.end(false);
   }
 
   /** Stops taking requests and resolves true when none is left inside; false, and taking requests again, when the peer is lost first. */
   drain(): Promise<boolean> {
-    this.#accepting = false;
-    const drained = this.#drain.wait();
-    this.#checkDrained();
-    return drained;
+    return this.#admission.drain();
   }
 
   /** Takes requests again after `drain`. */
   accept(): void {
-    this.#accepting = this.#serving;
+    if (this.#serving) this.#admission.open();
   }
 
   /** While a handshake compares lineages, nothing may change them (rule lineage.decide). */
@@ -188,16 +190,10 @@ export class Serving {
 
   /** The data link is lost (rules write.inflight, serve.fresh). */
   lost(): void {
-    const session = this.#session;
-    if (!session) return;
-    this.#session = null;
-    this.#work = null;
-    for (const extent of session.unconfirmed()) this.#options.store.dirty.mark(extent);
-    lackAgain(this.#issued, session);
-    this.#intents.sessionLost();
-    this.#reads.lost();
-    if (this.#drain.wanted) this.accept();
-    this.#drain.end(false);
+    if (!this.#session && !this.#ahead) return;
+    this.#ahead = false;
+    this.#part();
+    this.#admission.giveUp();
     if (this.#mayBeAlone) this.#completeAlone();
     if (this.diskless.waits) this.peerFailed();
     this.#options.handlers.changed();
@@ -207,12 +203,15 @@ export class Serving {
   alone(): void {
     if (!this.#serving || this.#session || this.diskless.active) return;
     this.#mayBeAlone = true;
-    this.#completeAlone();
-    this.#reads.peerChanged();
-    this.#mint();
-    this.#replies.release();
-    this.#options.handlers.changed();
-    this.#pump();
+    this.#goOnAlone();
+  }
+
+  /** The connected peer has durably recorded that it is behind: nothing more is sent to it (rule write.congested). */
+  pulledAhead(): void {
+    if (!this.#serving || !this.#session) return;
+    this.#part();
+    this.#ahead = true;
+    this.#goOnAlone();
   }
 
   /** Something changed that may let requests go on: room in a window, a lease, a read lock. */
@@ -228,41 +227,33 @@ export class Serving {
   }
 
   read(offsetBytes: number, into: Uint8Array, done: Done): void {
-    if (!this.#admit(done)) return;
+    if (!this.#admission.admit(done)) return;
     const startedMs = this.#options.counters.nowMs();
     if (!this.#reads.read({ counts: 'read', startedMs, offsetBytes, lengthBytes: into.byteLength, into, done })) this.#mint();
   }
 
   write(offsetBytes: number, bytes: Uint8Array, options: WriteOptions, done: Done): void {
-    if (this.#admit(done)) this.#take(newRequest('write', { offsetBytes, bytes, fua: options.fua === true, done }));
+    if (this.#admission.admit(done)) this.#take(newRequest('write', { offsetBytes, bytes, fua: options.fua === true, done }));
   }
 
   writeZeroes(offsetBytes: number, lengthBytes: number, options: ZeroesOptions, done: Done): void {
     const { fua = false, noHole = false } = options;
-    if (this.#admit(done)) this.#take(newRequest('zeroes', { offsetBytes, lengthBytes, fua, noHole, done }));
+    if (this.#admission.admit(done)) this.#take(newRequest('zeroes', { offsetBytes, lengthBytes, fua, noHole, done }));
   }
 
   /** Zeroes that are counted as what they were asked for. */
   trim(offsetBytes: number, lengthBytes: number, done: Done): void {
-    if (this.#admit(done)) this.#take(newRequest('zeroes', { counts: 'trim', offsetBytes, lengthBytes, done }));
+    if (this.#admission.admit(done)) this.#take(newRequest('zeroes', { counts: 'trim', offsetBytes, lengthBytes, done }));
   }
 
   flush(done: Done): void {
-    if (this.#admit(done)) this.#take(newRequest('flush', { done }));
+    if (this.#admission.admit(done)) this.#take(newRequest('flush', { done }));
   }
 
   #take(request: Request): void {
     request.startedMs = this.#options.counters.nowMs();
     this.#queue.push(request);
     this.#pump();
-  }
-
-  #admit(done: Done): boolean {
-    if (!this.#accepting) done(new HotMirrorError('HM_NOT_SERVING', 'this node does not serve the mirror'));
-    else if (this.inside >= this.#options.queuedRequests) done(new HotMirrorError('HM_BUSY', `${String(this.inside)} requests wait`));
-    else return true;
-    this.#options.counters.refusedRequests += 1;
-    return false;
   }
 
   #pump(): void {
@@ -279,10 +270,12 @@ export class Serving {
   #mayIssue(request: Request): boolean {
     if (!this.#maySend() || !(this.#session || this.#generation.mayChange(() => this.#pump()))) return false;
     const { kind, offsetBytes, lengthBytes } = request;
-    if (this.#session && (!this.#session.hasRoom(request) || (!this.diskless.active && this.#work?.locks(offsetBytes, lengthBytes))))
-      return false;
+    const session = this.#session;
+    const { active } = this.diskless;
+    if (!active && session?.isCongested(request)) this.#work?.congested();
+    if (session && (!session.hasRoom(request) || (!active && this.#work?.locks(offsetBytes, lengthBytes)))) return false;
     // Without an element there is no intent to note: everything is dirty at the peer.
-    if (kind !== 'flush' && !this.diskless.active && this.#options.activity.missing(offsetBytes, lengthBytes).length > 0) {
+    if (kind !== 'flush' && !active && this.#options.activity.missing(offsetBytes, lengthBytes).length > 0) {
       this.#intents.log();
       return false;
     }
@@ -293,7 +286,7 @@ export class Serving {
   #maySend(): boolean {
     // Until the peer has made it durable that everything may differ, nothing says so of what is not in the activity log.
     if (!this.#serving || this.diskless.waits) return false;
-    return this.#session !== null || (this.#mayBeAlone && (!this.#frozen || this.#generation.done));
+    return this.#session !== null || ((this.#mayBeAlone || this.#ahead) && (!this.#frozen || this.#generation.done));
   }
 
   #issue(request: Request): void {
@@ -313,6 +306,7 @@ export class Serving {
     request.logged = true;
     this.#reads.issued(offsetBytes, lengthBytes);
     if (!this.#session) store.dirty.markRange(offsetBytes, lengthBytes);
+    if (this.#ahead) this.#options.counters.ahead.bytes += lengthBytes;
     if (kind === 'zeroes') device.writeZeroes(offsetBytes, lengthBytes, { fua, noHole }, done);
     else device.write(offsetBytes, bytes, { fua }, done);
   }
@@ -359,6 +353,26 @@ export class Serving {
     this.#reads.retry();
   }
 
+  /** Nothing is sent on this connection any more: what it has not confirmed is dirty (rule write.inflight). */
+  #part(): void {
+    const session = this.#session;
+    this.#session = this.#work = null;
+    if (!session) return;
+    for (const extent of session.unconfirmed()) this.#options.store.dirty.mark(extent);
+    lackAgain(this.#issued, session);
+    this.#intents.sessionLost();
+    this.#reads.lost();
+  }
+
+  #goOnAlone(): void {
+    this.#completeAlone();
+    this.#reads.peerChanged();
+    this.#mint();
+    this.#replies.release();
+    this.#options.handlers.changed();
+    this.#pump();
+  }
+
   #completeAlone(): void {
     for (const request of this.#issued) {
       if (request.remote === 0 && !request.single) continue;
@@ -379,22 +393,7 @@ export class Serving {
     });
   }
 
-  /** Rule serve.lease. */
-  #owns(): boolean {
-    return this.#serving && (this.#mayBeAlone || this.#options.lease.valid());
-  }
-
   #needsMint(): boolean {
-    return this.#mayBeAlone && !this.#session && !this.#generation.done;
-  }
-
-  #peerHelp(): PeerHelp {
-    if (!this.#serving) return 'none';
-    if (this.#session) return connectedHelp(this.#session, this.#work?.copying === true);
-    return this.#mayBeAlone ? 'none' : 'away';
-  }
-
-  #checkDrained(): void {
-    if (this.#drain.wanted && this.inside === 0) this.#drain.end(true);
+    return (this.#mayBeAlone || this.#ahead) && !this.#session && !this.#generation.done;
   }
 }

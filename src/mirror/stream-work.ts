@@ -6,6 +6,8 @@ export interface StreamWork {
   locks(offsetBytes: number, lengthBytes: number): boolean;
   /** An extent was marked dirty: what is on its way does not clear it. */
   touched(extent: number): void;
+  /** A request found the queue full (rule write.congested). */
+  congested(): void;
   /** What is marked dirty from now on is still copied on this connection. */
   readonly copying: boolean;
   /** This node's element has failed: nothing is read from it any more, and what compares ends with this error. */

@@ -13,6 +13,8 @@ export interface TargetEndHandlers {
   mayChange(): boolean;
   /** The element is the same as the source's. */
   adopted(): void;
+  /** The element is behind the source's from now on. */
+  behind(): void;
   /** The source goes on through this element alone. */
   detached(): void;
   /** As `TargetHandlers.protocol`. */
@@ -64,6 +66,17 @@ export class TargetEnd {
             host.changed();
           });
         },
+        // Durably, before the source completes anything that this element lacks (rule write.congested).
+        behind: (recorded) => {
+          this.#durably(async () => {
+            handlers.behind();
+            await lineage.fallBehind();
+            if (data.ended) return;
+            recorded();
+            host.emit('ahead:begun', 1, 'the source goes on without this element, which is behind', { rule: 'write.congested' });
+            host.changed();
+          });
+        },
         protocol: (protocol, mayLoseBytes) => handlers.protocol(protocol, mayLoseBytes),
         changed: () => host.changed(),
         failed: (error) => {
@@ -92,7 +105,7 @@ export class TargetEnd {
       await change();
     };
     this.#change = carryOut().catch((error: unknown) => {
-      this.#data.refuse(HotMirrorError.from(error, 'HM_PROTOCOL', 'the offered lineage could not be taken over'));
+      this.#data.refuse(HotMirrorError.from(error, 'HM_PROTOCOL', 'what the source asked of this element could not be recorded'));
     });
   }
 }

@@ -53,6 +53,10 @@ export const messageTypes = {
   protocol: 21,
   /** Source: what follows must not be applied before all that came before is (rule write.order). Feature `protocols`. */
   barrier: 22,
+  /** Source: what follows on this connection is not all: record durably that your element is behind (write.congested). Feature `pull-ahead`. */
+  ahead: 23,
+  /** Target: that is durable. */
+  behind: 24,
   /** Source: what does this range hold after everything before this message; a: number of the fetch, b: offset in bytes. Body: 32-bit length. Feature `fetch`. */
   fetch: 35,
   /** Target: fetch number a. Body: the bytes; empty where they cannot be read. */
@@ -82,6 +86,7 @@ export const fromSource: ReadonlySet<MessageName> = new Set<MessageName>([
     'start',
     'protocol',
     'barrier',
+    'ahead',
     'write',
     'zeroes',
     'resync',

@@ -146,6 +146,7 @@ describe('The protocols', () => {
         handlers: {
           adopt: () => undefined,
           detach: () => undefined,
+          behind: () => undefined,
           protocol: () => undefined,
           failed: () => undefined,
           changed: () => undefined,

@@ -123,7 +123,7 @@ export const mirrorMutants: readonly Mutant[] = [
       },
       {
         file: 'mirror/serving.ts',
-        find: `    return this.#mayBeAlone && !this.#session && !this.#generation.done;`,
+        find: `    return (this.#mayBeAlone || this.#ahead) && !this.#session && !this.#generation.done;`,
         replace: `    return !this.#serving && !this.#generation.done;`,
       },
     ],
