@@ -6,10 +6,12 @@ import { mayGoAlone } from './alone.ts';
 import { attemptFailed, forgetAttempts } from './attempts.ts';
 import { isOutdated, toJson } from './messages.ts';
 import { retryMs } from './pair-node.ts';
+import { shownEpochs } from './shown-epochs.ts';
 import type { PairNode } from './pair-node.ts';
 import { withEpoch } from './pair-record.ts';
 import type { MirrorPort, MirrorView } from './ports.ts';
 import { refusal } from './refusal.ts';
+import { unseal } from './takeover-run.ts';
 
 const nonceBytes = 16;
 
@@ -86,31 +88,48 @@ async function permitOf(node: PairNode, permit: Permit): Promise<Permit | null> 
   return null;
 }
 
+/** The epoch to go on in. */
+interface EpochForAlone {
+  readonly from: Epoch;
+  /** The same as `from` where nothing is to be raised. */
+  readonly epoch: Epoch;
+  /** The arbiter gave the number to this node: nobody else can take it. */
+  readonly granted: boolean;
+}
+
 async function goTogether(node: PairNode, permits: readonly Permit[], grantNeeded: boolean): Promise<void> {
   if (permits.length === 0 || !node.serving) return;
-  try {
-    const held = await hold(node, permits);
-    const epoch = held.length > 0 ? await epochForAlone(node, held, grantNeeded) : null;
-    if (epoch) await go(node, held, epoch);
-    // Letting go is a change that makes the node look again.
-    else for (const { mirror } of held) node.aloneAgainMs.set(mirror.name, node.clock.nowMs() + retryMs);
-  } finally {
-    await node.orderAll('letting go', async (mirror) => {
-      if (permits.some((permit) => permit.mirror === mirror)) await mirror.unseal();
-    });
-  }
+  const next = await epochForAlone(node, permits, grantNeeded);
+  if (!next) return;
+  if (compareEpochs(next.epoch, next.from) === 'equal') await go(node, permits, next.epoch);
+  else if (!next.granted) await raiseHeld(node, permits, next);
+  else if (await raise(node, next)) await go(node, permits, next.epoch);
 }
 
 /**
- * Lets the peer become whole on no connection until this is over: whole in the old epoch, it could take the new number, of which it has not heard, for itself. Gives
- * those that are still without one.
+ * Raises the record and goes on while the peer can become whole on no connection: whole in the old epoch, it could take the new number, of which it has not heard, for
+ * itself.
  */
+async function raiseHeld(node: PairNode, permits: readonly Permit[], next: EpochForAlone): Promise<void> {
+  try {
+    const held = await hold(node, permits);
+    if (held.length === 0) return;
+    // Letting go is a change that makes the node look again.
+    for (const { mirror } of held) node.aloneAgainMs.set(mirror.name, node.clock.nowMs() + retryMs);
+    if (await raise(node, next)) await go(node, held, next.epoch);
+  } finally {
+    node.sealed = true;
+    await unseal(node);
+  }
+}
+
+/** Gives those that are still without a connection. */
 async function hold(node: PairNode, permits: readonly Permit[]): Promise<readonly Permit[]> {
   const held = await Promise.all(
     permits.map(async (permit) => {
       const { mirror, view } = permit;
       try {
-        await mirror.seal({ connectionId: view.connectionId });
+        await node.order(mirror, 'hold', () => mirror.seal({ connectionId: view.connectionId }));
         return permit;
       } catch (error) {
         node.aloneAgainMs.set(mirror.name, node.clock.nowMs() + retryMs);
@@ -190,22 +209,23 @@ async function outdatePeer(node: PairNode, { mirror, view }: Parked): Promise<bo
  * The epoch to go on in, durable. It is raised whenever a mirror begins to be alone, so that nobody can be granted the next one unnoticed. It
  * is not raised again while the same mirrors stay behind for which it was raised: their elements cannot take over by themselves meanwhile.
  */
-async function epochForAlone(node: PairNode, permits: readonly Permit[], grantNeeded: boolean): Promise<Epoch | null> {
-  const { epoch } = node.record;
-  if (!grantNeeded && permits.every(({ view }) => view.peerBehind && node.raisedFor.has(view.name))) return epoch;
+async function epochForAlone(node: PairNode, permits: readonly Permit[], grantNeeded: boolean): Promise<EpochForAlone | null> {
+  const { epoch: from } = node.record;
+  const asItIs: EpochForAlone = { from, epoch: from, granted: false };
+  if (!grantNeeded && permits.every(({ view }) => view.peerBehind && node.raisedFor.has(view.name))) return asItIs;
   const arbiter = await node.arbitration.current();
   const next = nextEpoch(node, arbiter, grantNeeded);
   if (node.arbitration.present) {
-    const answer = await node.arbitration.grant(epoch, next, { above: !grantNeeded });
+    const answer = await node.arbitration.grant(from, next, { above: !grantNeeded });
     if (!answer.granted) {
       // A number that the arbiter did not give may be given to the other node. The recorded one is this node's.
-      if (!grantNeeded) return epoch;
+      if (!grantNeeded) return asItIs;
       node.blockers = [{ rule: 'arbiter.cas', because: answer.because }];
       node.retryLater();
       return null;
     }
   }
-  return raise(node, epoch, next);
+  return { from, epoch: next, granted: node.arbitration.present };
 }
 
 /** One above everything known. What the arbiter granted this node before a crash is used again. */
@@ -218,18 +238,20 @@ function nextEpoch(node: PairNode, arbiter: 'none' | 'unreachable' | Epoch, gran
   return { number: (grantNeeded ? known : highestEpoch([known, arbiter])).number + 1, owner: node.name };
 }
 
-async function raise(node: PairNode, from: Epoch, next: Epoch): Promise<Epoch | null> {
+async function raise(node: PairNode, { from, epoch }: EpochForAlone): Promise<boolean> {
   try {
     await node.keeper.change('alone', (record) => {
       if (!node.serving || compareEpochs(record.epoch, from) !== 'equal')
         throw refusal('lineage.epoch', `the epoch is ${formatEpoch(record.epoch)} now`);
-      return withEpoch(record, next);
+      const shown = shownEpochs(node).find((one) => ['higher', 'conflict'].includes(compareEpochs(one, from)));
+      if (shown) throw refusal('lineage.epoch', `${formatEpoch(shown)} was heard of meanwhile`);
+      return withEpoch(record, epoch);
     });
-    return next;
+    return true;
   } catch (error) {
-    node.failed(`raising the epoch to ${formatEpoch(next)}`, error, 'record:failed');
+    node.failed(`raising the epoch to ${formatEpoch(epoch)}`, error, 'record:failed');
     node.retryLater();
-    return null;
+    return false;
   }
 }
 
@@ -243,7 +265,13 @@ async function go(node: PairNode, permits: readonly Permit[], epoch: Epoch): Pro
     if (!permit) return mirror.raiseEpoch(epoch);
     // The attempt itself may be a change that makes the node look again.
     node.aloneAgainMs.set(mirror.name, node.clock.nowMs() + retryMs);
-    await mirror.goAlone({ epoch, rule: permit.decision.rule, connectionId: permit.view.connectionId });
+    try {
+      await mirror.goAlone({ epoch, rule: permit.decision.rule, connectionId: permit.view.connectionId });
+    } catch (error) {
+      // Whatever it refused: whom it meets from now on must hear of the number that the record holds.
+      await mirror.raiseEpoch(epoch);
+      throw error;
+    }
     node.aloneAgainMs.delete(mirror.name);
     node.raisedFor.add(mirror.name);
   });

@@ -12,9 +12,9 @@ import type { PairNode } from './pair-node.ts';
 import type { PairRecord } from './pair-record.ts';
 import { withEpoch } from './pair-record.ts';
 import type { PeerReport } from './peer-report.ts';
-import { reportedEpoch } from './peer-report.ts';
 import { refusal } from './refusal.ts';
 import { loseService, promoteTheRest, serve, stopLeftovers } from './serve.ts';
+import { shownEpochs } from './shown-epochs.ts';
 import type { Block } from './takeover.ts';
 import { automaticWish, clearIntent, handBack, judgeTakeover, takeOver, unseal } from './takeover-run.ts';
 
@@ -43,8 +43,7 @@ async function followEpoch(node: PairNode): Promise<boolean> {
   const { epoch } = node.record;
   // Without a record the boot table decides what may be taken for the pair's epoch.
   if (epoch.number === 0) return false;
-  const peer = node.peerSeen && reportedEpoch(node.peerSeen.report);
-  const shown = [node.heard.epoch, ...(peer ? [peer] : []), ...node.views().map((view) => view.epoch)];
+  const shown = shownEpochs(node);
   const highest = highestEpoch(shown);
   if (highest.number > epoch.number) {
     await yieldTo(node, highest);
@@ -238,7 +237,9 @@ async function serveAlone(node: PairNode, because: string): Promise<void> {
     }
   }
   await node.keeper.change('boot alone', (record) => {
-    if (node.livePeer() || compareEpochs(record.epoch, epoch) !== 'equal') throw refusal('boot.alone', 'the peer answered meanwhile');
+    const shown = shownEpochs(node).some((one) => compareEpochs(one, next) !== 'lower');
+    if (shown || node.livePeer() || compareEpochs(record.epoch, epoch) !== 'equal')
+      throw refusal('boot.alone', 'the peer answered meanwhile');
     return withEpoch(record, next);
   });
   await serve(node, { alone: true, force: true, rule: 'boot.alone', reason: because });

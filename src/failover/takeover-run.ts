@@ -198,9 +198,16 @@ async function abortTakeover(node: PairNode, next: Epoch, cause: unknown): Promi
   await unseal(node);
 }
 
-/** Reconnects what was sealed for a takeover that did not come about. */
+/**
+ * Reconnects what was sealed for a takeover that did not come about, or held before going alone. Not while a crash may bring back an epoch of this node of which the other
+ * would not hear.
+ */
 export async function unseal(node: PairNode): Promise<void> {
   if (!node.sealed) return;
+  if (node.keeper.doubtful) {
+    node.retryLater();
+    return;
+  }
   node.sealed = !(await node.orderAll('unseal', (mirror) => mirror.unseal()));
   if (node.sealed) node.retryLater();
 }

@@ -57,18 +57,27 @@ export class Conversation implements MonitorLinkHandlers {
     return this.#setup.lines().filter(({ run }) => run === null || run === this.presence.run);
   }
 
-  /** Says goodbye on every link; resolves when one of them brought the confirmation, or after the deadline (rule `node.leave`). */
-  leave(deadlineMs: number): Promise<void> {
-    const lines = this.#setup.lines();
-    if (lines.length === 0) return Promise.resolve();
+  /**
+   * Says goodbye on every link, and again at each interval, for who does not know this start yet takes no goodbye of it; resolves when one brought the confirmation, or
+   * after the deadline (rule `node.leave`).
+   */
+  leave(deadlineMs: number, intervalMs: number): Promise<void> {
+    if (this.#setup.lines().length === 0) return Promise.resolve();
     return new Promise((resolve) => {
-      const deadline: Timer = this.#setup.clock.timer(deadlineMs, () => this.#farewell?.());
+      const { clock, run } = this.#setup;
+      const deadline: Timer = clock.timer(deadlineMs, () => this.#farewell?.());
+      let again: Timer | null = null;
+      const say = (): void => {
+        for (const line of this.#setup.lines()) line.send({ kind: 'goodbye', run });
+        again = clock.timer(intervalMs, say);
+      };
       this.#farewell = () => {
         this.#farewell = null;
         deadline.cancel();
+        again?.cancel();
         resolve();
       };
-      for (const line of lines) line.send({ kind: 'goodbye', run: this.#setup.run });
+      say();
     });
   }
 

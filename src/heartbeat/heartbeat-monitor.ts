@@ -270,7 +270,10 @@ export class HeartbeatMonitor {
   }
 
   async #close(leave: boolean): Promise<void> {
-    if (leave && this.#lifecycle === 'running') await this.#conversation.leave(this.#outlook.times.deadlineMs);
+    if (leave && this.#lifecycle === 'running') {
+      const { deadlineMs, intervalMs } = this.#outlook.times;
+      await this.#conversation.leave(deadlineMs, intervalMs);
+    }
     this.#lifecycle = 'closed';
     this.#reporter.close();
     this.#wake?.cancel();

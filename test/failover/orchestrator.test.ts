@@ -450,6 +450,49 @@ describe('FailoverOrchestrator', () => {
       await world.until(() => world.calm() && world.beta.orchestrator.status().epoch === 2, 5_000, 'a calm pair');
     });
 
+    it('lineage.epoch: an epoch that is heard of during the hold is not overbid: this node yields', async () => {
+      world = new World({ policy: { whenAlone: 'freeze' } });
+      await world.settle();
+      await world.outcome(world.alpha.orchestrator.setControl('manual'));
+      world.partition();
+      await world.run(3_000);
+      world.alpha.mirror.hears.set('hold', { number: 2, owner: 'beta' });
+      await world.outcome(world.alpha.orchestrator.resume({ reason: 'beta is dead' }));
+      await world.run(1_000);
+      expect(world.alpha.mirror.calls).to.include('hold').and.not.include('goAlone 3 alone');
+      expect(world.alpha.orchestrator.status()).to.include({ serving: false, epoch: 2 });
+    });
+
+    it('alone: whom a mirror meets that could not go alone hears of the epoch that the record holds', async () => {
+      world = new World();
+      await world.settle();
+      world.cutData();
+      world.alpha.mirror.failures.set('goAlone', new HotMirrorError('HM_STATE_UNWRITABLE', 'the metadata could not be written'));
+      await world.until(() => world.alpha.mirror.calls.includes('unseal'), 5_000, 'the letting go');
+      const { calls } = world.alpha.mirror;
+      expect(calls.slice(calls.indexOf('hold')).filter((call) => call !== 'renewLease')).to.deep.equal([
+        'hold',
+        'goAlone 2 outdate',
+        'raiseEpoch 2',
+        'unseal',
+      ]);
+    });
+
+    it('alone: the mirror stays held while a crash may bring back a number that nobody heard of', async () => {
+      world = new World();
+      await world.settle();
+      world.alpha.writeFault = () => 'fail';
+      world.cutData();
+      await world.until(() => world.alpha.mirror.calls.includes('hold'), 5_000, 'the hold');
+      await world.run(1_000);
+      world.mendData();
+      await world.run(3_000);
+      expect(world.alpha.mirror.calls).to.not.include('unseal');
+      expect(world.alpha.mirror.state().connection).to.equal('connecting');
+      world.alpha.writeFault = () => null;
+      await world.until(() => world.calm(), 10_000, 'a calm pair');
+    });
+
     it('alone: a data link that is back before the hold ends it, and the epoch stays', async () => {
       world = new World();
       await world.settle();

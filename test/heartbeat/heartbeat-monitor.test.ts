@@ -347,6 +347,19 @@ describe('HeartbeatMonitor', () => {
     expect(alpha.verdict()).to.include({ state: 'down', rule: 'watch.all' });
   });
 
+  it('node.leave: a node that leaves before it has answered anything says goodbye until it is known', async () => {
+    const { alpha, beta } = await pair.steady();
+    await pair.kill('beta', beta);
+    await pair.clock.runFor(2 * deadlineMs);
+    const again = pair.monitor('beta');
+    await again.start();
+    await pair.clock.until(() => alpha.peerState() === 'up', 5_000);
+    const before = pair.clock.nowMs();
+    await pair.close(again, { leave: true });
+    expect(pair.clock.nowMs() - before).to.be.below(deadlineMs);
+    expect(alpha.verdict()).to.include({ state: 'left', rule: 'node.leave' });
+  });
+
   it('node.leave: the confirmation is awaited for at most a deadline', async () => {
     const { alpha, beta } = await pair.steady();
     for (const link of pair.links) link.cut('alpha');

@@ -66,6 +66,8 @@ export class FakeMirror implements MirrorPort {
   readonly calls: string[] = [];
   /** Orders that fail once, by name. */
   readonly failures = new Map<string, HotMirrorError>();
+  /** An epoch that the data link brings while an order is carried out, by its name. */
+  readonly hears = new Map<string, Epoch>();
   readonly #disk: FakeDisk;
   readonly #link: FakeDataLink;
   readonly #clock: Clock;
@@ -357,6 +359,8 @@ export class FakeMirror implements MirrorPort {
     this.calls.push(call);
     if (this.#dead) return new Promise(() => undefined);
     await sleep(this.#clock, this.#times.orderMs);
+    const heard = this.hears.get(call.split(' ')[0] ?? '');
+    if (heard) this.#learn(heard);
     const failure = this.failures.get(call.split(' ')[0] ?? '');
     if (failure) {
       this.failures.delete(call.split(' ')[0] ?? '');

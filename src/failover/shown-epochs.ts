@@ -1,0 +1,9 @@
+import type { Epoch } from '../epoch.ts';
+import type { PairNode } from './pair-node.ts';
+import { reportedEpoch } from './peer-report.ts';
+
+/** The epochs that were shown to this node: by anyone, by the peer's last report, by its own elements. Its record may not have followed them yet. */
+export function shownEpochs(node: PairNode): readonly Epoch[] {
+  const peer = node.peerSeen && reportedEpoch(node.peerSeen.report);
+  return [node.heard.epoch, ...(peer ? [peer] : []), ...node.views().map((view) => view.epoch)];
+}
