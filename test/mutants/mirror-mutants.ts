@@ -223,8 +223,8 @@ export const mirrorMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/serving.ts',
-        find: `(!this.#session.hasRoom(request) || (!this.diskless.active && this.#work?.locks(offsetBytes, lengthBytes)))`,
-        replace: `!this.#session.hasRoom(request) && offsetBytes + lengthBytes > 0`,
+        find: `(!session.hasRoom(request) || (!active && this.#work?.locks(offsetBytes, lengthBytes)))`,
+        replace: `!session.hasRoom(request) && (active || offsetBytes + lengthBytes > 0)`,
       },
     ],
     withinSeeds: targetedSeeds,
