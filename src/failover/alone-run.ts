@@ -6,11 +6,11 @@ import { mayGoAlone } from './alone.ts';
 import { attemptFailed, forgetAttempts } from './attempts.ts';
 import { isOutdated, toJson } from './messages.ts';
 import { retryMs } from './pair-node.ts';
-import { shownEpochs } from './shown-epochs.ts';
 import type { PairNode } from './pair-node.ts';
 import { withEpoch } from './pair-record.ts';
 import type { MirrorPort, MirrorView } from './ports.ts';
 import { refusal } from './refusal.ts';
+import { shownEpochs } from './shown-epochs.ts';
 import { unseal } from './takeover-run.ts';
 
 const nonceBytes = 16;
@@ -205,7 +205,7 @@ async function outdatePeer(node: PairNode, { mirror, view }: Parked): Promise<bo
 }
 
 /**
- * The epoch to go on in, durable. It is raised whenever a mirror begins to be alone, so that nobody can be granted the next one unnoticed. It
+ * The epoch to go on in; `raise` makes it durable. It is raised whenever a mirror begins to be alone, so that nobody can be granted the next one unnoticed. It
  * is not raised again while the same mirrors stay behind for which it was raised: their elements cannot take over by themselves meanwhile.
  */
 async function epochForAlone(node: PairNode, permits: readonly Permit[], grantNeeded: boolean): Promise<EpochForAlone | null> {
@@ -237,6 +237,7 @@ function nextEpoch(node: PairNode, arbiter: 'none' | 'unreachable' | Epoch, gran
   return { number: (grantNeeded ? known : highestEpoch([known, arbiter])).number + 1, owner: node.name };
 }
 
+/** Makes the epoch durable, unless another one was heard of since it was chosen. */
 async function raise(node: PairNode, { from, epoch }: EpochForAlone): Promise<boolean> {
   try {
     await node.keeper.change('alone', (record) => {

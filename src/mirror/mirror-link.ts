@@ -154,7 +154,7 @@ export class MirrorLink implements BlockDevice {
     return this.#order(demote);
   }
 
-  /** Target: stops receiving and applies what it confirmed (rule takeover.seal); gives the state to be judged. With `parked`, serving: nobody is whole before `unseal` (rule alone). */
+  /** Target: stops receiving and applies what it confirmed (rule takeover.seal); gives the state to be judged. With `parked`, serving: nobody is whole before `unseal` (rule alone); `HM_REFUSED` once connected again. */
   seal(parked: ParkedOn | null = null): Promise<MirrorState> {
     return this.#order(async (context) => {
       await seal(context, parked);
