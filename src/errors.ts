@@ -37,9 +37,9 @@ const remedies = {
   HM_IO_READ:
     'The device failed to read, and the element of the peer could not help: it is not `uptodate`, or cannot read the same block either. Writing the block again may mend it. Where this node serves, run `hotmirror fallback` (`recover` from the home standby). Then replace the device, run `hotmirror init --force --blank` here and let it be filled.',
   HM_IO_WRITE:
-    'The device failed to write. Where this node served, stop it, and on the other run `hotmirror fallback --force --yes` (`recover` where that is the home primary). Then replace the device, run `hotmirror init --force --blank` here and let it be filled.',
+    'The device failed to write. Where this node serves, it serves through the other node while that holds everything: run `hotmirror switchover`. Where the service ended, because the other node failed too or was away, stop this node, and on the other run `hotmirror fallback --force --yes` (`recover` where that is the home primary). Then replace the device, run `hotmirror init --force --blank` here and let it be filled.',
   HM_IO_FLUSH:
-    'The device failed to make data durable; what it holds cannot be trusted. Where this node served, stop it, and on the other run `hotmirror fallback --force --yes` (`recover` where that is the home primary). Then replace the device, run `hotmirror init --force --blank` here and let it be filled.',
+    'The device failed to make data durable; what it holds cannot be trusted. Where this node serves, it serves through the other node while that holds everything: run `hotmirror switchover`. Where the service ended, because the other node failed too or was away, stop this node, and on the other run `hotmirror fallback --force --yes` (`recover` where that is the home primary). Then replace the device, run `hotmirror init --force --blank` here and let it be filled.',
   HM_NO_SPACE: 'The file system under the element is full. Free space; the data already there is intact.',
 
   // durable state

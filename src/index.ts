@@ -45,7 +45,15 @@ export { elementMetadataBytes } from './mirror/create-element.ts';
 export type { CreateElementOptions } from './mirror/create-element.ts';
 export type { LatencyMs, MirrorCounters, RequestCounters, RequestKind } from './mirror/counters.ts';
 export { defaultMirrorLimits } from './mirror/options.ts';
-export type { MirrorLimits, MirrorLinkOptions, MirrorProtocol, OpenSalvage, UndoJournal, WhenSplit } from './mirror/options.ts';
+export type {
+  MirrorLimits,
+  MirrorLinkOptions,
+  MirrorProtocol,
+  OpenSalvage,
+  UndoJournal,
+  WhenCongested,
+  WhenSplit,
+} from './mirror/options.ts';
 export { defaultResyncRate } from './mirror/resync-rate.ts';
 export type { ResyncRateLimits } from './mirror/resync-rate.ts';
 export type { GoAloneOrder, PromoteOrder } from './mirror/orders.ts';

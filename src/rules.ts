@@ -12,6 +12,7 @@ const sentences = {
   'write.order': 'Overlapping writes reach both elements in the same order, and nothing before what it may depend on.',
   'write.intent': 'Before a write changes an element, the fact that its extent may differ is durable.',
   'write.inflight': 'What was sent and not confirmed durable when the link drops is dirty.',
+  'write.congested': 'By async a source may leave a target that cannot keep up, once that has durably recorded that it is behind.',
   'write.degraded': 'A write that one element alone holds completes only after going alone.',
   'write.error': 'Nothing is acknowledged that no element holds.',
 

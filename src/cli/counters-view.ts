@@ -4,12 +4,13 @@ import { formatBytes, formatDuration, formatTable } from './table.ts';
 /** What a mirror has counted: a table of its requests, then a line for each of its parts. */
 export function countersView(mirror: string, counters: MirrorCounters | null): readonly string[] {
   if (!counters) return [`statistics of ${mirror}: its thread does not tell`];
-  const { countedMs, queues, replication, resync, link, activityLog, refusedRequests } = counters;
+  const { countedMs, queues, replication, ahead, resync, link, activityLog, refusedRequests } = counters;
   return [
     `statistics of ${mirror}, of the last ${formatDuration(countedMs)}; latencies in ms`,
     requestTable(counters),
     `  waiting: ${String(queues.inside)} requests, ${formatBytes(queues.windowBytes)} in the window, ${formatBytes(queues.resyncWindowBytes)} of resync, the peer behind by ${formatBytes(queues.lagBytes)}; ${String(refusedRequests)} requests refused`,
     `  stream: ${String(replication.sentWrites)} writes with ${formatBytes(replication.sentBytes)} sent, ${String(replication.receivedWrites)} with ${formatBytes(replication.receivedBytes)} received`,
+    `  ahead of the peer: ${String(ahead.times)} times, by ${formatBytes(ahead.bytes)}`,
     `  resync: ${String(resync.started)} begun, ${String(resync.finished)} finished, ${formatBytes(resync.sentBytes)} sent, ${formatBytes(resync.receivedBytes)} received`,
     `  link: ${String(link.connections)} connections, ${String(link.agreed)} agreed, ${String(link.lost)} lost, ${String(link.refused)} refused`,
     `  activity log: ${String(activityLog.regions)} of ${String(activityLog.capacity)} regions, ${String(activityLog.misses)} misses, ${String(activityLog.checkpoints)} checkpoints`,

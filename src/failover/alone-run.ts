@@ -154,6 +154,7 @@ function judgeAlone(node: PairNode, view: MirrorView): AloneDecision {
   const lostAtMs = view.lostAtMs ?? node.servingSinceMs;
   return mayGoAlone({
     mirror: view.name,
+    ownElement: view.element !== 'failed' && view.element !== 'off',
     peerBehind: view.peerBehind,
     peer: node.monitor.peerState(),
     reachable,

@@ -10,6 +10,8 @@ export const reconnectPart = 0.25;
 /** What the rule `alone` looks at for one mirror of a serving node that lost its data link. Plain data. */
 export interface AloneEvidence {
   readonly mirror: string;
+  /** This node's element can be served from; otherwise it serves through the peer's, and has nothing to be alone with. */
+  readonly ownElement: boolean;
   /** The peer's element is durably known to be old. */
   readonly peerBehind: boolean;
   readonly peer: PeerState;
@@ -69,6 +71,12 @@ export function mayGoAlone(evidence: AloneEvidence): AloneDecision {
 type Verdict = Pick<AloneDecision, 'action' | 'rule' | 'because'> & Partial<Pick<AloneDecision, 'retryAtMs'>>;
 
 function decide(evidence: AloneEvidence): Verdict {
+  if (!evidence.ownElement)
+    return {
+      action: 'wait',
+      rule: 'write.error',
+      because: "this node's element has failed: without the peer there is nothing to go on with",
+    };
   if (evidence.peerBehind) return { action: 'go', rule: 'alone', because: "the peer's element is durably known to be old" };
   if (evidence.reachable) return onAnswer(evidence);
   switch (evidence.whenAlone) {

@@ -27,6 +27,7 @@ export class Compares {
   readonly #asked = new Map<number, Compare>();
   #number = 0;
   #bytes = 0;
+  #whenAnswered: (() => void) | null = null;
 
   constructor(data: DataConnection, extentBytes: number, wanted: DigestName) {
     this.#data = data;
@@ -60,6 +61,12 @@ export class Compares {
     this.#data.send('compare', this.#number, offsetBytes, encodeCompare({ lengthBytes, digest, verify: purpose === 'verify', digests }));
   }
 
+  /** Calls back once when every comparison has its answer; never, where the connection ends first. No other is asked from now on. */
+  allAnswered(then: () => void): void {
+    if (this.#asked.size === 0) then();
+    else this.#whenAnswered = then;
+  }
+
   /** Takes an answer. Throws `HM_PROTOCOL` on one that was not asked for. */
   answered({ a: number, body }: Message): void {
     const asked = this.#asked.get(number);
@@ -69,5 +76,6 @@ export class Compares {
     this.#asked.delete(number);
     this.#bytes -= asked.lengthBytes;
     asked.compared((extent) => body[extent] === 1);
+    if (this.#asked.size === 0) this.#whenAnswered?.();
   }
 }

@@ -56,6 +56,12 @@ export interface MirrorCounters {
     readonly receivedWrites: number;
     readonly receivedBytes: number;
   };
+  /** As a source that goes on without a target that cannot keep up (rule write.congested). */
+  readonly ahead: {
+    readonly times: number;
+    /** Of requests that went to this node's element alone meanwhile. */
+    readonly bytes: number;
+  };
   readonly resync: {
     /** As source. */
     readonly started: number;
@@ -108,6 +114,7 @@ const histogram = { lowest: 1, highest: longestUs, figures: 2 } as const;
 /** Counts what one mirror does. Counting is an addition; nothing is allocated but a histogram at the first request of a kind. */
 export class Counters {
   readonly replication = { sentWrites: 0, sentBytes: 0, receivedWrites: 0, receivedBytes: 0 };
+  readonly ahead = { times: 0, bytes: 0 };
   readonly resync = { started: 0, finished: 0, sentExtents: 0, sentBytes: 0, receivedBytes: 0 };
   readonly link = { connections: 0, agreed: 0, refused: 0, lost: 0 };
   readonly activityLog = { misses: 0, checkpoints: 0 };
@@ -151,6 +158,7 @@ export class Counters {
       refusedRequests: this.refusedRequests,
       queues,
       replication: { ...this.replication },
+      ahead: { ...this.ahead },
       resync: { ...this.resync },
       link: { ...this.link },
       activityLog: { ...activityLog, ...this.activityLog },

@@ -66,6 +66,15 @@ export class DirtyMap {
     for (let extent = first; extent < Math.min(first + count, this.extents); extent += 1) this.mark(extent);
   }
 
+  /** Marks a range as {@link DirtyMap.markRange} does; gives its extents. */
+  markedRange(offsetBytes: number, lengthBytes: number): readonly number[] {
+    this.markRange(offsetBytes, lengthBytes);
+    if (lengthBytes <= 0) return [];
+    const first = Math.floor(offsetBytes / this.extentBytes);
+    const end = Math.ceil((offsetBytes + lengthBytes) / this.extentBytes);
+    return Array.from({ length: end - first }, (_, at) => first + at);
+  }
+
   markAll(): void {
     this.#bits.fill(allBits);
     const last = this.#bits.length - 1;

@@ -12,7 +12,8 @@ import type { Findings } from './findings.ts';
 import type { Agreement, Start } from './handshake.ts';
 import type { LineageView } from './lineage.ts';
 import type { ExtentRun } from './dirty-map.ts';
-import { historyLength, idSchema, settled, settledFrom } from './metadata.ts';
+import { historyLength, idSchema, mintedFrom, settled, settledFrom } from './metadata.ts';
+import type { ElementMetadata } from './metadata.ts';
 import type { WhenSplit } from './options.ts';
 import type { Preservation } from './preservation.ts';
 import type { ProtocolInForce } from './protocol.ts';
@@ -31,6 +32,12 @@ const offerSchema = z.strictObject({
   history: z.array(idSchema).max(historyLength + 1),
   epoch: z.strictObject({ number: z.number().int().nonnegative(), owner: z.string() }),
 });
+
+const detachSchema = z.strictObject({ generation: idSchema });
+
+function startOf({ mirrorId, sizeBytes }: ElementMetadata, resyncId: string | null): Start {
+  return { mirrorId: mirrorId ?? '', sizeBytes, resyncId };
+}
 
 /** What an element's lineage is made of. */
 export interface ElementLineageOptions {
@@ -68,7 +75,7 @@ export class ElementLineage {
   }
 
   /** What this side brings to the handshake. */
-  view(state: ElementState, serving: boolean): LineageView {
+  view(state: ElementState, serving: boolean, through: string | null = null): LineageView {
     const { node, device, store, whenSplit } = this.#options;
     const { metadata } = store;
     const blank = metadata.current === null;
@@ -90,6 +97,7 @@ export class ElementLineage {
       resyncId: metadata.resyncId,
       gaveWayTo: metadata.gaveWay?.own === metadata.current ? metadata.gaveWay.to : null,
       behind: metadata.behind,
+      through,
       discardable: whenSplit === 'discard-unchanged' && metadata.unchanged,
     };
   }
@@ -97,6 +105,7 @@ export class ElementLineage {
   /** Source: prepares durably what the target is told. */
   async prepareSource(agreement: Agreement): Promise<Start> {
     const { device, store, random, host } = this.#options;
+    if (agreement.rule === 'write.error') return startOf(store.metadata, null);
     // The resync clears a bit when the target holds the extent durably; what this element holds only in a cache would then be said to be equal.
     await flushOrFail(device, (error) => host.failed(error));
     let resyncId = agreement.rule === 'resync.progress' ? store.metadata.resyncId : null;
@@ -112,7 +121,22 @@ export class ElementLineage {
     if (!asItIs || metadata.resyncId !== resyncId) {
       await store.update(() => ({ resyncId, inUse: true, crashed: false, unchanged: false, gaveWay: null, state: 'consistent' }));
     }
-    return { mirrorId: metadata.mirrorId ?? '', sizeBytes: metadata.sizeBytes, resyncId };
+    return startOf(metadata, resyncId);
+  }
+
+  /**
+   * Target: it alone holds everything from now on, under this generation (rule lineage.mint). What the source's element lacks nobody knows: a failed flush may have lost it
+   * anything that no earlier one covers. So everything is dirty.
+   */
+  async holdAlone(body: Uint8Array): Promise<string> {
+    const { store } = this.#options;
+    const { generation } = detachSchema.parse(JSON.parse(Buffer.from(body).toString('utf8')));
+    if (store.metadata.current === generation) return generation;
+    if (store.metadata.state !== 'consistent') throw malformed(`an element that is ${store.metadata.state} cannot be served through`);
+    store.dirty.markAll();
+    await store.persistDirty();
+    await store.update((metadata) => mintedFrom(metadata, generation, false));
+    return generation;
   }
 
   /** Target: makes durable what must be before the first write (rule resync.begin); gives its dirty runs. */
@@ -146,6 +170,11 @@ export class ElementLineage {
       await store.update((metadata) => ({ ...settledFrom(metadata), mayBeAhead: protocol.ahead }));
     }
     await store.persistDirty();
+  }
+
+  /** Target: what it holds is known to be old from now on (rule write.congested). */
+  async fallBehind(): Promise<void> {
+    await this.#options.store.update(({ state }) => (state === 'consistent' ? { state: 'outdated' } : {}));
   }
 
   /** Target: the offered lineage becomes this element's. Rejects with `HM_PROTOCOL` what does not fit the start of the connection. */

@@ -24,6 +24,10 @@ async function takeOut(context: OrderContext): Promise<void> {
     const because = `the element of ${name} is what this node serves or copies from: move the service first`;
     throw new HotMirrorError('HM_REFUSED', because, { rule: 'element.off' });
   }
+  if (replication.servedThrough) {
+    const because = `the other node serves ${name} through this element, its own having failed: move the service first`;
+    throw new HotMirrorError('HM_REFUSED', because, { rule: 'write.error' });
+  }
   const out = async (): Promise<void> => {
     if (store.metadata.current !== null) await flushOrFail(device, failed);
     await store.update(takenOut);

@@ -9,6 +9,8 @@ export const dataLinkFeatures = [
   'protocols',
   /** Messages `fetch` and `fetched`: the source reads what the target holds. */
   'fetch',
+  /** Messages `detach` and `detached`: the source serves through the target's element alone. */
+  'diskless',
   /** The `hello` tells who gives way in a split brain, and the decision heeds it. */
   'giveWay',
   /** Message `hole`: extents of zeroes in a resync travel without their bytes. */
@@ -19,6 +21,8 @@ export const dataLinkFeatures = [
   'sha512',
   /** Comparisons may be by BLAKE2b, 512 bits. */
   'blake2b512',
+  /** Messages `ahead` and `behind`: a source whose queue is full goes on without the target (rule write.congested). */
+  'pull-ahead',
 ] as const;
 
 /** The name of a feature. */

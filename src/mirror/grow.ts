@@ -90,6 +90,8 @@ export async function growByOrder({ core, announcer, limits }: GrowingMirror, cl
 /** A mirror grows while both elements are the same: its new part is then all that differs. */
 function assertWhole({ name, serving, replication }: OrderContext): void {
   if (serving.state === 'no') throw new HotMirrorError('HM_NOT_SERVING', `${name} is not served by this node`);
+  if (serving.diskless.active)
+    throw new HotMirrorError('HM_REFUSED', `the element of ${name} has failed: it cannot grow`, { rule: 'write.error' });
   if (serving.state === 'yes' && replication.peerElement === 'uptodate' && !replication.source?.resync) return;
   throw new HotMirrorError('HM_REFUSED', `the peer's element of ${name} is ${replication.peerElement}`, { rule: 'lineage.grow' });
 }

@@ -47,6 +47,7 @@ const helloSchema = z.object({
     gaveWayTo: generation.default(null),
     discardable: z.boolean().default(false),
     behind: z.boolean().default(false),
+    through: generation.default(null),
   }),
 });
 
@@ -221,8 +222,12 @@ export class Handshake {
     if (!this.#mine || !this.#theirs || this.#phase !== 'hello') return;
     this.#check(this.#theirs);
     this.#data.features = commonFeatures(this.#theirs.features);
-    const known = (view: LineageView): LineageView =>
-      this.#data.features.has('giveWay') ? view : { ...view, gaveWayTo: null, discardable: false };
+    const { features } = this.#data;
+    const known = (view: LineageView): LineageView => ({
+      ...view,
+      ...(features.has('giveWay') ? {} : { gaveWayTo: null, discardable: false }),
+      ...(features.has('diskless') ? {} : { through: null }),
+    });
     this.#decision = decideSync(known(this.#mine.view), known(this.#theirs.view));
     this.#phase = 'decide';
     this.#data.sendJson('decide', this.#decision);

@@ -1,7 +1,9 @@
+import type { BlockDevice } from '../device/block-device.ts';
 import { HotMirrorError } from '../errors.ts';
 import { regionsOf } from './activity-log.ts';
 import type { ActivityLog } from './activity-log.ts';
 import type { Counters } from './counters.ts';
+import { flushElement } from './element-lifecycle.ts';
 import type { ElementStore } from './element-store.ts';
 import type { Request } from './request.ts';
 import type { SourceSession } from './source.ts';
@@ -13,8 +15,9 @@ export interface IntentLogOptions {
   readonly counters: Counters;
   /** Regions that the next writes need, at most as many as the log holds, whether or not they are in it; none while nothing may be issued. */
   readonly needed: () => ReadonlySet<number>;
-  /** Makes both elements durable, as far as they are connected. */
-  readonly flushBoth: () => Promise<void>;
+  readonly device: BlockDevice;
+  /** The connection to the peer; null while there is none. */
+  readonly session: () => SourceSession | null;
   /** More regions are durable: waiting writes may go on. */
   readonly logged: () => void;
   readonly failed: (error: HotMirrorError) => void;
@@ -85,13 +88,22 @@ export class IntentLog {
     }
   }
 
+  /** Flushes both elements; this one while alone, where the durable dirty map takes the place of the other's flush. */
+  async #flushBoth(): Promise<void> {
+    const { device, session: connected } = this.#options;
+    const session = connected();
+    // What the target holds durably may lie in this node's cache alone: a power cut would take it unsaid.
+    if (session) await Promise.all([flushElement(device), this.sessionFlush(session)]);
+    else await flushElement(device);
+  }
+
   #missing(): readonly number[] {
     return [...this.#options.needed()].filter((region) => !this.#options.activity.has(region));
   }
 
   /** Rule write.intent: a region leaves after flushes on both elements cover its writes, or its dirty bits are durable. */
   async #makeRoom(): Promise<void> {
-    const { activity, store, flushBoth, needed } = this.#options;
+    const { activity, store, needed } = this.#options;
     // What the next writes need stays, or two of them could push each other out for ever while neither may be issued.
     const checkpoint = activity.checkpoint(needed());
     if (checkpoint.candidates === 0) {
@@ -99,7 +111,7 @@ export class IntentLog {
       return;
     }
     this.#options.counters.activityLog.checkpoints += 1;
-    await flushBoth();
+    await this.#flushBoth();
     this.#flushes = [];
     await store.persistDirty();
     const leaving = checkpoint.quiet();

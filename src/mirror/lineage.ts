@@ -31,6 +31,8 @@ export interface LineageView {
   readonly dirtyExtents: number;
   /** The full copy that this element is part of, as source or target; null when none is unfinished. */
   readonly resyncId: string | null;
+  /** Its node serves through the peer's element alone, its own having failed: the generation that the peer must hold for that; null otherwise. */
+  readonly through: string | null;
   /** An operator's word: it gives way to the element that holds this generation, or one that descends from it (rule lineage.resolve). */
   readonly gaveWayTo: string | null;
   /** It was rolled back behind what its generation once was. */
@@ -75,6 +77,8 @@ const unusable = (view: LineageView): boolean => view.state === 'inconsistent' |
 export function decideSync(a: LineageView, b: LineageView): SyncDecision {
   // An order that both sides agree on makes the function symmetric by construction.
   const [first, second] = a.node < b.node ? [a, b] : [b, a];
+  const through = serveThrough(first, second) ?? serveThrough(second, first);
+  if (through) return through;
   const decision = chooseDirection(first, second);
   if (decision.kind === 'refuse') return decision;
   const [source, target] = decision.source === first.node ? [first, second] : [second, first];
@@ -96,6 +100,31 @@ export function decideSync(a: LineageView, b: LineageView): SyncDecision {
     }
   }
   return decision;
+}
+
+/**
+ * Whether the other element, which has failed or was taken out, would be the target if it could: then it cannot take over, and the own node may go on without it (rule
+ * alone).
+ */
+export function isOutAndBehind(mine: LineageView, theirs: LineageView): boolean {
+  if (theirs.state !== 'failed' && theirs.state !== 'off') return false;
+  const decision = decideSync(mine, { ...theirs, state: 'inconsistent' });
+  return decision.kind === 'sync' && decision.source === mine.node;
+}
+
+/**
+ * Rule write.error: a node that serves without an element of its own goes on through the peer's, where that still holds what was completed through it, and is
+ * nobody's own service. Nothing is copied. Null where `diskless` is no such node; whatever does not fit is refused, for its requests are in nobody else's hands.
+ */
+function serveThrough(diskless: LineageView, holder: LineageView): SyncDecision | null {
+  if (diskless.through === null || !diskless.serving || !(diskless.state === 'failed' || diskless.state === 'off')) return null;
+  const { node } = holder;
+  if (holder.serving) return refuse('standalone', 'lineage.serving', `${node} serves too`);
+  if (holder.state !== 'uptodate' && holder.state !== 'consistent')
+    return refuse('standalone', 'lineage.source', `${diskless.node} serves through ${node}, whose element is ${holder.state}`);
+  if (holder.mirrorId !== diskless.mirrorId || holder.current !== diskless.through)
+    return refuse('standalone', 'write.error', `${node} does not hold what ${diskless.node} served through it`);
+  return sync(diskless, holder, 'nothing', 'write.error', `${diskless.node} serves through ${node}`);
 }
 
 function chooseDirection(a: LineageView, b: LineageView): SyncDecision {

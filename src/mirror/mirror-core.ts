@@ -172,10 +172,12 @@ export class MirrorCore {
     replication.element = 'failed';
     const served = serving.state !== 'no';
     const wasSource = replication.role === 'source';
-    serving.stop(error);
-    this.#announcer.emit('element:failed', served ? 3 : 1, `the element failed: ${error.message}`, {
+    const through = served && serving.detach(error);
+    if (!through) serving.stop(error);
+    const text = `the element failed: ${error.message}${through ? '; the service goes on through the peer' : ''}`;
+    this.#announcer.emit('element:failed', served && !through ? 3 : 1, text, {
       rule: 'write.error',
-      evidence: { code: error.code },
+      evidence: { code: error.code, through },
     });
     this.changed();
     try {
@@ -183,7 +185,17 @@ export class MirrorCore {
     } catch (cause) {
       debug('%s: the failure could not be recorded: %O', this.#options.name, cause);
     }
-    if (served || wasSource) replication.reconnect();
+    if (!through && (served || wasSource)) replication.reconnect();
+  }
+
+  /** Rule write.error: neither element can be served from. */
+  bereft(error: HotMirrorError): void {
+    this.#announcer.emit('element:failed', 3, `neither element holds everything for sure: ${error.message}`, {
+      rule: 'write.error',
+      evidence: { code: error.code, through: false },
+    });
+    this.endServing(error);
+    this.changed();
   }
 
   #makeServing(): Serving {
@@ -205,6 +217,7 @@ export class MirrorCore {
         },
         differing: () => this.replication.reconnect(),
         repaired: (offsetBytes, lengthBytes) => this.#repairs.repaired(offsetBytes, lengthBytes),
+        bereft: (error) => this.bereft(error),
         failed: (error) => void this.failed(error),
       },
     });
@@ -220,6 +233,7 @@ export class MirrorCore {
     return new Replication({
       ...this.#options,
       protocol: this.protocol,
+      whenCongested: this.#options.whenCongested ?? 'block',
       whenSplit: this.#options.whenSplit ?? 'ask',
       limits: this.#limits,
       store,

@@ -61,6 +61,10 @@ export type MirrorEvents = {
   'epoch:refused': (event: MirrorEvent) => void;
   /** Requests complete by another protocol from here on (write.both). */
   'protocol:changed': (event: MirrorEvent) => void;
+  /** The queue to the target is full: the source goes on without it, and the target has recorded so (write.congested). Told by both. Class 1. */
+  'ahead:begun': (event: MirrorEvent) => void;
+  /** The queue is empty, or the data link is lost; what the target missed is copied once they are connected again. Told by the source. */
+  'ahead:ended': (event: MirrorEvent) => void;
   /** The peer stopped in order (node.leave). */
   'peer:left': (event: MirrorEvent) => void;
   /** An operator made it as large as both devices are (lineage.grow). */
@@ -98,6 +102,8 @@ const names: Readonly<Record<MirrorEventName, true>> = {
   'element:rolled-back': true,
   'epoch:refused': true,
   'protocol:changed': true,
+  'ahead:begun': true,
+  'ahead:ended': true,
   'peer:left': true,
   'mirror:grown': true,
   'metadata:repaired': true,

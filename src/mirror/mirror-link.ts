@@ -204,7 +204,7 @@ export class MirrorLink implements BlockDevice {
   /**
    * Completes requests by another protocol from now on (rule write.both); resolves when its promise holds for everything that was acknowledged. From
    * `async` that takes until what is queued is durable on both elements. It lasts until this mirror is closed; the configuration is not changed.
-   * Rejects with `HM_REFUSED` where it serves by `async` and the peer's element is not `uptodate` or is lost meanwhile, after which `async` stays in force, and
+   * Rejects with `HM_REFUSED` where it serves by `async` and the peer's element is not `uptodate` or is lost meanwhile, after which `async` stays in force, or while it serves through the peer, and
    * with `HM_NOT_SUPPORTED` where the peer's version knows `sync` alone. Emits `protocol:changed`.
    */
   setProtocol(protocol: MirrorProtocol): Promise<void> {
@@ -218,8 +218,8 @@ export class MirrorLink implements BlockDevice {
 
   /**
    * An operator takes this node's element out, or brings it back (rule element.off). `off` is durable, survives a restart, and the source is told, so that it goes on alone;
-   * `on` connects again, and what differs is copied. Resolves at once where it is so already. Rejects with `HM_REFUSED` while this node serves or copies from it, or
-   * where it has failed.
+   * `on` connects again, and what differs is copied. Resolves at once where it is so already. Rejects with `HM_REFUSED` while this node serves or copies from it,
+   * the other serves through it, or where it has failed.
    */
   setElement(wish: ElementWish): Promise<void> {
     return this.#order((context) => setElement(context, wish));
@@ -250,7 +250,7 @@ export class MirrorLink implements BlockDevice {
 
   /**
    * Copies now what is known to differ, or with `full` everything, from this node's element to the peer's (rules resync.begin, resync.progress). Resolves when both are the same, over losses of the
-   * link, to whether there was anything to copy. Rejects with `HM_NOT_SERVING` where this node is not the source, `HM_REFUSED` where no peer is connected, `HM_ABORTED`.
+   * link, to whether there was anything to copy. Rejects with `HM_NOT_SERVING` where this node is not the source, `HM_REFUSED` where no peer is connected or this node's element has failed, `HM_ABORTED`.
    */
   regenerate(order: RegenerateOrder = {}): Promise<boolean> {
     return this.#asking((core) => regenerate(core, (listener) => this.onChange(listener), order));
@@ -270,7 +270,7 @@ export class MirrorLink implements BlockDevice {
     waiveFindings(this.#opened(), because);
   }
 
-  /** As large as both devices are by now, while it is served (rule lineage.grow). Rejects with `HM_NOT_SERVING`, and `HM_REFUSED` unless the peer's element is `uptodate`. */
+  /** As large as both devices are by now, while it is served (rule lineage.grow). Rejects with `HM_NOT_SERVING`, and `HM_REFUSED` unless both elements are `uptodate`. */
   grow(): Promise<Growth> {
     const mirror = { core: () => this.#opened(), announcer: this.#announcer, limits: this.#limits };
     return growByOrder(mirror, this.#options.clock, (run) => this.#order(run));

@@ -17,6 +17,12 @@ export type MirrorProtocol = 'sync' | 'memsync' | 'async';
  */
 export type WhenSplit = 'ask' | 'discard-unchanged';
 
+/**
+ * What a write by `async` does that finds the queue to the target full, `windowBytes` of it (rule write.congested). `block`: it waits for room. `pull-ahead`:
+ * the source goes on without the target, which is durably `outdated` before anything completes so; what it missed is copied when the queue is empty.
+ */
+export type WhenCongested = 'block' | 'pull-ahead';
+
 /** Where a target keeps what a resync overwrites, so that it can be rolled back (rule resync.undo). */
 export interface UndoJournal {
   /** Its size bounds it; a resync of n extents needs about n × 68 KiB. The mirror closes it. */
@@ -80,6 +86,8 @@ export interface MirrorLinkOptions {
   readonly random: Random;
   /** By which requests complete while this node serves (rule write.both). Default `sync`. */
   readonly protocol?: MirrorProtocol;
+  /** Heeded while the protocol in force is `async`. Default `block`. */
+  readonly whenCongested?: WhenCongested;
   readonly limits?: Partial<MirrorLimits>;
   /** Default `ask`. */
   readonly whenSplit?: WhenSplit;

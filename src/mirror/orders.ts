@@ -8,6 +8,7 @@ import type { Rule } from '../rules.ts';
 import { flushOrFail } from './element-lifecycle.ts';
 import type { ElementStore } from './element-store.ts';
 import type { Preservation } from './preservation.ts';
+import { isMinted } from './metadata.ts';
 import type { ProtocolInForce } from './protocol.ts';
 import type { Replication } from './replication.ts';
 import type { ReplicationHost } from './replication-options.ts';
@@ -127,7 +128,7 @@ export async function demote({ serving, replication, device, changed, failed }: 
   let settled = false;
   try {
     if (await serving.drain()) {
-      await flushOrFail(device, failed);
+      if (!serving.diskless.active) await flushOrFail(device, failed);
       settled = await replication.flushTarget();
     }
   } finally {
@@ -154,7 +155,7 @@ export async function raiseEpoch({ node, store, serving, known }: OrderContext, 
   const order = compareEpochs(epoch, known.epoch);
   if (epoch.owner !== node || order === 'lower' || order === 'conflict') return;
   known.epoch = epoch;
-  if (serving.state !== 'no') await store.update(() => ({ epoch, servedEpoch: epoch.number }));
+  if (serving.state !== 'no' && !serving.diskless.active) await store.update(() => ({ epoch, servedEpoch: epoch.number }));
 }
 
 /** See `MirrorLink.goAlone`. */
@@ -162,6 +163,8 @@ export async function goAlone(context: OrderContext, { epoch, connectionId }: Go
   const { name, store, serving, replication, known } = context;
   assertOwnEpoch(context, epoch);
   if (serving.state === 'no') throw new HotMirrorError('HM_NOT_SERVING', `${name} is not served here`);
+  if (serving.diskless.active)
+    throw new HotMirrorError('HM_REFUSED', `the element of ${name} has failed: there is nothing to go on with`, { rule: 'write.error' });
   const { losses } = replication;
   assertStillLost(context, connectionId, losses);
   await store.update(() => ({ epoch, servedEpoch: epoch.number }));
@@ -213,9 +216,10 @@ export function doubt({ serving, replication, changed }: OrderContext): Promise<
 export async function leave({ store, replication, device, changed, failed }: OrderContext): Promise<void> {
   await replication.leave(async (role) => {
     if (role === 'source') {
-      await flushOrFail(device, failed);
+      if (replication.element !== 'failed') await flushOrFail(device, failed);
       await replication.flushTarget();
-    } else if (store.metadata.state === 'consistent') {
+    } else if (store.metadata.state === 'consistent' && !isMinted(store.metadata)) {
+      // One that is served through is the only good copy, and old to nobody.
       await store.update(() => ({ state: 'outdated' }));
       replication.element = 'outdated';
     }

@@ -29,10 +29,11 @@ export function judgeUnreadable(peer: PeerHelp, clean: boolean): ReadJudgement {
   return peer === 'uptodate' ? 'fetch' : 'wait';
 }
 
-/** What a connected peer can do. While a resync runs towards it, it is no help. */
-export function connectedHelp({ fetches }: SourceSession, resyncRuns: boolean): PeerHelp {
-  if (!fetches.supported) return 'none';
-  if (fetches.uptodate) return 'uptodate';
+/** What the peer can do for a node that serves. While a resync runs towards it, it is no help, and neither is one that the node does without. */
+export function helpOf(session: SourceSession | null, resyncRuns: boolean, mayBeAlone: boolean): PeerHelp {
+  if (!session) return mayBeAlone ? 'none' : 'away';
+  if (!session.fetches.supported) return 'none';
+  if (session.fetches.uptodate) return 'uptodate';
   return resyncRuns ? 'none' : 'settling';
 }
 
@@ -40,6 +41,8 @@ export function connectedHelp({ fetches }: SourceSession, resyncRuns: boolean): 
 export interface ReadRepairOptions {
   readonly device: BlockDevice;
   readonly dirty: () => DirtyMap;
+  /** This node's element has failed and the peer's is served through: every read is fetched, and nothing is written back. */
+  readonly diskless: () => boolean;
   readonly session: () => SourceSession | null;
   readonly peer: () => PeerHelp;
   /** Whether what the range holds may be seen now. */
@@ -160,7 +163,7 @@ export class ReadRepair {
       reply(read, error);
     } else {
       read.into.set(bytes, atBytes);
-      if (!overtaken) this.#rewrite(offsetBytes, bytes.slice());
+      if (!overtaken && !this.#options.diskless()) this.#rewrite(offsetBytes, bytes.slice());
       if (atBytes + lengthBytes < read.into.byteLength) this.#next({ read, atBytes: atBytes + lengthBytes, error });
       else reply(read, null);
     }
@@ -181,6 +184,7 @@ export class ReadRepair {
   }
 
   #clean(offsetBytes: number, lengthBytes: number): boolean {
+    if (this.#options.diskless()) return true;
     const dirty = this.#options.dirty();
     const next = dirty.next(Math.floor(offsetBytes / dirty.extentBytes));
     return next < 0 || next * dirty.extentBytes >= offsetBytes + lengthBytes;

@@ -1,4 +1,4 @@
-import type { HotMirrorError } from '../errors.ts';
+import { HotMirrorError } from '../errors.ts';
 import { ReadRepair } from './read-repair.ts';
 import type { ReadRepairOptions } from './read-repair.ts';
 import type { AnsweredRequest } from './replies.ts';
@@ -49,10 +49,20 @@ export class Reads {
       this.#waiting.push(read);
       return false;
     }
+    const { diskless } = this.#options;
+    if (diskless()) {
+      this.#repair.unreadable(
+        read,
+        new HotMirrorError('HM_IO_READ', 'the element of this node has failed, and the peer cannot read the block'),
+      );
+      return true;
+    }
     this.#underWay += 1;
     this.#options.device.read(read.offsetBytes, read.into, (error) => {
       this.#underWay -= 1;
-      if (error?.code === 'HM_IO_READ') this.#repair.unreadable(read, error);
+      // What a failed element still gives out may be old.
+      if (diskless()) this.read(read);
+      else if (error?.code === 'HM_IO_READ') this.#repair.unreadable(read, error);
       else this.#options.reply(read, error);
     });
     return true;

@@ -36,6 +36,7 @@ export async function regenerate(core: MirrorCore, onChange: OnChange, { full = 
   if (serving.state === 'no') throw new HotMirrorError('HM_NOT_SERVING', 'neither node serves this mirror now');
   if (full) {
     store.dirty.markAll();
+    core.changed();
     try {
       // A crash must not forget the wish.
       await store.persistDirty();
@@ -98,10 +99,19 @@ export function waiveFindings(core: MirrorCore, because: string): void {
 }
 
 function sourceOf({ replication }: MirrorCore): SourceEnd {
+  // Also once service through the peer has ended: the connection stays, and what the failed element holds is nothing to copy or to compare with.
+  if (replication.element === 'failed') throw elementFailed();
   const { source, role } = replication;
   if (source) return source;
   if (role === 'target') throw new HotMirrorError('HM_NOT_SERVING', 'the other node holds the source of this mirror');
   throw refused('the peer is not connected');
+}
+
+/** There is nothing to copy from or to compare with. */
+function elementFailed(): HotMirrorError {
+  return new HotMirrorError('HM_REFUSED', 'the element of this node has failed: move the service, and replace the disk', {
+    rule: 'write.error',
+  });
 }
 
 function refused(because: string): HotMirrorError {
@@ -121,6 +131,7 @@ function whenSame({ replication, store, serving }: MirrorCore, onChange: OnChang
       // While it serves, the data link is stopped only for as long as it is held (rule alone).
       if (role === 'target' || (replication.stopped && serving.state === 'no'))
         settle(() => reject(new HotMirrorError('HM_NOT_SERVING', 'this node is no longer the source')));
+      else if (replication.element === 'failed') settle(() => reject(elementFailed()));
       else if (source?.settled && store.dirty.count === 0) settle(resolve);
     };
     const aborted = (): void => settle(() => reject(new HotMirrorError('HM_ABORTED', 'the wait was given up; the resync goes on')));

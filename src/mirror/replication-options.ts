@@ -9,7 +9,7 @@ import type { ElementStore } from './element-store.ts';
 import type { Findings } from './findings.ts';
 import type { Lease } from './lease.ts';
 import type { MirrorEventName } from './mirror-events.ts';
-import type { MirrorLimits, WhenSplit } from './options.ts';
+import type { MirrorLimits, WhenCongested, WhenSplit } from './options.ts';
 import type { Preservation } from './preservation.ts';
 import type { ProtocolInForce } from './protocol.ts';
 import type { ResyncControl } from './resync-control.ts';
@@ -36,6 +36,7 @@ export interface ReplicationOptions {
   readonly peer: string;
   readonly preferOwnDial: boolean;
   readonly protocol: ProtocolInForce;
+  readonly whenCongested: WhenCongested;
   readonly whenSplit: WhenSplit;
   readonly preservation: Preservation;
   readonly device: BlockDevice;

@@ -11,7 +11,7 @@ import { dataLinkFeatures } from './features.ts';
 import { Goodbye } from './goodbye.ts';
 import { Handshake } from './handshake.ts';
 import type { Agreement, Hello, Start } from './handshake.ts';
-import { splitOf } from './lineage.ts';
+import { isOutAndBehind, splitOf } from './lineage.ts';
 import type { LineageView, SyncDecision } from './lineage.ts';
 import { Leftovers } from './leftovers.ts';
 import { groundsOf } from './mirror-events.ts';
@@ -20,7 +20,7 @@ import type { ReplicationOptions } from './replication-options.ts';
 import { SourceEnd } from './source-end.ts';
 import type { SourceSession } from './source.ts';
 import type { ElementState, DataLinkState, MirrorRole, SplitEvidence } from './state.ts';
-import { TargetSession } from './target.ts';
+import { TargetEnd } from './target-end.ts';
 import { fromSource, leavesOff, malformed, readRefusal, wireVersion } from './wire.ts';
 import type { Message } from './wire.ts';
 
@@ -51,13 +51,13 @@ export class Replication {
   #data: DataConnection | null = null;
   #handshake: Handshake | null = null;
   #source: SourceEnd | null = null;
-  #target: TargetSession | null = null;
+  #target: TargetEnd | null = null;
+  /** The last target's end: a lineage that it was offered may still be on its way to the disk. */
+  #lastTarget: TargetEnd | null = null;
   /** The frame at hand carries an older epoch than this node's. */
   #stale = false;
   /** False once this node is leaving: it takes over no lineage any more. */
   #adopting = true;
-  /** The last lineage that was taken over, or is being. */
-  #adoption: Promise<void> = Promise.resolve();
   /** Requests to the device of connections that have ended. */
   readonly #leftovers: Leftovers;
   readonly #goodbye = new Goodbye();
@@ -127,7 +127,7 @@ export class Replication {
     this.#leftovers.forget();
     this.#data?.destroy();
     await this.#link.stop();
-    await this.#adoption;
+    await this.#lastTarget?.settled();
     this.connection = 'standalone';
   }
 
@@ -152,9 +152,16 @@ export class Replication {
     return this.#source?.flush() ?? Promise.resolve(false);
   }
 
+  /** This element is what the other node serves through, its own having failed. */
+  get servedThrough(): boolean {
+    return this.role === 'target' && this.peerElement === 'failed';
+  }
+
   /** The target holds everything durably, in the same generation (rule handover). */
   get handedOver(): boolean {
-    return this.#source?.session.settled === true && this.peerElement === 'uptodate' && this.#options.store.dirty.count === 0;
+    const { store, serving } = this.#options;
+    const equal = serving.diskless.active || store.dirty.count === 0;
+    return this.#source?.session.settled === true && this.peerElement === 'uptodate' && equal;
   }
 
   /** Rule node.leave: `prepare` makes a target durably outdated, then the peer is told; waits for its answer at most a deadline. */
@@ -162,7 +169,7 @@ export class Replication {
     const data = this.#data;
     if (!data || !this.connected) return;
     this.#adopting = false;
-    await this.#adoption;
+    await this.#lastTarget?.settled();
     await prepare(this.role);
     const { clock, limits } = this.#options;
     await this.#goodbye.say(clock, limits.deadlineMs, () => data.send('leave', because === 'off' ? leavesOff : 0));
@@ -174,11 +181,12 @@ export class Replication {
       ...{ connection, node, peer, clock, probeIntervalMs: limits.probeIntervalMs, deadlineMs: limits.deadlineMs },
       epoch: () => host.epoch(),
       handlers: {
-        arrived: (messages) => (this.#stale ? undefined : this.#target?.arrived(messages)),
+        arrived: (messages) => (this.#stale ? undefined : this.#target?.session.arrived(messages)),
         message: (message) => this.#message(message),
         batchEnd: () => {
-          this.#target?.acknowledge();
+          this.#target?.session.acknowledge();
           this.#options.serving.resume();
+          this.#source?.batchEnd();
         },
         heard: () => this.#options.host.heard(),
         probed: (sentMs) => (this.#options.lease.renew(sentMs) ? this.#options.serving.resume() : undefined),
@@ -212,7 +220,7 @@ export class Replication {
         rule: 'lineage.epoch',
       });
     } else if (this.#source) this.#source.session.message(message);
-    else if (this.#target) this.#target.message(message);
+    else if (this.#target) this.#target.session.message(message);
     else if (this.#handshake) this.#handshake.message(message);
     else throw malformed(`${message.name} outside of any conversation`);
   }
@@ -231,7 +239,8 @@ export class Replication {
 
   #peerLeaves(off: boolean): void {
     const { host, peer } = this.#options;
-    if (this.#source) {
+    // A target that alone holds everything stays what it is, and is waited for.
+    if (this.#source && !this.#options.serving.diskless.active) {
       this.peerElement = off ? 'off' : 'outdated';
       this.peerBehind = true;
     }
@@ -247,6 +256,7 @@ export class Replication {
     if (error.code === 'HM_IO_WRITE' || error.code === 'HM_IO_FLUSH' || error.code === 'HM_NO_SPACE') {
       this.peerElement = 'failed';
       this.peerBehind = true;
+      this.#options.serving.peerFailed();
     }
     this.#data?.destroy(error);
   }
@@ -255,7 +265,7 @@ export class Replication {
     if (this.#data !== data) return;
     const { serving, host, clock } = this.#options;
     const [connected, target] = [this.connected, this.#target];
-    if (target) this.#leftovers.add(target.idle().then(() => this.#adoption));
+    if (target) this.#leftovers.add(target.idle());
     this.#handshake?.end();
     this.#source?.end();
     this.#data = this.#handshake = this.#source = this.#target = null;
@@ -289,7 +299,7 @@ export class Replication {
     await this.#leftovers.gone();
     await this.#lineage.measure();
     await store.settled();
-    const view = this.#lineage.view(this.element, serving.state !== 'no');
+    const view = this.#lineage.view(this.element, serving.state !== 'no', serving.diskless.through);
     const hello = { wire: wireVersion, features: dataLinkFeatures, mirror: name, protocol: protocol.current };
     return { ...hello, extentBytes: store.metadata.extentBytes, view };
   }
@@ -297,6 +307,12 @@ export class Replication {
   #refused(decision: Extract<SyncDecision, { kind: 'refuse' }>, views: readonly LineageView[], error: HotMirrorError): void {
     this.connection = decision.outcome;
     this.split = splitOf(decision, views);
+    const [mine, theirs] = views;
+    if (mine && theirs && isOutAndBehind(mine, theirs)) {
+      this.peerElement = theirs.state;
+      this.peerBehind = true;
+    }
+    if (theirs?.state === 'failed') this.#options.serving.peerFailed();
     tellRefusal(this.#options.host, decision, error);
   }
 
@@ -318,48 +334,55 @@ export class Replication {
 
   #becomeSource(agreement: Agreement): void {
     const { host } = this.#options;
-    const source = new SourceEnd(this.#options, this.#lineage, this.#data as DataConnection, {
-      offered: () => {
-        this.peerBehind = false;
+    const source = (this.#source = new SourceEnd(this.#options, this.#lineage, this.#data as DataConnection, {
+      offered: () => (this.peerBehind = false),
+      behind: () => {
+        this.peerElement = 'outdated';
+        this.peerBehind = true;
       },
+      reconnect: () => this.reconnect(),
       settled: () => {
         this.peerElement = 'uptodate';
         host.emit('resync:finished', 0, 'both elements are the same', { rule: 'lineage.adopt' });
         host.changed();
       },
-    });
-    this.#source = source;
+    }));
     this.#agreed(agreement, 'source');
-    this.element = 'uptodate';
+    const through = agreement.rule === 'write.error';
+    if (!through) this.element = 'uptodate';
+    if (through) this.peerElement = 'uptodate';
     if (agreement.scope !== 'nothing') {
       this.peerElement = 'inconsistent';
       this.peerBehind = true;
     }
-    source.begin();
+    if (through) source.beginThrough();
+    else source.begin();
     host.changed();
   }
 
   #becomeTarget(agreement: Agreement, start: Start): void {
-    const { device, store, findings, host, serving, counters, preservation } = this.#options;
-    this.#target = new TargetSession({
-      data: this.#data as DataConnection,
-      ...{ device, sizeBytes: start.sizeBytes, extentBytes: store.metadata.extentBytes, findings, counters },
-      images: agreement.scope === 'nothing' ? null : preservation.images,
-      handlers: {
-        adopt: (body, adopted) => this.#adopt(body, start, adopted),
+    const { host, serving, preservation } = this.#options;
+    const images = agreement.scope === 'nothing' ? null : preservation.images;
+    this.#target = this.#lastTarget = new TargetEnd(
+      this.#options,
+      this.#lineage,
+      this.#data as DataConnection,
+      { start, images },
+      {
+        mayChange: () => this.#adopting,
+        adopted: () => (this.element = 'uptodate'),
+        behind: () => (this.element = this.element === 'uptodate' ? 'outdated' : this.element),
+        detached: () => (this.peerElement = 'failed'),
         protocol: (protocol, mayLoseBytes) => {
           this.sourceProtocol = { protocol, mayLoseBytes };
           host.changed();
         },
-        changed: () => host.changed(),
-        failed: (error) => {
-          const data = this.#data;
-          void host.failed(error).then(() => data?.refuse(error));
-        },
       },
-    });
+    );
     this.#agreed(agreement, 'target');
-    this.peerElement = 'uptodate';
+    // What the source completed through this element it has made durable here.
+    if (agreement.rule === 'write.error') this.element = 'uptodate';
+    this.peerElement = agreement.rule === 'write.error' ? 'failed' : 'uptodate';
     this.peerBehind = false;
     serving.freeze(false);
     host.changed();
@@ -373,25 +396,5 @@ export class Replication {
     this.#options.counters.link.agreed += 1;
     this.split = null;
     tellAgreement(this.#options.host, agreement);
-  }
-
-  /** Target: the source's lineage becomes this element's, durably. */
-  #adopt(body: Uint8Array, start: Start, adopted: () => void): void {
-    // Its connection has ended while the device was busy: since then the element may have been told that it is old.
-    if (!this.#target) return;
-    const { host } = this.#options;
-    const data = this.#data;
-    const take = async (): Promise<void> => {
-      if (!this.#adopting) throw new HotMirrorError('HM_CLOSED', 'this node is leaving');
-      await this.#lineage.take(body, start);
-      if (this.#data !== data || !this.#target) return;
-      this.element = 'uptodate';
-      adopted();
-      host.emit('resync:finished', 0, 'this element is the same as the source', { rule: 'lineage.adopt' });
-      host.changed();
-    };
-    this.#adoption = take().catch((error: unknown) => {
-      data?.refuse(HotMirrorError.from(error, 'HM_PROTOCOL', 'the offered lineage could not be taken over'));
-    });
   }
 }

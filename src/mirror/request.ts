@@ -21,11 +21,13 @@ export interface Request extends AnsweredRequest {
   sequence: number;
   /** This element alone holds it: it completes only under a generation of its own (rules write.degraded, lineage.mint). */
   single: boolean;
+  /** Its regions count on it in the activity log. */
+  logged: boolean;
   error: HotMirrorError | null;
 }
 
 /** Whether a request touches a range; a flush touches none. */
-export function overlaps(request: Request, offsetBytes: number, lengthBytes: number): boolean {
+function overlaps(request: Request, offsetBytes: number, lengthBytes: number): boolean {
   return request.offsetBytes < offsetBytes + lengthBytes && offsetBytes < request.offsetBytes + request.lengthBytes;
 }
 
@@ -43,7 +45,7 @@ export function newRequest(kind: Request['kind'], asked: NewRequest): Request {
   const { done, counts = kind, offsetBytes = 0, bytes = noBytes, lengthBytes = bytes.byteLength, fua = false, noHole = false } = asked;
   return {
     ...{ kind, counts, offsetBytes, lengthBytes, bytes, fua, noHole, done },
-    ...{ startedMs: 0, local: 0, remote: 0, sequence: 0, single: false, error: null },
+    ...{ startedMs: 0, local: 0, remote: 0, sequence: 0, single: false, logged: false, error: null },
   };
 }
 
@@ -54,4 +56,39 @@ export function lackAgain(requests: Iterable<Request>, session: SourceSession): 
     if (kind !== 'flush' && remote === 0 && !single && !session.hasReceived(sequence)) request.remote = 1;
     request.sequence = 0;
   }
+}
+
+/** Whether any of these requests lies in the range in part. */
+export function overlapsAny(requests: readonly Iterable<Request>[], offsetBytes: number, lengthBytes: number): boolean {
+  for (const some of requests) for (const request of some) if (overlaps(request, offsetBytes, lengthBytes)) return true;
+  return false;
+}
+
+/** How a request goes to the peer. */
+interface Sending {
+  /** It is not over before it is durable there. */
+  readonly durable: boolean;
+  /** Whether what the connection tells of it still counts. */
+  readonly counts: () => boolean;
+  /** A step is over. */
+  readonly advance: () => void;
+}
+
+/** Sends a request to the peer and follows its steps there. */
+export function sendRequest(request: Request, session: SourceSession, { durable, counts, advance }: Sending): void {
+  const step = (): void => {
+    if (!counts() || request.remote === 0) return;
+    request.remote -= 1;
+    advance();
+  };
+  const held = (sequence: number): void => {
+    if (counts()) request.sequence = sequence;
+    step();
+  };
+  const flushes = request.kind === 'flush' || durable;
+  // All of them first: by async a write is held before its call returns.
+  request.remote = (request.kind === 'flush' ? 0 : 1) + (flushes ? 1 : 0);
+  if (request.kind === 'write') session.write(request.offsetBytes, request.bytes, held);
+  if (request.kind === 'zeroes') session.zeroes(request, held);
+  if (flushes) session.flush(step);
 }

@@ -29,9 +29,13 @@ export async function resolveSplit(context: OrderContext, order: ResolveOrder): 
   changed();
 }
 
-function assertFits({ name, node, store, serving }: OrderContext, own: string, survives: boolean): void {
+function assertFits({ name, node, store, serving, replication }: OrderContext, own: string, survives: boolean): void {
   const { current, state } = store.metadata;
   if (current !== own) throw refusal(`the element of ${node} holds generation ${current ?? 'none'}, and ${own} was judged`);
+  if (!survives && replication.servedThrough)
+    throw new HotMirrorError('HM_REFUSED', `the other node serves ${name} through this element`, { rule: 'write.error' });
+  if (survives && replication.element === 'failed')
+    throw new HotMirrorError('HM_REFUSED', `the element of ${node} has failed and cannot survive`, { rule: 'lineage.source' });
   if (survives && (state === 'inconsistent' || state === 'failed' || state === 'off'))
     throw new HotMirrorError('HM_REFUSED', `the element of ${node} is ${state} and cannot survive`, { rule: 'lineage.source' });
   if (!survives && serving.state !== 'no') throw refusal(`${name} is served by ${node}, which is to give way`);

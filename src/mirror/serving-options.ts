@@ -15,7 +15,9 @@ export interface ServingHandlers {
   differing(): void;
   /** What this node's element could not read was read from the peer's and written back. */
   repaired(offsetBytes: number, lengthBytes: number): void;
-  /** The element or its metadata failed: serving must end. */
+  /** This node's element has failed, and the peer cannot be served through any more: serving must end. */
+  bereft(error: HotMirrorError): void;
+  /** The element or its metadata failed: serving goes on through the peer, or must end. */
   failed(error: HotMirrorError): void;
 }
 

@@ -1,13 +1,13 @@
 import type { Done, WriteOptions, ZeroesOptions } from '../device/block-device.ts';
 import { HotMirrorError } from '../errors.ts';
-import { flushElement } from './element-lifecycle.ts';
+import { Admission } from './admission.ts';
+import { Diskless } from './diskless.ts';
 import { IntentLog, neededRegions } from './intent-log.ts';
 import { Mint } from './mint.ts';
-import { connectedHelp } from './read-repair.ts';
-import type { PeerHelp } from './read-repair.ts';
+import { helpOf } from './read-repair.ts';
 import { Reads } from './reads.ts';
 import { Replies } from './replies.ts';
-import { lackAgain, newRequest, overlaps } from './request.ts';
+import { lackAgain, newRequest, overlapsAny, sendRequest } from './request.ts';
 import type { Request } from './request.ts';
 import type { ServingOptions } from './serving-options.ts';
 import type { SourceSession } from './source.ts';
@@ -19,12 +19,15 @@ import type { StreamWork } from './stream-work.ts';
  * (rules write.both, write.flush, write.order, write.intent, write.degraded, serve.fresh, serve.lease).
  */
 export class Serving {
+  /** Whether this node's element has failed, and the peer's alone is served through. */
+  readonly diskless: Diskless = new Diskless();
   readonly #options: ServingOptions;
   readonly #intents: IntentLog;
   #serving = false;
-  #accepting = false;
   /** Completing without the peer is allowed: by a takeover or by rule **alone**, until the lineage is offered to the peer. */
   #mayBeAlone = false;
+  /** The connected peer durably knows that it is behind: requests complete without it (rule write.congested). */
+  #ahead = false;
   #frozen = false;
   #session: SourceSession | null = null;
   #work: StreamWork | null = null;
@@ -37,21 +40,29 @@ export class Serving {
   #awaitingMint: Request[] = [];
   readonly #generation: Mint;
   #pumping = false;
-  #drained: ((drained: boolean) => void)[] = [];
+  readonly #admission: Admission;
 
   constructor(options: ServingOptions) {
     this.#options = options;
-    this.#replies = new Replies({ counters: options.counters, owns: () => this.#owns(), answered: () => this.#checkDrained() });
+    this.#admission = new Admission({ ...options, inside: () => this.inside });
+    this.#replies = new Replies({
+      counters: options.counters,
+      // Rule serve.lease.
+      owns: () => this.#serving && (this.#mayBeAlone || options.lease.valid()),
+      answered: () => this.#admission.left(),
+    });
     this.#reads = new Reads({
       device: options.device,
       dirty: () => options.store.dirty,
+      diskless: () => this.diskless.active,
       session: () => this.#session,
-      peer: () => this.#peerHelp(),
-      mayRead: (offsetBytes, lengthBytes) => !this.#needsMint() && !this.#overlapsUnfinished(offsetBytes, lengthBytes),
+      peer: () => (this.#serving ? helpOf(this.#session, this.#work?.copying === true, this.#mayBeAlone) : 'none'),
+      mayRead: (offsetBytes, lengthBytes) =>
+        !this.#needsMint() && !this.diskless.waits && !overlapsAny([this.#issued, this.#queue], offsetBytes, lengthBytes),
       reply: (read, error) => this.#replies.reply(read, this.#serving ? error : new HotMirrorError('HM_NOT_SERVING', 'serving has ended')),
       repaired: (offsetBytes, lengthBytes) => options.handlers.repaired(offsetBytes, lengthBytes),
       failed: (error) => options.handlers.failed(error),
-      rewritten: () => this.#checkDrained(),
+      rewritten: () => this.#admission.left(),
     });
     const { store, newGeneration, handlers } = options;
     this.#generation = new Mint({ store, newGeneration, minted: (id) => handlers.minted(id), failed: (error) => handlers.failed(error) });
@@ -60,7 +71,8 @@ export class Serving {
       store: options.store,
       counters: options.counters,
       needed: () => (this.#maySend() ? neededRegions(this.#queue, options.activity.capacity) : new Set()),
-      flushBoth: () => this.#flushBoth(),
+      session: () => this.#session,
+      device: options.device,
       logged: () => this.#pump(),
       failed: (error) => options.handlers.failed(error),
     });
@@ -68,14 +80,14 @@ export class Serving {
 
   get state(): ServingState {
     if (!this.#serving) return 'no';
-    if (this.#session) return 'yes';
+    if (this.#session || this.#ahead) return 'yes';
     return this.#mayBeAlone ? 'alone' : 'parked';
   }
 
   /** Takes requests from now on. With `alone`, without the peer. */
   start(alone: boolean): void {
     this.#serving = true;
-    this.#accepting = true;
+    this.#admission.open();
     if (alone && !this.#session) this.#mayBeAlone = true;
     this.#pump();
   }
@@ -83,30 +95,26 @@ export class Serving {
   /** Ends serving at once: every request inside fails with this error, as soon as its buffer is free. */
   stop(error: HotMirrorError): void {
     this.#serving = false;
-    this.#accepting = false;
-    this.#mayBeAlone = false;
+    this.#admission.close();
+    this.#mayBeAlone = this.#ahead = false;
     this.#replies.fail([...this.#queue.splice(0), ...this.#reads.stop()], error);
     this.#awaitingMint = [];
+    this.diskless.end();
     for (const request of this.#issued) {
       request.error ??= error;
       request.remote = 0;
       this.#advance(request);
     }
-    this.#tellDrained(false);
   }
 
   /** Stops taking requests and resolves true when none is left inside; false, and taking requests again, when the peer is lost first. */
   drain(): Promise<boolean> {
-    this.#accepting = false;
-    return new Promise((resolve) => {
-      this.#drained.push(resolve);
-      this.#checkDrained();
-    });
+    return this.#admission.drain();
   }
 
   /** Takes requests again after `drain`. */
   accept(): void {
-    this.#accepting = this.#serving;
+    if (this.#serving) this.#admission.open();
   }
 
   /** While a handshake compares lineages, nothing may change them (rule lineage.decide). */
@@ -129,7 +137,7 @@ export class Serving {
         this.#advance(request);
         continue;
       }
-      if (request.remote === 0 && !request.single) continue;
+      if (request.remote === 0 && !request.single && !this.diskless.active) continue;
       request.single = false;
       this.#sendToPeer(request, session);
     }
@@ -150,34 +158,60 @@ export class Serving {
     this.#reads.peerChanged();
   }
 
+  /**
+   * This node's element has failed: from now on the peer's alone is served through, where it is `uptodate` (rule write.error). Nothing completes before the peer durably
+   * holds all that was completed, under a generation of its own (rule lineage.mint). Returns whether that is so.
+   */
+  detach(error: HotMirrorError): boolean {
+    const session = this.#session;
+    if (!this.#serving || !session?.mayDetach || this.#options.store.dirty.count > 0) return false;
+    const { store, newGeneration, handlers } = this.#options;
+    const generation = newGeneration();
+    for (const request of this.#issued) request.error = null;
+    this.diskless.begin({
+      ...{ session, work: this.#work, generation, error },
+      differ: () => store.dirty.count > 0,
+      confirmed: () => {
+        handlers.minted(generation);
+        for (const request of this.#issued) this.#advance(request);
+        this.#reads.peerChanged();
+        this.#pump();
+      },
+      bereft: () => this.peerFailed(),
+    });
+    return true;
+  }
+
+  /** The peer's element has failed too, or its connection ended before it confirmed that it holds everything. */
+  peerFailed(): void {
+    const error = this.diskless.takeError();
+    if (error) this.#options.handlers.bereft(error);
+  }
+
   /** The data link is lost (rules write.inflight, serve.fresh). */
   lost(): void {
-    const session = this.#session;
-    if (!session) return;
-    this.#session = null;
-    this.#work = null;
-    for (const extent of session.unconfirmed()) this.#options.store.dirty.mark(extent);
-    lackAgain(this.#issued, session);
-    this.#intents.sessionLost();
-    this.#reads.lost();
-    if (this.#drained.length > 0) {
-      this.accept();
-      this.#tellDrained(false);
-    }
+    if (!this.#session && !this.#ahead) return;
+    this.#ahead = false;
+    this.#part();
+    this.#admission.giveUp();
     if (this.#mayBeAlone) this.#completeAlone();
+    if (this.diskless.waits) this.peerFailed();
     this.#options.handlers.changed();
   }
 
   /** From now on requests complete without the peer. */
   alone(): void {
-    if (!this.#serving || this.#session) return;
+    if (!this.#serving || this.#session || this.diskless.active) return;
     this.#mayBeAlone = true;
-    this.#completeAlone();
-    this.#reads.peerChanged();
-    this.#mint();
-    this.#replies.release();
-    this.#options.handlers.changed();
-    this.#pump();
+    this.#goOnAlone();
+  }
+
+  /** The connected peer has durably recorded that it is behind: nothing more is sent to it (rule write.congested). */
+  pulledAhead(): void {
+    if (!this.#serving || !this.#session) return;
+    this.#part();
+    this.#ahead = true;
+    this.#goOnAlone();
   }
 
   /** Something changed that may let requests go on: room in a window, a lease, a read lock. */
@@ -193,41 +227,33 @@ export class Serving {
   }
 
   read(offsetBytes: number, into: Uint8Array, done: Done): void {
-    if (!this.#admit(done)) return;
+    if (!this.#admission.admit(done)) return;
     const startedMs = this.#options.counters.nowMs();
     if (!this.#reads.read({ counts: 'read', startedMs, offsetBytes, lengthBytes: into.byteLength, into, done })) this.#mint();
   }
 
   write(offsetBytes: number, bytes: Uint8Array, options: WriteOptions, done: Done): void {
-    if (this.#admit(done)) this.#take(newRequest('write', { offsetBytes, bytes, fua: options.fua === true, done }));
+    if (this.#admission.admit(done)) this.#take(newRequest('write', { offsetBytes, bytes, fua: options.fua === true, done }));
   }
 
   writeZeroes(offsetBytes: number, lengthBytes: number, options: ZeroesOptions, done: Done): void {
     const { fua = false, noHole = false } = options;
-    if (this.#admit(done)) this.#take(newRequest('zeroes', { offsetBytes, lengthBytes, fua, noHole, done }));
+    if (this.#admission.admit(done)) this.#take(newRequest('zeroes', { offsetBytes, lengthBytes, fua, noHole, done }));
   }
 
   /** Zeroes that are counted as what they were asked for. */
   trim(offsetBytes: number, lengthBytes: number, done: Done): void {
-    if (this.#admit(done)) this.#take(newRequest('zeroes', { counts: 'trim', offsetBytes, lengthBytes, done }));
+    if (this.#admission.admit(done)) this.#take(newRequest('zeroes', { counts: 'trim', offsetBytes, lengthBytes, done }));
   }
 
   flush(done: Done): void {
-    if (this.#admit(done)) this.#take(newRequest('flush', { done }));
+    if (this.#admission.admit(done)) this.#take(newRequest('flush', { done }));
   }
 
   #take(request: Request): void {
     request.startedMs = this.#options.counters.nowMs();
     this.#queue.push(request);
     this.#pump();
-  }
-
-  #admit(done: Done): boolean {
-    if (!this.#accepting) done(new HotMirrorError('HM_NOT_SERVING', 'this node does not serve the mirror'));
-    else if (this.inside >= this.#options.queuedRequests) done(new HotMirrorError('HM_BUSY', `${String(this.inside)} requests wait`));
-    else return true;
-    this.#options.counters.refusedRequests += 1;
-    return false;
   }
 
   #pump(): void {
@@ -244,8 +270,12 @@ export class Serving {
   #mayIssue(request: Request): boolean {
     if (!this.#maySend() || !(this.#session || this.#generation.mayChange(() => this.#pump()))) return false;
     const { kind, offsetBytes, lengthBytes } = request;
-    if (this.#session && (!this.#session.hasRoom(request) || this.#work?.locks(offsetBytes, lengthBytes))) return false;
-    if (kind !== 'flush' && this.#options.activity.missing(offsetBytes, lengthBytes).length > 0) {
+    const session = this.#session;
+    const { active } = this.diskless;
+    if (!active && session?.isCongested(request)) this.#work?.congested();
+    if (session && (!session.hasRoom(request) || (!active && this.#work?.locks(offsetBytes, lengthBytes)))) return false;
+    // Without an element there is no intent to note: everything is dirty at the peer.
+    if (kind !== 'flush' && !active && this.#options.activity.missing(offsetBytes, lengthBytes).length > 0) {
       this.#intents.log();
       return false;
     }
@@ -254,15 +284,17 @@ export class Serving {
 
   /** Whether requests may be carried out now: to both elements, or by this one alone. */
   #maySend(): boolean {
-    if (!this.#serving) return false;
-    return this.#session !== null || (this.#mayBeAlone && (!this.#frozen || this.#generation.done));
+    // Until the peer has made it durable that everything may differ, nothing says so of what is not in the activity log.
+    if (!this.#serving || this.diskless.waits) return false;
+    return this.#session !== null || ((this.#mayBeAlone || this.#ahead) && (!this.#frozen || this.#generation.done));
   }
 
   #issue(request: Request): void {
     this.#issued.add(request);
-    request.local = 1;
+    request.local = this.diskless.active ? 0 : 1;
     if (this.#session) this.#sendToPeer(request, this.#session);
     else request.single = true;
+    if (this.diskless.active) return;
     const { kind, offsetBytes, lengthBytes, bytes, fua, noHole } = request;
     const done: Done = (error) => this.#localDone(request, error);
     const { activity, store, device } = this.#options;
@@ -271,63 +303,74 @@ export class Serving {
       return;
     }
     activity.issued(offsetBytes, lengthBytes);
+    request.logged = true;
     this.#reads.issued(offsetBytes, lengthBytes);
     if (!this.#session) store.dirty.markRange(offsetBytes, lengthBytes);
+    if (this.#ahead) this.#options.counters.ahead.bytes += lengthBytes;
     if (kind === 'zeroes') device.writeZeroes(offsetBytes, lengthBytes, { fua, noHole }, done);
     else device.write(offsetBytes, bytes, { fua }, done);
   }
 
   #sendToPeer(request: Request, session: SourceSession): void {
-    const step = (): void => {
-      if (session !== this.#session || request.remote === 0) return;
-      request.remote -= 1;
-      this.#advance(request);
-    };
-    const held = (sequence: number): void => {
-      if (session === this.#session) request.sequence = sequence;
-      step();
-    };
-    const flushes = request.kind === 'flush' || request.fua;
-    // All of them first: by async a write is held before its call returns.
-    request.remote = (request.kind === 'flush' ? 0 : 1) + (flushes ? 1 : 0);
-    if (request.kind === 'write') session.write(request.offsetBytes, request.bytes, held);
-    if (request.kind === 'zeroes') session.zeroes(request, held);
-    if (flushes) session.flush(step);
+    // The peer's cache is no second copy: through it alone nothing completes that is not durable there.
+    const durable = request.fua || this.diskless.active;
+    sendRequest(request, session, { durable, counts: () => session === this.#session, advance: () => this.#advance(request) });
   }
 
   #localDone(request: Request, error: HotMirrorError | null): void {
     request.local -= 1;
-    if (error) {
-      request.error ??= error;
-      this.#markDiffering(request);
-      if (error.code !== 'HM_NO_SPACE') this.#options.handlers.failed(error);
-      else if (request.kind !== 'flush' && this.#session && !this.#work?.copying) this.#options.handlers.differing();
-    }
+    if (error && !this.diskless.active) this.#localFailed(request, error);
     this.#advance(request);
   }
 
-  /** The elements may differ here although the peer is connected. */
-  #markDiffering({ offsetBytes, lengthBytes }: Request): void {
-    const { dirty } = this.#options.store;
-    dirty.markRange(offsetBytes, lengthBytes);
-    if (lengthBytes === 0) return;
-    const last = Math.floor((offsetBytes + lengthBytes - 1) / dirty.extentBytes);
-    for (let extent = Math.floor(offsetBytes / dirty.extentBytes); extent <= last; extent += 1) this.#work?.touched(extent);
+  #localFailed(request: Request, error: HotMirrorError): void {
+    const { handlers, store } = this.#options;
+    request.error ??= error;
+    if (error.code !== 'HM_NO_SPACE') handlers.failed(error);
+    if (this.diskless.active) return;
+    // The elements may differ here although the peer is connected.
+    for (const extent of store.dirty.markedRange(request.offsetBytes, request.lengthBytes)) this.#work?.touched(extent);
+    if (error.code === 'HM_NO_SPACE' && request.kind !== 'flush' && this.#session && !this.#work?.copying) handlers.differing();
   }
 
   #advance(request: Request): void {
-    if (request.local > 0 || request.remote > 0 || !this.#issued.has(request)) return;
+    this.diskless.advance(this.#issued, (head) => this.#complete(head));
+    if (this.diskless.active || request.local > 0 || request.remote > 0 || !this.#issued.has(request)) return;
     if (!request.error && request.single && !this.#generation.done) {
       this.#awaitingMint.push(request);
       this.#mint();
       return;
     }
+    this.#complete(request);
+  }
+
+  #complete(request: Request): void {
     this.#issued.delete(request);
     this.#session?.completed(request.sequence);
-    if (request.kind !== 'flush') this.#options.activity.finished(request.offsetBytes, request.lengthBytes);
+    if (request.logged) this.#options.activity.finished(request.offsetBytes, request.lengthBytes);
     this.#replies.reply(request, request.error);
     this.#intents.requestFinished();
     this.#reads.retry();
+  }
+
+  /** Nothing is sent on this connection any more: what it has not confirmed is dirty (rule write.inflight). */
+  #part(): void {
+    const session = this.#session;
+    this.#session = this.#work = null;
+    if (!session) return;
+    for (const extent of session.unconfirmed()) this.#options.store.dirty.mark(extent);
+    lackAgain(this.#issued, session);
+    this.#intents.sessionLost();
+    this.#reads.lost();
+  }
+
+  #goOnAlone(): void {
+    this.#completeAlone();
+    this.#reads.peerChanged();
+    this.#mint();
+    this.#replies.release();
+    this.#options.handlers.changed();
+    this.#pump();
   }
 
   #completeAlone(): void {
@@ -350,39 +393,7 @@ export class Serving {
     });
   }
 
-  /** Rule serve.lease. */
-  #owns(): boolean {
-    return this.#serving && (this.#mayBeAlone || this.#options.lease.valid());
-  }
-
   #needsMint(): boolean {
-    return this.#mayBeAlone && !this.#session && !this.#generation.done;
-  }
-
-  #peerHelp(): PeerHelp {
-    if (!this.#serving) return 'none';
-    if (this.#session) return connectedHelp(this.#session, this.#work?.copying === true);
-    return this.#mayBeAlone ? 'none' : 'away';
-  }
-
-  #overlapsUnfinished(offsetBytes: number, lengthBytes: number): boolean {
-    for (const request of this.#issued) if (overlaps(request, offsetBytes, lengthBytes)) return true;
-    return this.#queue.some((request) => overlaps(request, offsetBytes, lengthBytes));
-  }
-
-  /** Flushes both elements; this one while alone, where the durable dirty map takes the place of the other's flush. */
-  #flushBoth(): Promise<void> {
-    const session = this.#session;
-    // What the target holds durably may lie in this node's cache alone: a power cut would take it unsaid.
-    if (!session) return flushElement(this.#options.device);
-    return Promise.all([flushElement(this.#options.device), this.#intents.sessionFlush(session)]).then(() => undefined);
-  }
-
-  #checkDrained(): void {
-    if (this.#drained.length > 0 && this.inside === 0) this.#tellDrained(true);
-  }
-
-  #tellDrained(drained: boolean): void {
-    for (const resolve of this.#drained.splice(0)) resolve(drained);
+    return (this.#mayBeAlone || this.#ahead) && !this.#session && !this.#generation.done;
   }
 }

@@ -10,6 +10,10 @@ export async function setProtocol(context: OrderContext, wanted: MirrorProtocol)
   const { name, protocol, serving, replication, changed, emit } = context;
   const before = protocol.current;
   if (wanted === before) return;
+  if (serving.diskless.active) {
+    const because = `the element of ${name} has failed: nothing completes before it is durable on the peer's, whatever the protocol`;
+    throw new HotMirrorError('HM_REFUSED', because, { rule: 'write.error' });
+  }
   if (wanted !== 'sync' && replication.stream?.knowsProtocols === false) {
     throw new HotMirrorError('HM_NOT_SUPPORTED', `the peer of ${name} knows the protocol sync alone`, { rule: 'write.both' });
   }

@@ -3,6 +3,7 @@ import { AckWatch } from './ack-watch.ts';
 import type { DataConnection } from './data-connection.ts';
 import type { ElementLineage } from './element-lineage.ts';
 import type { ReplicationOptions } from './replication-options.ts';
+import { PullAhead } from './pull-ahead.ts';
 import { Resync } from './resync.ts';
 import { SourceSession } from './source.ts';
 import type { ResyncProgress } from './state.ts';
@@ -16,6 +17,10 @@ import { malformed } from './wire.ts';
 export interface SourceEndHandlers {
   /** The lineage is about to be offered: from now on the peer may be as good as this element. */
   offered(): void;
+  /** The peer has recorded that it is behind (rule write.congested). */
+  behind(): void;
+  /** A handshake is to follow, which copies what differs. */
+  reconnect(): void;
   /** The peer holds everything durably, in the same generation, and this is durable here. */
   settled(): void;
 }
@@ -27,6 +32,7 @@ export class SourceEnd {
   readonly session: SourceSession;
   /** What the serving side must know of the resync. */
   readonly work: StreamWork;
+  readonly #ahead: PullAhead;
   readonly #options: ReplicationOptions;
   readonly #reads: StreamReads;
   readonly #lineage: ElementLineage;
@@ -44,7 +50,7 @@ export class SourceEnd {
     this.#options = options;
     this.#lineage = lineage;
     this.#handlers = handlers;
-    const { store, limits, serving, device, control, counters, protocol } = options;
+    const { store, limits, serving, device, control, counters, protocol, whenCongested } = options;
     this.#reads = new StreamReads({ device, unlocked: () => serving.resume() });
     this.work = this.#makeWork();
     this.#acks = new AckWatch(limits.ackDeadlineMs);
@@ -57,6 +63,7 @@ export class SourceEnd {
       counters,
       rate: control.rate,
       protocol,
+      whenCongested,
       digest: control.digest,
       room: () => {
         // The resync first: its rate gives way to the application, and an application that fills every gap would never let it end (rule resync.progress).
@@ -67,11 +74,22 @@ export class SourceEnd {
         this.#adopted();
       },
     });
+    this.#ahead = new PullAhead({
+      ...options,
+      session: this.session,
+      settled: () => this.#settled,
+      begun: () => {
+        // What it compares from now on is not what the stream has brought to the target.
+        this.#verify?.end(new HotMirrorError('HM_CONNECTION_LOST', 'the target fell behind during the verify'));
+        handlers.behind();
+      },
+      reconnect: () => handlers.reconnect(),
+    });
   }
 
   /** The target is `uptodate`: nothing is left to be copied or adopted on this connection. */
   get settled(): boolean {
-    return this.#settled;
+    return this.#settled && this.#ahead.together;
   }
 
   /** Something is being compared, or the answer is on its way. */
@@ -98,6 +116,11 @@ export class SourceEnd {
     else this.#offer();
   }
 
+  /** All that arrived together is taken. */
+  batchEnd(): void {
+    this.#ahead.look();
+  }
+
   /** Ends the connection to a target that has confirmed or answered nothing for too long. */
   watchTarget(late: boolean): void {
     const nowMs = this.#options.clock.nowMs();
@@ -107,9 +130,18 @@ export class SourceEnd {
     if (stalled) this.session.refuse(stalled);
   }
 
+  /** The stream begins, and the target's element alone is what it is about: nothing is copied, and no lineage is offered. */
+  beginThrough(): void {
+    const { serving } = this.#options;
+    this.session.announceProtocol();
+    serving.connected(this.session, this.work);
+    serving.settled();
+  }
+
   /** The connection is lost. */
   end(): void {
     this.#ended = true;
+    this.#ahead.end();
     this.#resync?.stop();
     this.#verify?.end(new HotMirrorError('HM_CONNECTION_LOST', 'the data link was lost during the verify'));
     const { control } = this.#options;
@@ -174,6 +206,11 @@ export class SourceEnd {
     return {
       locks: (offsetBytes, lengthBytes) => this.#reads.locks(offsetBytes, lengthBytes),
       touched: (extent) => resync()?.touched(extent),
+      detach: ({ message }) => {
+        const because = `the element of this node has failed: ${message}`;
+        this.#verify?.end(new HotMirrorError('HM_REFUSED', because, { rule: 'write.error' }));
+      },
+      congested: () => this.#ahead.congested(),
       get copying() {
         return resync()?.running === true;
       },

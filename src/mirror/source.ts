@@ -1,35 +1,15 @@
 import type { HotMirrorError } from '../errors.ts';
 import type { StreamProgress } from './ack-watch.ts';
-import type { Counters } from './counters.ts';
-import type { DataConnection } from './data-connection.ts';
 import { Compares } from './compares.ts';
-import type { DigestName } from './digests.ts';
 import { Fetches } from './fetches.ts';
 import type { MirrorProtocol } from './options.ts';
-import type { ProtocolInForce } from './protocol.ts';
 import { mayLoseBytes, protocols } from './protocol.ts';
+import { mayPullAhead } from './pull-ahead.ts';
 import type { Request } from './request.ts';
-import type { ResyncRate } from './resync-rate.ts';
+import type { SourceSessionOptions } from './source-options.ts';
 import { encodeLength, encodeZeroes, malformed, maxBodyBytes } from './wire.ts';
 import type { Message } from './wire.ts';
-
-/** What a source session needs to know of its mirror. */
-export interface SourceSessionOptions {
-  readonly data: DataConnection;
-  readonly extentBytes: number;
-  readonly windowBytes: number;
-  readonly resyncWindowBytes: number;
-  /** By which elements are compared, where the peer can. */
-  readonly digest: DigestName;
-  readonly counters: Counters;
-  /** Measures how long the application's writes take. */
-  readonly rate: ResyncRate;
-  readonly protocol: ProtocolInForce;
-  /** There is room in a window again. */
-  readonly room: () => void;
-  /** The target has taken over the lineage. */
-  readonly adopted: () => void;
-}
+import { zeroBytes } from './zero-bytes.ts';
 
 /** Told that the target holds a write as promised, and the number of the write. */
 export type Held = (sequence: number) => void;
@@ -54,9 +34,9 @@ interface ZeroesRange {
 }
 
 /** Messages by which a target confirms what its element holds. */
-const confirming: ReadonlySet<string> = new Set(['ack', 'flushed', 'adopted']);
+const confirming: ReadonlySet<string> = new Set(['ack', 'flushed', 'adopted', 'detached']);
 /** Messages by which a target answers what it was asked. */
-const answering: ReadonlySet<string> = new Set(['fetched', 'compared', 'adopted']);
+const answering: ReadonlySet<string> = new Set(['fetched', 'compared', 'adopted', 'behind', 'detached']);
 
 /** What is about to be sent. */
 interface Sending {
@@ -68,9 +48,6 @@ interface Sending {
   /** Of a resync write nobody waits for that. */
   readonly held?: Held;
 }
-
-/** What zeroes are written as for a peer that has no message for them. Never written to. */
-const zeroBytes = new Uint8Array(maxBodyBytes);
 
 const unwatched = (): void => undefined;
 
@@ -101,6 +78,8 @@ export class SourceSession {
   #confirmations = 0;
   #answers = 0;
   #offered = false;
+  /** The target is to record that it is behind. */
+  #behind: (() => void) | null = null;
   /** Everything up to this is in the target's hands. */
   #received = 0;
   /** The last write of which the application knows that it is complete. */
@@ -110,6 +89,7 @@ export class SourceSession {
   #windowBytes = 0;
   #resyncBytes = 0;
   #written = new Set<number>();
+  #detached: (() => void) | null = null;
   readonly #flushing = new Map<number, SentFlush>();
 
   constructor(options: SourceSessionOptions) {
@@ -135,7 +115,19 @@ export class SourceSession {
   /** Whether a request may be sent now. One that is larger than the window may go alone. */
   hasRoom(request: Pick<Request, 'lengthBytes' | 'bytes'>): boolean {
     const roomBytes = this.#options.windowBytes - this.#windowBytes;
-    return this.#options.data.writable && (this.#windowBytes === 0 || this.#takesBytes(request) <= roomBytes);
+    if (!this.#options.data.writable && !this.#pullsAhead(request)) return false;
+    return this.#windowBytes === 0 || this.#takesBytes(request) <= roomBytes;
+  }
+
+  /** Whether a request that finds no room is a reason to go on without the target (rule write.congested). */
+  isCongested(request: Pick<Request, 'lengthBytes' | 'bytes'>): boolean {
+    return this.#pullsAhead(request) && !this.hasRoom(request);
+  }
+
+  /** Asks the target to record durably that it is behind; `confirmed` is called when it has. */
+  sayAhead(confirmed: () => void): void {
+    this.#behind = confirmed;
+    this.#options.data.send('ahead');
   }
 
   /** Whether a resync write may be sent now. */
@@ -233,13 +225,25 @@ export class SourceSession {
 
   /** What the target has yet to answer, and how much it has: a disk that hangs under reads alone goes on to confirm writes. */
   get answers(): StreamProgress {
-    const outstanding = this.#offered || this.fetches.outstanding > 0 || this.compares.outstanding > 0;
+    const asked = this.#offered || this.#behind !== null || this.#detached !== null;
+    const outstanding = asked || this.fetches.outstanding > 0 || this.compares.outstanding > 0;
     return { outstanding, confirmations: this.#answers };
   }
 
   /** Everything written through this session is confirmed durable. */
   get settled(): boolean {
     return this.#head === this.#sent.length && this.#written.size === 0 && this.#flushing.size === 0;
+  }
+
+  /** Whether the target's element alone can be served through. */
+  get mayDetach(): boolean {
+    return this.#behind === null && this.fetches.supported && this.fetches.uptodate && this.#options.data.features.has('diskless');
+  }
+
+  /** From this place in the stream on the target alone holds everything; `detached` is called when that is durable, and all before it. */
+  detach(generation: string, detached: () => void): void {
+    this.#detached = detached;
+    this.#options.data.sendJson('detach', { generation });
   }
 
   /** Offers the lineage; the answer comes by `adopted`. */
@@ -283,6 +287,20 @@ export class SourceSession {
         this.#offered = false;
         this.#options.adopted();
         return;
+      case 'detached': {
+        const detached = this.#detached;
+        if (!detached) throw malformed('a source was detached from that did not ask for it');
+        this.#detached = null;
+        detached();
+        return;
+      }
+      case 'behind': {
+        const confirmed = this.#behind;
+        if (!confirmed) throw malformed('a target fell behind that was not told to');
+        this.#behind = null;
+        confirmed();
+        return;
+      }
       case 'compared':
         this.compares.answered(message);
         this.#options.room();
@@ -357,6 +375,11 @@ export class SourceSession {
     const { protocol, windowBytes } = this.#options;
     if (!this.knowsProtocols || (protocol.current === 'async' && lengthBytes > windowBytes)) return 'sync';
     return protocol.current;
+  }
+
+  /** The window alone bounds what such a request may find queued: a transport that would rather wait is what makes it full. */
+  #pullsAhead({ lengthBytes }: Pick<Request, 'lengthBytes'>): boolean {
+    return mayPullAhead(this.#options) && this.#promise(lengthBytes) === 'async';
   }
 
   #takesBytes({ lengthBytes, bytes }: Pick<Request, 'lengthBytes' | 'bytes'>): number {

@@ -1,13 +1,10 @@
-import type { BlockDevice, Done } from '../device/block-device.ts';
+import type { Done } from '../device/block-device.ts';
 import type { HotMirrorError } from '../errors.ts';
 import { ApplyOrder } from './apply-order.ts';
-import type { Counters } from './counters.ts';
-import type { DataConnection } from './data-connection.ts';
 import { compareDigests, digestExtents } from './digests.ts';
-import type { Findings } from './findings.ts';
-import type { MirrorProtocol } from './options.ts';
-import type { ByteRange, PreImages } from './pre-images.ts';
+import type { ByteRange } from './pre-images.ts';
 import { protocols } from './protocol.ts';
+import type { TargetSessionOptions } from './target-options.ts';
 import { changedBytes, decodeCompare, decodeLength, decodeZeroes, malformed, maxComparingBytes, maxFetchingBytes } from './wire.ts';
 import type { Message } from './wire.ts';
 import { isZero } from './zero-bytes.ts';
@@ -16,33 +13,6 @@ import { isZero } from './zero-bytes.ts';
 export const maxHeldBytes = 67_108_864;
 /** The same for requests, barriers included. */
 export const maxHeldRequests = 65_536;
-
-/** What a target session tells its mirror. */
-export interface TargetHandlers {
-  /** The source offers its lineage: flush is done, make it durable, then call `adopted`. */
-  adopt(body: Uint8Array, adopted: () => void): void;
-  /** The source completes requests by this protocol from here on; by async it acknowledges at most so many bytes that this element lacks. */
-  protocol(protocol: MirrorProtocol, mayLoseBytes: number): void;
-  /** The element could not take a write or flush. */
-  failed(error: HotMirrorError): void;
-  /** What a verify found here, or that it was waived. */
-  changed(): void;
-}
-
-/** What a target session is made of. */
-export interface TargetSessionOptions {
-  readonly data: DataConnection;
-  readonly device: BlockDevice;
-  /** Size of the mirror. */
-  readonly sizeBytes: number;
-  /** Unit of dirty tracking, and of comparisons. */
-  readonly extentBytes: number;
-  readonly findings: Pick<Findings, 'add' | 'clear'>;
-  readonly counters: Counters;
-  /** Keeps what is overwritten; null where nothing is kept. */
-  readonly images: PreImages | null;
-  readonly handlers: TargetHandlers;
-}
 
 /** Zeroes to be written at their place of the stream. */
 interface ZeroesWrite extends ByteRange {
@@ -125,6 +95,9 @@ export class TargetSession {
       case 'protocol':
         this.#protocol(message);
         return;
+      case 'ahead':
+        this.#options.handlers.behind(() => this.#options.data.send('behind'));
+        return;
       case 'barrier':
         this.#order.barrier(this.#received);
         return;
@@ -142,20 +115,20 @@ export class TargetSession {
           });
         });
         return;
-      case 'adopt': {
-        const body = message.body.slice();
-        this.#whenApplied(() => {
-          this.#flush(() => {
-            this.#options.handlers.adopt(body, () => {
-              this.#options.data.send('adopted');
-            });
-          });
-        });
+      case 'adopt':
+      case 'detach':
+        this.#changeLineage(message.body.slice(), message.name === 'adopt' ? 'adopt' : 'detach');
         return;
-      }
       default:
         throw malformed(`a target cannot take ${message.name}`);
     }
+  }
+
+  /** A change of the lineage at its place in the stream, once everything before it is durable. */
+  #changeLineage(body: Uint8Array, change: 'adopt' | 'detach'): void {
+    const { data, handlers } = this.#options;
+    const answer = (): void => data.send(`${change}ed`);
+    this.#whenApplied(() => this.#flush(() => handlers[change](body, answer)));
   }
 
   /** Acknowledges what was applied since the last time, once for everything that arrived together. */

@@ -53,10 +53,18 @@ export const messageTypes = {
   protocol: 21,
   /** Source: what follows must not be applied before all that came before is (rule write.order). Feature `protocols`. */
   barrier: 22,
+  /** Source: what follows on this connection is not all: record durably that your element is behind (write.congested). Feature `pull-ahead`. */
+  ahead: 23,
+  /** Target: that is durable. */
+  behind: 24,
   /** Source: what does this range hold after everything before this message; a: number of the fetch, b: offset in bytes. Body: 32-bit length. Feature `fetch`. */
   fetch: 35,
   /** Target: fetch number a. Body: the bytes; empty where they cannot be read. */
   fetched: 36,
+  /** Source: my element has failed; make what you hold durable and a generation of its own. Body: JSON. Feature `diskless`. */
+  detach: 37,
+  /** Target: it is durable. */
+  detached: 38,
   /** Source: a resync write of zeroes; a: sequence, b: offset in bytes. Body: 32-bit length. Feature `holes`. */
   hole: 27,
   /** Source: does this range hold the same as mine, after everything before this message; a: number of the comparison, b: offset in bytes. Body: 32-bit length, 8-bit number of the digest, 8-bit flags, 16 bits of zero, digests. Feature `compare`. */
@@ -74,7 +82,22 @@ const names = new Map<number, MessageName>(Object.entries(messageTypes).map(([na
 
 /** Messages that only a source sends. */
 export const fromSource: ReadonlySet<MessageName> = new Set<MessageName>([
-  ...(['start', 'protocol', 'barrier', 'write', 'zeroes', 'resync', 'hole', 'compare', 'waived', 'flush', 'fetch', 'adopt'] as const),
+  ...([
+    'start',
+    'protocol',
+    'barrier',
+    'ahead',
+    'write',
+    'zeroes',
+    'resync',
+    'hole',
+    'compare',
+    'waived',
+    'flush',
+    'fetch',
+    'adopt',
+    'detach',
+  ] as const),
 ]);
 
 /** One message as it arrived; `body` is valid during the call that hands it over. */

@@ -1,3 +1,8 @@
+import { maxBodyBytes } from './wire.ts';
+
+/** What zeroes are written as for a peer that has no message for them. Never written to. */
+export const zeroBytes: Uint8Array = new Uint8Array(maxBodyBytes);
+
 const zeroes = Buffer.alloc(65_536);
 
 /** Whether all bytes are zero. */

@@ -40,7 +40,9 @@ function judgeNodes({ nodes }: Sections, report: Report): void {
 }
 
 function judgeMirrors({ nodes, mirrors = [] }: Sections, report: Report): void {
-  for (const [index, { resync }] of mirrors.entries()) {
+  for (const [index, { resync, protocol, whenCongested }] of mirrors.entries()) {
+    if (whenCongested !== 'block' && protocol !== 'async')
+      report(['mirrors', index, 'whenCongested'], `"${whenCongested}" needs protocol "async"`);
     const least = resync.minBytesPerSecond ?? defaultMinBytesPerSecond;
     if (resync.maxBytesPerSecond !== undefined && resync.maxBytesPerSecond < least)
       report(['mirrors', index, 'resync', 'maxBytesPerSecond'], `must be at least minBytesPerSecond (${String(least)})`);

@@ -92,6 +92,9 @@ const mirror = z.strictObject({
     .enum(['sync', 'memsync', 'async'])
     .default('sync')
     .meta({ description: 'When a write completes: the target has applied it, has received it, or is about to get it.' }),
+  whenCongested: z.enum(['block', 'pull-ahead']).default('block').meta({
+    description: 'What a write by async does that finds windowBytes on their way: it waits, or the source goes on without the target.',
+  }),
   whenSplit: z.enum(['ask', 'discard-unchanged']).default('ask'),
   sizeBytes: z.int().min(sizeUnitBytes).multipleOf(sizeUnitBytes).optional(),
   elements: z.record(name, z.strictObject({ device: devicePath })),
@@ -176,6 +179,7 @@ export interface FileConfig {
 export interface FileMirror {
   readonly name: string;
   readonly protocol: MirrorProtocol;
+  readonly whenCongested: 'block' | 'pull-ahead';
   readonly whenSplit: 'ask' | 'discard-unchanged';
   readonly sizeBytes?: number | undefined;
   readonly elements: Readonly<Record<string, { readonly device: string }>>;

@@ -38,6 +38,8 @@ export interface MirrorConfig {
   readonly name: string;
   /** When a write completes while a node serves that was started with it (rule `write.both`). */
   readonly protocol: MirrorProtocol;
+  /** What a write by `async` does that finds `windowBytes` on their way (rule `write.congested`). */
+  readonly whenCongested: 'block' | 'pull-ahead';
   /** What a split brain waits for (rules `lineage.split`, `lineage.unchanged`). */
   readonly whenSplit: 'ask' | 'discard-unchanged';
   /** Size of the mirror, for `init`; absent: that of the home primary's device. */

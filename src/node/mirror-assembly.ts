@@ -39,6 +39,7 @@ export async function assembleMirror({ config, node, key, mirror: name }: Mirror
     clock: systemClock,
     random: systemRandom,
     protocol: mirror.protocol,
+    whenCongested: mirror.whenCongested,
     whenSplit: mirror.whenSplit,
     openSalvage: openSparseFile,
     ...(undoJournal ? { undoJournal: await openJournal(undoJournal) } : {}),

@@ -14,6 +14,7 @@ const silence = (silent: boolean): AloneEvidence['silence'] => ({
 
 const space = {
   mirror: ['m0'],
+  ownElement: [true, false],
   peerBehind: [false, true],
   peer: ['unknown', 'up', 'suspect', 'down', 'left'] as const,
   reachable: [false, true],
@@ -31,9 +32,17 @@ const space = {
 };
 
 describe('mayGoAlone', () => {
-  it('goes alone only when the peer is durably behind, or by the policy when no link answers, over its whole input space', () => {
+  it('goes alone only with an element of its own, when the peer is durably behind, or by the policy when no link answers, over its whole input space', () => {
     for (const evidence of combinations<AloneEvidence>(space)) {
       const { action, rule, retryAtMs } = mayGoAlone(evidence);
+      if (!evidence.ownElement) {
+        expect({ action, rule, retryAtMs }, JSON.stringify(evidence)).to.deep.equal({
+          action: 'wait',
+          rule: 'write.error',
+          retryAtMs: null,
+        });
+        continue;
+      }
       const { peerBehind, reachable, whenAlone, operator, overrides } = evidence;
       const settled = peerBehind;
       const mayKnow = !evidence.mayBeTakenOver || evidence.bootAlone === 'serve' || operator;
@@ -56,6 +65,7 @@ describe('mayGoAlone', () => {
   it('gives a lost data link a moment to come back while the peer answers, so that not every loss costs an epoch', () => {
     const evidence = {
       mirror: 'm0',
+      ownElement: true,
       peerBehind: false,
       peer: 'up',
       reachable: true,
@@ -80,6 +90,7 @@ describe('mayGoAlone', () => {
   it('serve.fresh: the loss of the data link permits nothing by itself', () => {
     const evidence = {
       mirror: 'm0',
+      ownElement: true,
       peerBehind: false,
       peer: 'suspect',
       reachable: false,
@@ -101,6 +112,7 @@ describe('mayGoAlone', () => {
   it('element.start: after a long pause silence says nothing, for the peer may have taken over and died since', () => {
     const evidence = {
       mirror: 'm0',
+      ownElement: true,
       peerBehind: false,
       peer: 'down',
       reachable: false,

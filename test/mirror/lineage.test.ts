@@ -24,6 +24,7 @@ const view = (node: string, changes: Partial<LineageView> = {}): LineageView => 
   gaveWayTo: null,
   discardable: false,
   behind: false,
+  through: null,
   ...changes,
 });
 
@@ -80,6 +81,12 @@ const relations: Readonly<Record<string, readonly [Partial<LineageView>, Partial
     { current: 'g3', base: 'g1', gaveWayTo: 'g2' },
   ],
   unrelatedGaveWay: [{}, { current: 'g9', gaveWayTo: 'g1' }],
+  through: [{ through: 'g2' }, { current: 'g2', base: 'g1' }],
+  throughNotMinted: [{ through: 'g2' }, {}],
+  throughOvertaken: [{ through: 'g2' }, { current: 'g3', base: 'g2', history: ['g1'] }],
+  throughBlank: [{ through: 'g2' }, { current: null, mirrorId: null, sizeBytes: null }],
+  throughOtherMirror: [{ through: 'g2' }, { current: 'g2', base: 'g1', mirrorId: 'other' }],
+  throughBoth: [{ through: 'g1' }, { through: 'g1' }],
   crossed: [
     { current: 'g2', base: 'g3' },
     { current: 'g3', base: 'g2' },
@@ -119,11 +126,36 @@ describe('decideSync', function () {
   it('never makes an unfinished or failed element a source, nor a serving node a target (lineage.source, lineage.serving)', () => {
     for (const { a, b } of everyPair()) {
       const decision = decideSync(a, b);
-      if (decision.kind === 'refuse') continue;
+      if (decision.kind === 'refuse' || decision.rule === 'write.error') continue;
       const [source, target] = decision.source === 'alpha' ? [a, b] : [b, a];
       const wrong = ['inconsistent', 'failed', 'off'].includes(source.state) || target.serving || ['failed', 'off'].includes(target.state);
       if (wrong) expect.fail(`${JSON.stringify(decision)} from ${JSON.stringify([a, b])}`);
     }
+  });
+
+  it('lets a node whose element failed serve on only through what it served through, and never copies to or from it (write.error)', () => {
+    let through = 0;
+    for (const { a, b } of everyPair()) {
+      const decision = decideSync(a, b);
+      for (const [diskless, holder] of [
+        [a, b],
+        [b, a],
+      ] as const) {
+        const isDiskless = diskless.serving && diskless.through !== null && ['failed', 'off'].includes(diskless.state);
+        const goesOn = decision.kind === 'sync' && decision.rule === 'write.error' && decision.source === diskless.node;
+        const fits =
+          isDiskless &&
+          !holder.serving &&
+          holder.mirrorId === diskless.mirrorId &&
+          holder.current === diskless.through &&
+          ['uptodate', 'consistent'].includes(holder.state);
+        if (goesOn !== fits || (goesOn && decision.scope !== 'nothing') || (isDiskless && !goesOn && decision.kind === 'sync')) {
+          expect.fail(`${JSON.stringify(decision)} from ${JSON.stringify([a, b])}`);
+        }
+        if (goesOn) through += 1;
+      }
+    }
+    expect(through).to.be.above(0);
   });
 
   it('takes the one that was served last for the source where it may be ahead by async, whichever crashed (lineage.equal)', () => {
@@ -140,8 +172,9 @@ describe('decideSync', function () {
   it('copies nothing only between usable elements of one generation that nothing marks as different (lineage.union)', () => {
     for (const { relation, a, b } of everyPair()) {
       const decision = decideSync(a, b);
-      if (decision.kind === 'refuse' || decision.scope !== 'nothing') continue;
-      const wrong = relation !== 'equal' || a.dirtyExtents + b.dirtyExtents > 0 || a.state === 'inconsistent' || b.state === 'inconsistent';
+      if (decision.kind === 'refuse' || decision.scope !== 'nothing' || decision.rule === 'write.error') continue;
+      const equal = ['equal', 'throughNotMinted', 'throughBoth'].includes(relation);
+      const wrong = !equal || a.dirtyExtents + b.dirtyExtents > 0 || a.state === 'inconsistent' || b.state === 'inconsistent';
       if (wrong) expect.fail(`${JSON.stringify(decision)} from ${JSON.stringify([a, b])}`);
     }
   });
@@ -158,13 +191,14 @@ describe('decideSync', function () {
       unrelated: ['unrelated'],
       unrelatedGaveWay: ['unrelated'],
       otherMirror: ['unrelated'],
+      throughOtherMirror: ['unrelated', 'standalone'],
     };
     for (const { relation, a, b } of everyPair()) {
       const decision = decideSync(a, b);
       const outcome = decision.kind === 'sync' ? 'sync' : decision.outcome;
       const allowed = outcomes[relation] ?? ['sync', 'standalone'];
       if (!allowed.includes(outcome)) expect.fail(`${relation}: ${JSON.stringify(decision)}`);
-      if (decision.kind === 'sync' && relation !== 'equal' && decision.source !== 'alpha')
+      if (decision.kind === 'sync' && !relation.startsWith('through') && relation !== 'equal' && decision.source !== 'alpha')
         expect.fail(`${relation}: ${JSON.stringify(decision)}`);
     }
   });
@@ -180,6 +214,26 @@ describe('decideSync', function () {
       'beta union lineage.equal',
     ],
     ['rolled back and then written alone', { base: 'g1', current: 'g2', behind: true }, {}, 'refuse lineage.split'],
+    [
+      'serves without an element',
+      { state: 'failed', serving: true, through: 'g2' },
+      { current: 'g2', base: 'g1' },
+      'alpha nothing write.error',
+    ],
+    ['serves without an element, the peer is older', { state: 'failed', serving: true, through: 'g2' }, {}, 'refuse write.error'],
+    [
+      'serves without an element, the peer is newer',
+      { state: 'failed', serving: true, through: 'g2' },
+      { current: 'g3', base: 'g2' },
+      'refuse write.error',
+    ],
+    [
+      'serves without an element, the peer is outdated',
+      { state: 'failed', serving: true, through: 'g2' },
+      { current: 'g2', base: 'g1', state: 'outdated' },
+      'refuse lineage.source',
+    ],
+    ['served without an element', { state: 'failed', through: 'g2' }, { current: 'g2', base: 'g1' }, 'refuse lineage.source'],
     ['equal, one crashed', { crashed: true, servedEpoch: 2 }, { dirtyExtents: 1 }, 'beta union lineage.equal'],
     [
       'equal, both crashed',

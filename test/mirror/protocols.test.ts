@@ -143,7 +143,14 @@ describe('The protocols', () => {
         images: null,
         ...{ data: data as unknown as DataConnection, device, sizeBytes: extent, counters: new Counters(new VirtualClock()) },
         ...{ extentBytes: extent, findings: { add: () => true, clear: () => undefined } },
-        handlers: { adopt: () => undefined, protocol: () => undefined, failed: () => undefined, changed: () => undefined },
+        handlers: {
+          adopt: () => undefined,
+          detach: () => undefined,
+          behind: () => undefined,
+          protocol: () => undefined,
+          failed: () => undefined,
+          changed: () => undefined,
+        },
       });
       const empty = new Uint8Array(0);
       session.message({ name: 'protocol', a: protocols.indexOf('memsync'), b: 0, body: empty });

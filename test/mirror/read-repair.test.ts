@@ -271,7 +271,14 @@ describe('Fetches', () => {
       close: () => Promise.resolve(),
     };
     const sent: Sent[] = [];
-    const handlers = { adopt: () => undefined, protocol: () => undefined, failed: () => undefined, changed: () => undefined };
+    const handlers = {
+      adopt: () => undefined,
+      detach: () => undefined,
+      behind: () => undefined,
+      protocol: () => undefined,
+      failed: () => undefined,
+      changed: () => undefined,
+    };
     const target = new TargetSession({
       images: null,
       data: recorded(sent),
@@ -303,7 +310,14 @@ describe('Fetches', () => {
       writeZeroes: () => undefined,
       close: () => Promise.resolve(),
     };
-    const handlers = { adopt: () => undefined, protocol: () => undefined, failed: () => undefined, changed: () => undefined };
+    const handlers = {
+      adopt: () => undefined,
+      detach: () => undefined,
+      behind: () => undefined,
+      protocol: () => undefined,
+      failed: () => undefined,
+      changed: () => undefined,
+    };
     const target = new TargetSession({
       images: null,
       data: recorded([]),

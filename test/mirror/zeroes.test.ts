@@ -103,6 +103,7 @@ describe('Zeroes', () => {
       rate: new ResyncRate(new VirtualClock(), defaultResyncRate),
       counters: new Counters(new VirtualClock()),
       protocol: new ProtocolInForce('sync'),
+      whenCongested: 'block' as const,
     };
     const session = new SourceSession({ data, ...options, room: () => undefined, adopted: () => undefined });
     let acknowledged = 0;

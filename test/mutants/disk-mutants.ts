@@ -82,9 +82,9 @@ export const diskMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/intent-log.ts',
-        find: `    await flushBoth();
+        find: `    await this.#flushBoth();
     this.#flushes = [];`,
-        replace: `    void flushBoth;`,
+        replace: `    void this.#flushBoth;`,
       },
     ],
     withinSeeds: targetedSeeds,

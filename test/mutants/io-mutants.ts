@@ -1,5 +1,5 @@
 import type { Mutant } from './mutant.ts';
-import { wornOut } from './io-schedules.ts';
+import { diskLost, metadataLost, wornOut } from './io-schedules.ts';
 
 /** Of a schedule made for it a mutant needs a few seeds. */
 const targetedSeeds = 12;
@@ -12,11 +12,94 @@ export const ioMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/read-repair.ts',
-        find: `if (!overtaken) this.#rewrite(`,
-        replace: `if (!overtaken || bytes) this.#rewrite(`,
+        find: `if (!overtaken && !this.#options.diskless()) this.#rewrite(`,
+        replace: `if (!this.#options.diskless()) this.#rewrite(`,
       },
     ],
     withinSeeds: targetedSeeds,
     schedule: wornOut,
+  },
+  {
+    name: 'sends on through the peer before that has made it durable that it alone holds everything',
+    breaks: 'write.intent',
+    edits: [
+      {
+        file: 'mirror/serving.ts',
+        find: `    if (!this.#serving || this.diskless.waits) return false;`,
+        replace: `    if (!this.#serving) return false;`,
+      },
+    ],
+    withinSeeds: targetedSeeds,
+    schedule: metadataLost,
+  },
+  {
+    name: 'confirms that it alone holds everything without a generation of its own',
+    breaks: 'lineage.mint',
+    edits: [
+      {
+        file: 'mirror/element-lineage.ts',
+        find: `    store.dirty.markAll();
+    await store.persistDirty();
+    await store.update((metadata) => mintedFrom(metadata, generation, false));
+    return generation;`,
+        replace: `    void mintedFrom;
+    return generation;`,
+      },
+    ],
+    withinSeeds: targetedSeeds,
+    schedule: metadataLost,
+  },
+  {
+    name: 'takes the failed element for a source when the data link is back',
+    breaks: 'lineage.source',
+    edits: [
+      {
+        file: 'mirror/replication.ts',
+        find: `    if (through) source.beginThrough();
+    else source.begin();`,
+        replace: `    source.begin();`,
+      },
+    ],
+    withinSeeds: targetedSeeds,
+    schedule: diskLost,
+  },
+  {
+    name: 'ends the service with the element, though the peer holds everything',
+    breaks: 'write.error',
+    edits: [
+      {
+        file: 'mirror/serving.ts',
+        find: `    if (!this.#serving || !session?.mayDetach || this.#options.store.dirty.count > 0) return false;`,
+        replace: `    if (session || !this.#serving) return false;`,
+      },
+    ],
+    withinSeeds: targetedSeeds,
+    schedule: diskLost,
+  },
+  {
+    name: 'reads on from the element that failed',
+    breaks: 'write.error',
+    edits: [
+      {
+        file: 'mirror/serving.ts',
+        find: `      diskless: () => this.diskless.active,`,
+        replace: `      diskless: () => false,`,
+      },
+    ],
+    withinSeeds: targetedSeeds,
+    schedule: diskLost,
+  },
+  {
+    name: 'completes through the peer whatever is over first, and sends only the rest again',
+    breaks: 'write.order',
+    edits: [
+      {
+        file: 'mirror/diskless.ts',
+        find: `      if (request.local > 0 || request.remote > 0) return;`,
+        replace: `      if (request.local > 0 || request.remote > 0) continue;`,
+      },
+    ],
+    withinSeeds: 40,
+    schedule: diskLost,
   },
 ];

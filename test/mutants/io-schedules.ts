@@ -20,3 +20,49 @@ export const wornOut: SimulationSchedule = schedule(
   },
   repeated(60, [run(100), worn]),
 );
+
+const failing = (kind: 'write-error' | 'flush-error'): SimulationStep => ({
+  do: 'disk',
+  node: 'alpha',
+  disk: 'element',
+  fault: { kind, count: 1 },
+});
+
+/** The serving node's element fails at a flush; its data link breaks again and again while it serves through the other node; then its process dies. */
+export const diskLost: SimulationSchedule = schedule(
+  {
+    policy: { whenAlone: 'freeze' },
+    mirrors: [{ name: 'm0', sizeBytes: 131_072 }],
+    latencies: { elementMs: 4, metadataMs: 8 },
+    links: { delayMs: 3 },
+    workload: { ...busy, pauseMs: 4, writesPercent: 60, readsPercent: 30, overlapsPercent: 30, blocks: 4 },
+  },
+  [
+    run(500),
+    failing('write-error'),
+    ...repeated(6, [run(400), { do: 'break', link: 'data' }]),
+    run(500),
+    { do: 'crash', node: 'alpha', how: 'process' },
+    run(5_000),
+  ],
+);
+
+/** The metadata of the serving node can no longer be written while it writes, so that nothing there tells of it; both processes die at once, within what follows. */
+export const metadataLost: SimulationSchedule = schedule(
+  {
+    policy: { whenAlone: 'freeze' },
+    mirrors: [{ name: 'm0', sizeBytes: 9_437_184 }],
+    activeRegions: 2,
+    latencies: { elementMs: 4, metadataMs: 8 },
+    links: { delayMs: 3 },
+    workload: { ...busy, pauseMs: 4, writesPercent: 80, readsPercent: 20, blocks: 64 },
+  },
+  [
+    run(500),
+    { do: 'disk', node: 'alpha', disk: 'metadata', fault: { kind: 'write-error', count: 3 } },
+    run(3_000),
+    { do: 'crash', node: 'alpha', how: 'process' },
+    { do: 'boot', node: 'alpha' },
+    run(3_000),
+  ],
+);

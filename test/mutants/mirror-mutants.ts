@@ -31,11 +31,11 @@ export const mirrorMutants: readonly Mutant[] = [
     breaks: 'write.both',
     edits: [
       {
-        file: 'mirror/serving.ts',
-        find: `    request.remote = (request.kind === 'flush' ? 0 : 1) + (flushes ? 1 : 0);
-    if (request.kind === 'write') session.write(request.offsetBytes, request.bytes, held);`,
-        replace: `    request.remote = (request.kind === 'zeroes' ? 1 : 0) + (flushes ? 1 : 0);
-    if (request.kind === 'write') session.write(request.offsetBytes, request.bytes, () => undefined);`,
+        file: 'mirror/request.ts',
+        find: `  request.remote = (request.kind === 'flush' ? 0 : 1) + (flushes ? 1 : 0);
+  if (request.kind === 'write') session.write(request.offsetBytes, request.bytes, held);`,
+        replace: `  request.remote = (request.kind === 'zeroes' ? 1 : 0) + (flushes ? 1 : 0);
+  if (request.kind === 'write') session.write(request.offsetBytes, request.bytes, () => undefined);`,
       },
     ],
     withinSeeds: 100,
@@ -123,7 +123,7 @@ export const mirrorMutants: readonly Mutant[] = [
       },
       {
         file: 'mirror/serving.ts',
-        find: `    return this.#mayBeAlone && !this.#session && !this.#generation.done;`,
+        find: `    return (this.#mayBeAlone || this.#ahead) && !this.#session && !this.#generation.done;`,
         replace: `    return !this.#serving && !this.#generation.done;`,
       },
     ],
@@ -163,7 +163,7 @@ export const mirrorMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/serving.ts',
-        find: `!this.#needsMint() && !this.#overlapsUnfinished(offsetBytes, lengthBytes)`,
+        find: `!this.#needsMint() && !this.diskless.waits && !overlapsAny([this.#issued, this.#queue], offsetBytes, lengthBytes)`,
         replace: `offsetBytes + lengthBytes > 0 && !this.#needsMint()`,
       },
     ],
@@ -223,8 +223,8 @@ export const mirrorMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/serving.ts',
-        find: `(!this.#session.hasRoom(request) || this.#work?.locks(offsetBytes, lengthBytes))`,
-        replace: `!this.#session.hasRoom(request) && offsetBytes + lengthBytes > 0`,
+        find: `(!session.hasRoom(request) || (!active && this.#work?.locks(offsetBytes, lengthBytes)))`,
+        replace: `!session.hasRoom(request) && (active || offsetBytes + lengthBytes > 0)`,
       },
     ],
     withinSeeds: targetedSeeds,

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import PQueue from 'p-queue';
 
+import { congestionMutants } from './congestion-mutants.ts';
 import { controlMutants } from './control-mutants.ts';
 import { copyMutants } from './copy-mutants.ts';
 import { diskMutants } from './disk-mutants.ts';
@@ -22,6 +23,7 @@ const mutants = [
   ...diskMutants,
   ...ioMutants,
   ...protocolMutants,
+  ...congestionMutants,
   ...copyMutants,
   ...undoMutants,
   ...workloadMutants,

@@ -136,8 +136,8 @@ export const protocolMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/source.ts',
-        find: `    return this.#options.data.writable && (this.#windowBytes === 0 || this.#takesBytes(request) <= roomBytes);`,
-        replace: `    return this.#options.data.writable && (this.#windowBytes === 0 || this.#takesBytes(request) > 0 || roomBytes > 0);`,
+        find: `    return this.#windowBytes === 0 || this.#takesBytes(request) <= roomBytes;`,
+        replace: `    return this.#windowBytes === 0 || this.#takesBytes(request) > 0 || roomBytes > 0;`,
       },
     ],
     withinSeeds: 2 * targetedSeeds,

@@ -2,7 +2,7 @@ import type { FailoverPolicy } from '../../failover/options.ts';
 import { completePolicy } from '../../failover/options.ts';
 import { initialGrace, watchTimes } from '../../heartbeat/options.ts';
 import { defaultMirrorLimits, mirrorLimits } from '../../mirror/options.ts';
-import type { MirrorProtocol } from '../../mirror/options.ts';
+import type { MirrorProtocol, WhenCongested } from '../../mirror/options.ts';
 import type { LinkConditions } from '../../transport/link-conditions.ts';
 import { completeWorkload } from './application.ts';
 import { checkForm, optionsForm } from './forms.ts';
@@ -20,6 +20,7 @@ const percent = 100;
 /** A mirror of the pair, with every default filled in. */
 export interface CompleteMirror extends MirrorSize {
   readonly protocol: MirrorProtocol;
+  readonly whenCongested: WhenCongested;
   readonly windowBytes: number;
 }
 
@@ -79,11 +80,12 @@ export function completeOptions(options: PairSimulationOptions): CompleteOptions
   return complete;
 }
 
-function completeMirror({ name, sizeBytes, protocol, windowBytes }: SimulatedMirrorOptions): CompleteMirror {
+function completeMirror({ name, sizeBytes, protocol, whenCongested, windowBytes }: SimulatedMirrorOptions): CompleteMirror {
   return {
     name,
     sizeBytes: sizeBytes ?? defaultMirrorBytes,
     protocol: protocol ?? 'sync',
+    whenCongested: whenCongested ?? 'block',
     windowBytes: windowBytes ?? defaultMirrorLimits.windowBytes,
   };
 }

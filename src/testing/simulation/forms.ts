@@ -82,6 +82,9 @@ export const stepForm: z.ZodType = z.discriminatedUnion('do', [
       'regenerate-full',
       'verify',
       'verify-repair',
+      'waive-findings',
+      'grow',
+      'set-sync',
       'pause-resync',
       'resume-resync',
       'slow-resync',
@@ -104,6 +107,7 @@ export const optionsForm: z.ZodType = z.strictObject({
         name: z.string(),
         sizeBytes: atLeastOne.multipleOf(mirrorGrainBytes).optional(),
         protocol: z.enum(['sync', 'memsync', 'async']).optional(),
+        whenCongested: z.enum(['block', 'pull-ahead']).optional(),
         windowBytes: z.int().min(sectorBytes).optional(),
       }),
     )

@@ -1,5 +1,5 @@
 import type { FailoverPolicy } from '../../failover/options.ts';
-import type { MirrorProtocol } from '../../mirror/options.ts';
+import type { MirrorProtocol, WhenCongested } from '../../mirror/options.ts';
 import type { LinkConditions } from '../../transport/link-conditions.ts';
 import type { NodeName } from './steps.ts';
 
@@ -22,6 +22,8 @@ export interface SimulatedMirrorOptions {
   readonly sizeBytes?: number;
   /** Of both nodes. Default `sync`. */
   readonly protocol?: MirrorProtocol;
+  /** As of a mirror, by `async`. Default `block`. */
+  readonly whenCongested?: WhenCongested;
   /** Application bytes sent and not yet acknowledged: as `limits.windowBytes` of a mirror. Default 8 MiB. */
   readonly windowBytes?: number;
 }

@@ -130,7 +130,10 @@ export function operate(world: World, node: NodeName, order: OperatorOrder): Pro
 }
 
 /** Orders that go to the orchestrator. */
-type FailoverOrder = Exclude<OperatorOrder, `${string}regenerate${string}` | `verify${string}` | `${string}-resync`>;
+type FailoverOrder = Exclude<
+  OperatorOrder,
+  `${string}regenerate${string}` | `verify${string}` | `${string}-resync` | 'waive-findings' | 'grow' | 'set-sync'
+>;
 
 const orders: Readonly<Record<FailoverOrder, (orchestrator: FailoverOrchestrator, mirrors: readonly string[]) => Promise<void>>> = {
   fallback: (orchestrator) => orchestrator.fallback(),

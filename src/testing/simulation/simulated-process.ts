@@ -147,7 +147,7 @@ export class SimulatedProcess {
       transport: gate.transport(network.link(dataLinkOf(name)).transport(node)),
       clock,
       random,
-      ...(mirror ? { protocol: mirror.protocol } : {}),
+      ...(mirror ? { protocol: mirror.protocol, whenCongested: mirror.whenCongested } : {}),
       limits: {
         probeIntervalMs: times.intervalMs,
         deadlineMs: times.deadlineMs,

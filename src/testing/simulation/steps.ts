@@ -35,6 +35,10 @@ export type OperatorOrder =
   /** Both elements are compared, and repaired. */
   | 'verify'
   | 'verify-repair'
+  | 'waive-findings'
+  /** This node's mirrors become as large as both devices are, or complete by sync from now on. */
+  | 'grow'
+  | 'set-sync'
   /** Resyncs from this node stand still, go on, or go slowly. */
   | 'pause-resync'
   | 'resume-resync'

@@ -17,7 +17,8 @@ export type InvariantName =
   | 'convergence'
   | 'reads-linear'
   | 'verify-true'
-  | 'roll-back-true';
+  | 'roll-back-true'
+  | 'one-disk-fails';
 
 /** What configuration and policy promise, as far as it decides which invariants bind. */
 export interface Promises {

@@ -23,6 +23,14 @@ const backPercent = 70;
 const copiesPercent = 35;
 const mostCopies = 5;
 const copyOrders = ['regenerate', 'regenerate-full', 'verify', 'verify', 'verify-repair', 'pause-resync', 'slow-resync'] as const;
+/** Of a hundred schedules, those in which disks fail while operators give orders, how often at most, and the orders. */
+const failingPercent = 35;
+const mostFailing = 3;
+const ordersWhileFailing = [
+  ...copyOrders,
+  ...(['resume-resync', 'waive-findings', 'grow', 'set-sync', 'element-off', 'element-on', 'roll-back'] as const),
+  ...(['switchover', 'fallback', 'recover'] as const),
+];
 const undoJournalPercent = 30;
 const mostRollBacks = 2;
 /** Of the source: about as many as a short resync takes. */
@@ -49,7 +57,8 @@ export function drawSchedule(seed: number): SimulationSchedule {
   }
   const options = withProtocols(seed, configuration.options);
   const mixed = withElementsTakenOut(seed, steps, configuration);
-  return withUndoJournal({ version: 1, options, steps: withCopiesOrdered(seed, mixed, configuration) }, configuration);
+  const ordered = withDisksFailing(seed, withCopiesOrdered(seed, mixed, configuration), configuration);
+  return withUndoJournal({ version: 1, options, steps: ordered }, configuration);
 }
 
 /** In some schedules operators have elements copied or compared, and hold resyncs back; from a stream of chance of their own, as above. */
@@ -65,6 +74,35 @@ function withCopiesOrdered(seed: number, steps: readonly SimulationStep[], confi
       insert(random, mixed, at + 1, { do: 'operator', node, order: 'resume-resync' }, configuration);
   }
   return mixed;
+}
+
+/** In some schedules the element of the sick node fails in the middle of what operators order, and they go on giving orders; from a stream of chance of its own, as above. */
+function withDisksFailing(seed: number, steps: readonly SimulationStep[], configuration: SwarmConfiguration): readonly SimulationStep[] {
+  const random = streamOf(seed, 'disks failing under orders');
+  if (!chance(random, failingPercent)) return steps;
+  const mixed = [...steps];
+  for (let left = within(random, 1, mostFailing); left > 0; left -= 1) {
+    // Behind a run, so that runs and other steps take turns.
+    mixed.splice(1 + 2 * random.below(Math.ceil(mixed.length / 2)), 0, ...drawFailing(random, configuration));
+  }
+  return mixed;
+}
+
+function drawFailing(random: SeededRandom, configuration: SwarmConfiguration): readonly SimulationStep[] {
+  const { sickNode, options } = configuration;
+  const mirror = oneOf(random, options.mirrors ?? []).name;
+  const order = (): readonly SimulationStep[] => [
+    { do: 'operator', node: oneOf(random, nodeNames), order: oneOf(random, ordersWhileFailing) },
+    { do: 'run', forMs: runMs(random, configuration) },
+  ];
+  const kind = oneOf(random, ['write-error', 'flush-error'] as const);
+  return [
+    ...order(),
+    { do: 'disk', node: sickNode, disk: 'element', mirror, fault: { kind, count: 1 } },
+    { do: 'run', forMs: runMs(random, configuration) },
+    ...order(),
+    ...order(),
+  ];
 }
 
 /**

@@ -66,5 +66,6 @@ function viewOf(world: CrashWorld, node: NodeName, { metadata, dirty }: Stored):
     gaveWayTo: null,
     discardable: false,
     behind: metadata.behind,
+    through: null,
   };
 }

@@ -8,7 +8,7 @@ import { mirrorEventNames } from '../../../src/mirror/mirror-events.ts';
 import type { DigestName } from '../../../src/mirror/digests.ts';
 import type { MirrorEvent, MirrorEventName } from '../../../src/mirror/mirror-events.ts';
 import { MirrorLink } from '../../../src/mirror/mirror-link.ts';
-import type { MirrorLimits, MirrorProtocol, OpenSalvage, WhenSplit } from '../../../src/mirror/options.ts';
+import type { MirrorLimits, MirrorProtocol, OpenSalvage, WhenCongested, WhenSplit } from '../../../src/mirror/options.ts';
 import { rules } from '../../../src/rules.ts';
 import type { ResyncRateLimits } from '../../../src/mirror/resync-rate.ts';
 import { SeededRandom } from '../../../src/testing/seeded-random.ts';
@@ -40,6 +40,7 @@ export interface MirrorPairOptions {
   readonly whenSplit?: WhenSplit;
   /** Of both nodes. */
   readonly protocol?: MirrorProtocol;
+  readonly whenCongested?: WhenCongested;
   /** Each node has one. */
   readonly undoJournal?: { readonly sizeBytes: number; readonly whenFull: 'give-up' | 'refuse' };
   /** Salvage files by their names. */
@@ -134,6 +135,7 @@ export class MirrorPair {
       clock: this.clock,
       random: this.random,
       ...(this.#options.protocol ? { protocol: this.#options.protocol } : {}),
+      ...(this.#options.whenCongested ? { whenCongested: this.#options.whenCongested } : {}),
       ...(this.#options.limits ? { limits: this.#options.limits } : {}),
       ...(this.#options.whenSplit ? { whenSplit: this.#options.whenSplit } : {}),
       ...(this.#options.resync ? { resync: this.#options.resync } : {}),

@@ -51,6 +51,7 @@ describe('The pure decisions, from both sides at once', () => {
     readonly resyncId: string | null;
     readonly gaveWayTo: string | null;
     readonly discardable: boolean;
+    readonly through: null;
     readonly mayBeAhead: boolean;
     readonly behind: boolean;
   }
@@ -65,6 +66,7 @@ describe('The pure decisions, from both sides at once', () => {
       resyncId: [null],
       gaveWayTo: [null],
       discardable: [false],
+      through: [null],
       mayBeAhead: [false],
       behind: [false],
     }),
@@ -79,6 +81,7 @@ describe('The pure decisions, from both sides at once', () => {
       discardable: [false],
       mayBeAhead: [true],
       behind: [false],
+      through: [null],
     }),
     ...combinations<Rest>({
       state: ['uptodate', 'outdated', 'off'],
@@ -89,6 +92,7 @@ describe('The pure decisions, from both sides at once', () => {
       resyncId: ['r'],
       gaveWayTo: [null],
       discardable: [false],
+      through: [null],
       mayBeAhead: [false],
       behind: [false],
     }),
@@ -249,6 +253,7 @@ describe('The pure decisions, from both sides at once', () => {
   function cutApart({ whenAlone, peerBehind, silent, element, control, first }: Cut): { readonly alpha: boolean; readonly beta: boolean } {
     const alone = mayGoAlone({
       mirror: 'm0',
+      ownElement: true,
       peerBehind,
       peer: silent[0] ? 'down' : 'suspect',
       reachable: false,

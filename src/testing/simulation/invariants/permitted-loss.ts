@@ -108,7 +108,7 @@ export class PermittedLoss {
     for (const mirror of this.#mirrors) {
       const lost = this.#powerLost.get(mirror) ?? new Set();
       const diedAlone = this.#diedAlone.get(mirror) ?? new Set();
-      if (stateOf(node, mirror, view)?.serving === 'alone') this.#diedAlone.set(mirror, diedAlone.add(node));
+      if (completesAlone(stateOf(node, mirror, view))) this.#diedAlone.set(mirror, diedAlone.add(node));
       if ((how === 'power' && (diedAlone.has(node) || !peerHolds(node, mirror, view))) || lost.has(otherNode(node)))
         this.#handlers.cachesLost(mirror);
       if (how === 'power') this.#powerLost.set(mirror, lost.add(node));
@@ -182,12 +182,17 @@ function stateOf(node: NodeName, mirror: string, view: PairView): MirrorState | 
   return running ? (mirrors.get(mirror)?.state ?? null) : null;
 }
 
+/** It completes what its peer lacks: without it, or ahead of it (rule write.congested). */
+function completesAlone(state: MirrorState | null): boolean {
+  return state?.serving === 'alone' || (state?.serving === 'yes' && state.peerElement === 'outdated');
+}
+
 /** Whether the other node runs and its element holds, be it in a cache, everything that was acknowledged. */
 function peerHolds(node: NodeName, mirror: string, view: PairView): boolean {
   const peer = stateOf(otherNode(node), mirror, view);
   const mine = view.nodes[node].mirrors.get(mirror)?.state;
   // Of what a node completes alone the other one knows nothing, whatever it says of itself.
-  if (!peer || mine?.serving === 'alone') return false;
+  if (!peer || completesAlone(mine ?? null)) return false;
   return peer.serving !== 'no' || (peer.element === 'uptodate' && peer.role === 'target' && mine !== undefined && mine !== null);
 }
 
