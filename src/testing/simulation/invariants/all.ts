@@ -38,8 +38,8 @@ export const invariantPromises: Readonly<Record<InvariantName, string>> = {
     'A resync whose nodes run, whose data link is open, and which nobody paused, ends within 60 deadlines, and one more for each MiB.',
   'rule-cited': 'Every decision, and every refusal of an order, cites a rule that exists.',
   convergence: 'When faults have stopped, one node serves, and both elements and pair records are the same.',
-  'one-disk-fails': 'A disk that fails under the serving node ends no service and fails no request while the other node holds everything.',
   'reads-linear': 'A read finds the last acknowledged write or one that was under way at the same time, as from one register.',
   'verify-true': 'A verify finds nothing different where every disk can be read, whatever is written meanwhile.',
   'roll-back-true': 'An element that was rolled back holds what it held when the resync began that was taken back.',
+  'one-disk-fails': 'A disk that fails under the serving node ends no service and fails no request while the other node holds everything.',
 };
