@@ -80,6 +80,11 @@ export function completeOptions(options: PairSimulationOptions): CompleteOptions
   return complete;
 }
 
+/** Whether the source of a mirror goes on without a target that cannot keep up (rule write.congested). */
+export function pullsAhead({ protocol, whenCongested }: CompleteMirror): boolean {
+  return protocol === 'async' && whenCongested === 'pull-ahead';
+}
+
 function completeMirror({ name, sizeBytes, protocol, whenCongested, windowBytes }: SimulatedMirrorOptions): CompleteMirror {
   return {
     name,

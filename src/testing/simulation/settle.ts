@@ -1,3 +1,4 @@
+import { pullsAhead } from './complete-options.ts';
 import { isDelivery } from './simulated-network.ts';
 import type { NodeName } from './steps.ts';
 import { nodeNames, otherNode } from './steps.ts';
@@ -30,6 +31,11 @@ export async function settle(world: World, explain: () => readonly string[]): Pr
     const excused = clock.nowMs() < excusedUntilMs;
     if (workload) workload.on = false;
     await clock.runFor(idleMs);
+    // Over the last that was issued a source may have gone ahead (rule write.congested); now nothing keeps it from coming back to its target.
+    if (options.mirrors.some(pullsAhead)) {
+      await becomeConverged(world, repair, limitMs, explain, () => true);
+      await clock.runFor(idleMs);
+    }
     // A verify that ended just now may have found something.
     const found = hasFindings(world);
     if (found) await repair.round();
@@ -42,11 +48,21 @@ export async function settle(world: World, explain: () => readonly string[]): Pr
 }
 
 /** Waits until the pair is whole and serves the application. */
-async function becomeWhole(world: World, repair: Repair, limitMs: number, explain: () => readonly string[]): Promise<void> {
-  const { clock, application, workload } = world;
+function becomeWhole(world: World, repair: Repair, limitMs: number, explain: () => readonly string[]): Promise<void> {
+  const { application, workload } = world;
   const before = application.acknowledged;
-  const whole = (): boolean => world.converged && (workload === null || application.acknowledged > before);
-  while (!whole()) {
+  return becomeConverged(world, repair, limitMs, explain, () => workload === null || application.acknowledged > before);
+}
+
+async function becomeConverged(
+  world: World,
+  repair: Repair,
+  limitMs: number,
+  explain: () => readonly string[],
+  served: () => boolean,
+): Promise<void> {
+  const { clock } = world;
+  while (!world.converged || !served()) {
     if (clock.nowMs() > limitMs) world.broken('convergence', `the pair does not become whole: ${explain().join('; ')}`);
     await repair.round();
     await clock.runFor(roundMs);

@@ -126,5 +126,7 @@ export type WatcherFactory = (context: {
   readonly mirrors: readonly string[];
   /** Of the mirrors with protocol `async` the window: so much of what no flush covers a takeover may lose. Absent: there are none. */
   readonly asyncWindows?: ReadonlyMap<string, number>;
+  /** The mirrors whose source may pull ahead (rule write.congested). Absent: there are none. */
+  readonly pullAhead?: ReadonlySet<string>;
   readonly deadlineMs: number;
 }) => Watcher;

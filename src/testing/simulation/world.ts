@@ -10,7 +10,7 @@ import { allWatchers } from './invariants/all.ts';
 import { NodeClock } from './node-clock.ts';
 import { NodeDisks, initialMetadata, initialRecord } from './node-disks.ts';
 import type { CompleteOptions } from './complete-options.ts';
-import { promisesOf } from './complete-options.ts';
+import { promisesOf, pullsAhead } from './complete-options.ts';
 import { nodeState } from './node-state.ts';
 import { pairView } from './pair-view.ts';
 import { SimulatedArbiter } from './simulated-arbiter.ts';
@@ -65,6 +65,7 @@ export class World {
         promises: promisesOf(options),
         mirrors: mirrors.map(({ name }) => name),
         asyncWindows: new Map(mirrors.filter(({ protocol }) => protocol === 'async').map(({ name, windowBytes }) => [name, windowBytes])),
+        pullAhead: new Set(mirrors.filter(pullsAhead).map(({ name }) => name)),
         deadlineMs: options.times.deadlineMs,
       }),
     );

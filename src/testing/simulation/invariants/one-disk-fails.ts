@@ -12,13 +12,16 @@ type Seen = Pick<MirrorState, 'serving' | 'element' | 'peerElement' | 'connectio
 class OneDiskFails implements Watcher {
   readonly invariant = 'one-disk-fails';
   readonly #mirrors: readonly string[];
+  /** While a source asks its target to fall behind, that cannot be served through, and what is seen of them does not tell of it. */
+  readonly #never: ReadonlySet<string>;
   /** By node and mirror: what was last seen. */
   readonly #seen = new Map<string, Seen>();
   #told = true;
   #failed: ApplicationRequest[] = [];
 
-  constructor({ mirrors }: Parameters<WatcherFactory>[0]) {
+  constructor({ mirrors, pullAhead = new Set() }: Parameters<WatcherFactory>[0]) {
     this.#mirrors = mirrors;
+    this.#never = pullAhead;
   }
 
   entry({ event }: SimulationEntry): void {
@@ -61,7 +64,7 @@ class OneDiskFails implements Watcher {
         const other = this.#seen.get(keyOf(otherNode(node), mirror));
         const wasWhole =
           before !== undefined && isSource(before) && before.element === 'uptodate' && before.dirtyBytes === 0 && isTarget(other);
-        if (wasWhole && state?.element === 'failed' && state.serving === 'no')
+        if (wasWhole && !this.#never.has(mirror) && state?.element === 'failed' && state.serving === 'no')
           broken ??= `the service of ${mirror} at ${node} ended with its element, while the other one holds everything`;
       }
       for (const node of nodeNames) {
