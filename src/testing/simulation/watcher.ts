@@ -128,5 +128,7 @@ export type WatcherFactory = (context: {
   readonly asyncWindows?: ReadonlyMap<string, number>;
   /** The mirrors whose source may pull ahead (rule write.congested). Absent: there are none. */
   readonly pullAhead?: ReadonlySet<string>;
+  /** Whether resync targets keep undo journals. */
+  readonly undoJournals?: boolean;
   readonly deadlineMs: number;
 }) => Watcher;

@@ -66,6 +66,7 @@ export class World {
         mirrors: mirrors.map(({ name }) => name),
         asyncWindows: new Map(mirrors.filter(({ protocol }) => protocol === 'async').map(({ name, windowBytes }) => [name, windowBytes])),
         pullAhead: new Set(mirrors.filter(pullsAhead).map(({ name }) => name)),
+        undoJournals: options.undoJournalExtents > 0,
         deadlineMs: options.times.deadlineMs,
       }),
     );

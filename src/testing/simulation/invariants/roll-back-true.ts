@@ -53,4 +53,4 @@ class RollBackTrue implements Watcher {
 }
 
 /** An element that was rolled back holds what it held when the resync began (rule resync.undo). */
-export const rollBackTrue: WatcherFactory = ({ mirrors }) => new RollBackTrue(mirrors);
+export const rollBackTrue: WatcherFactory = ({ mirrors, undoJournals = true }) => new RollBackTrue(undoJournals ? mirrors : []);
