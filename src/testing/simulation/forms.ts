@@ -85,6 +85,7 @@ export const stepForm: z.ZodType = z.discriminatedUnion('do', [
       'waive-findings',
       'grow',
       'set-sync',
+      'set-configured',
       'pause-resync',
       'resume-resync',
       'slow-resync',

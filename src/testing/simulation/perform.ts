@@ -1,6 +1,7 @@
 import type { FailoverOrchestrator } from '../../failover/orchestrator.ts';
 import { HotMirrorError } from '../../errors.ts';
 import { copyOrders } from './copy-orders.ts';
+import type { CopyOrder } from './copy-orders.ts';
 import type { NodeName, OperatorOrder, SimulationStep } from './steps.ts';
 import { nodeNames } from './steps.ts';
 import type { World } from './world.ts';
@@ -112,10 +113,9 @@ export function operate(world: World, node: NodeName, order: OperatorOrder): Pro
       text,
     });
   note('operator:asked', `an operator asks for ${order}`, { code: null });
-  const copy = copyOrders[order];
-  const answered = copy
-    ? Promise.all([...process.mirrors.values()].map(async (mirror) => copy(mirror)))
-    : orders[order as FailoverOrder](process.orchestrator, [...process.mirrors.keys()]);
+  const answered = isCopyOrder(order)
+    ? Promise.all(world.options.mirrors.map(async (options) => copyOrders[order](process.mirrors.get(options.name)!, options)))
+    : orders[order](process.orchestrator, [...process.mirrors.keys()]);
   return answered.then(
     () => {
       if (process.alive) note('operator:answered', `${order}: done`, { code: null });
@@ -129,11 +129,10 @@ export function operate(world: World, node: NodeName, order: OperatorOrder): Pro
   );
 }
 
+const isCopyOrder = (order: OperatorOrder): order is CopyOrder => Object.hasOwn(copyOrders, order);
+
 /** Orders that go to the orchestrator. */
-type FailoverOrder = Exclude<
-  OperatorOrder,
-  `${string}regenerate${string}` | `verify${string}` | `${string}-resync` | 'waive-findings' | 'grow' | 'set-sync'
->;
+type FailoverOrder = Exclude<OperatorOrder, CopyOrder>;
 
 const orders: Readonly<Record<FailoverOrder, (orchestrator: FailoverOrchestrator, mirrors: readonly string[]) => Promise<void>>> = {
   fallback: (orchestrator) => orchestrator.fallback(),

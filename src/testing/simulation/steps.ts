@@ -36,9 +36,11 @@ export type OperatorOrder =
   | 'verify'
   | 'verify-repair'
   | 'waive-findings'
-  /** This node's mirrors become as large as both devices are, or complete by sync from now on. */
+  /** This node's mirrors become as large as both devices are. */
   | 'grow'
+  /** This node's mirrors complete by sync from now on, or by the protocol of their options again. */
   | 'set-sync'
+  | 'set-configured'
   /** Resyncs from this node stand still, go on, or go slowly. */
   | 'pause-resync'
   | 'resume-resync'

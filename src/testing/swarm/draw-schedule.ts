@@ -28,9 +28,12 @@ const failingPercent = 35;
 const mostFailing = 3;
 const ordersWhileFailing = [
   ...copyOrders,
-  ...(['resume-resync', 'waive-findings', 'grow', 'set-sync', 'element-off', 'element-on', 'roll-back'] as const),
+  ...(['resume-resync', 'waive-findings', 'grow', 'set-sync', 'set-configured', 'element-off', 'element-on', 'roll-back'] as const),
   ...(['switchover', 'fallback', 'recover'] as const),
 ];
+/** Of a hundred schedules, those in which operators switch the protocol, and how often at most. */
+const switchedPercent = 25;
+const mostSwitched = 3;
 const undoJournalPercent = 30;
 const mostRollBacks = 2;
 /** Of the source: about as many as a short resync takes. */
@@ -58,7 +61,8 @@ export function drawSchedule(seed: number): SimulationSchedule {
   const options = withProtocols(seed, configuration.options);
   const mixed = withElementsTakenOut(seed, steps, configuration);
   const ordered = withDisksFailing(seed, withCopiesOrdered(seed, mixed, configuration), configuration);
-  return withUndoJournal({ version: 1, options, steps: ordered }, configuration);
+  const switched = withProtocolsSwitched(seed, ordered, configuration);
+  return withUndoJournal({ version: 1, options, steps: switched }, configuration);
 }
 
 /** In some schedules operators have elements copied or compared, and hold resyncs back; from a stream of chance of their own, as above. */
@@ -72,6 +76,23 @@ function withCopiesOrdered(seed: number, steps: readonly SimulationStep[], confi
     const at = insert(random, mixed, 0, { do: 'operator', node, order }, configuration);
     if (order === 'pause-resync' && chance(random, backPercent))
       insert(random, mixed, at + 1, { do: 'operator', node, order: 'resume-resync' }, configuration);
+  }
+  return mixed;
+}
+
+/** In some schedules operators have mirrors complete by sync for a while, or for good; from a stream of chance of its own, as above. */
+function withProtocolsSwitched(
+  seed: number,
+  steps: readonly SimulationStep[],
+  configuration: SwarmConfiguration,
+): readonly SimulationStep[] {
+  const random = streamOf(seed, 'protocols switched');
+  if (!chance(random, switchedPercent)) return steps;
+  const mixed = [...steps];
+  for (let left = within(random, 1, mostSwitched); left > 0; left -= 1) {
+    const node = oneOf(random, nodeNames);
+    const at = insert(random, mixed, 0, { do: 'operator', node, order: 'set-sync' }, configuration);
+    if (chance(random, backPercent)) insert(random, mixed, at + 1, { do: 'operator', node, order: 'set-configured' }, configuration);
   }
   return mixed;
 }

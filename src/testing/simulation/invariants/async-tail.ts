@@ -17,6 +17,7 @@ interface Piece {
  */
 export class AsyncTail {
   readonly #windowBytes: number;
+  #boundBytes: number;
   #tail: Piece[] = [];
   #bytes = 0;
   /** By sector: the newest of its acknowledged writes that must have reached the target. */
@@ -24,6 +25,7 @@ export class AsyncTail {
 
   constructor(windowBytes: number) {
     this.#windowBytes = windowBytes;
+    this.#boundBytes = windowBytes;
   }
 
   /** The write that a sector has at least, whatever a takeover loses. */
@@ -38,7 +40,13 @@ export class AsyncTail {
       const first = (offsetBytes + atBytes) / sectorBytes;
       this.#add({ issuedAt, bytes: endBytes - atBytes, first, writes: writes.slice(atBytes / sectorBytes, endBytes / sectorBytes) });
     }
-    while (this.#bytes > this.#windowBytes) this.#leave();
+    this.#keepToBound();
+  }
+
+  /** From now on nothing is acknowledged that the target lacks, and nothing is that was; or again as the window allows. */
+  drained(yes: boolean): void {
+    this.#boundBytes = yes ? 0 : this.#windowBytes;
+    this.#keepToBound();
   }
 
   /** A takeover has lost what it may lose, or everything may be lost that no flush covers. */
@@ -58,6 +66,10 @@ export class AsyncTail {
     while (at > 0 && (this.#tail[at - 1]?.issuedAt ?? 0) > piece.issuedAt) at -= 1;
     this.#tail.splice(at, 0, piece);
     this.#bytes += piece.bytes;
+  }
+
+  #keepToBound(): void {
+    while (this.#bytes > this.#boundBytes) this.#leave();
   }
 
   #leave(): void {

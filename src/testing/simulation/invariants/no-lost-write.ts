@@ -79,6 +79,10 @@ class MirrorClaims {
     tail.lost();
   }
 
+  drained(yes: boolean): void {
+    this.#tail?.drained(yes);
+  }
+
   reset(): void {
     this.#tail?.clear();
     this.#claims.clear();
@@ -130,6 +134,7 @@ class NoLostWrite implements Watcher {
     this.#loss = new PermittedLoss(context, {
       cachesLost: (mirror) => this.#mirrors.get(mirror)?.cachesLost(),
       tailLost: (mirror) => this.#mirrors.get(mirror)?.tailLost(),
+      drained: (mirror, yes) => this.#mirrors.get(mirror)?.drained(yes),
       reset: () => {
         for (const claims of this.#mirrors.values()) claims.reset();
       },

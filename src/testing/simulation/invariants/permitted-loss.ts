@@ -11,6 +11,8 @@ export interface PermittedLossHandlers {
   cachesLost(mirror: string): void;
   /** A takeover may have lost of this mirror, whose protocol is `async`, the last acknowledged writes that fit into its window. Absent: as `cachesLost`. */
   tailLost?(mirror: string): void;
+  /** A mirror by `async` completes by a stronger protocol from now on, and all that it completed before is on both elements; or by `async` again. */
+  drained?(mirror: string, yes: boolean): void;
   /** Nothing that was promised before counts any more. */
   reset(): void;
 }
@@ -43,6 +45,10 @@ export class PermittedLoss {
   readonly #diedAlone = new Map<string, Set<NodeName>>();
   /** By epoch number: who served in it first. */
   readonly #owners = new Map<number, string>();
+  /** By mirror: the serving node that an operator had complete by a stronger protocol. */
+  readonly #drained = new Map<string, NodeName>();
+  /** Where a protocol has just been changed. */
+  readonly #changed: { readonly mirror: string; readonly node: NodeName }[] = [];
   #highestReplied = 0;
   #lastOrder = 0;
   #resetAt = -1;
@@ -74,6 +80,7 @@ export class PermittedLoss {
   }
 
   issued(request: ApplicationRequest): void {
+    if (this.#drained.get(request.mirror) !== request.node) this.#byAsync(request.mirror);
     this.#lastOrder = request.issuedAt;
   }
 
@@ -86,13 +93,15 @@ export class PermittedLoss {
     this.#claim(request.epoch);
   }
 
-  entry({ event, node, rule, evidence }: SimulationEntry): void {
+  entry({ event, node, mirror, rule, evidence }: SimulationEntry): void {
     this.#told = true;
     if (node === 'world') return;
+    if (event === 'protocol:changed' && mirror !== undefined && evidence?.['protocol'] !== 'async') this.#changed.push({ mirror, node });
     if (event === 'takeover:decided') this.#takers.add(node);
     if (event === 'takeover:aborted') this.#takers.delete(node);
     if (event === 'service:started' && (this.#takers.delete(node) || rule === 'takeover.commit')) this.#tailsLost();
     const order = evidence?.['order'];
+    if (event === 'operator:asked' && order === 'set-configured') for (const each of this.#async) this.#byAsync(each);
     if (event === 'operator:asked' && (order === 'force-fallback' || order === 'resume')) {
       this.#operatorSpoke = true;
       if (order === 'resume') return;
@@ -105,6 +114,7 @@ export class PermittedLoss {
 
   died(node: NodeName, how: 'process' | 'power', view: PairView): void {
     this.#forcing.delete(node);
+    for (const [mirror, drained] of this.#drained) if (drained === node) this.#byAsync(mirror);
     for (const mirror of this.#mirrors) {
       const lost = this.#powerLost.get(mirror) ?? new Set();
       const diedAlone = this.#diedAlone.get(mirror) ?? new Set();
@@ -119,6 +129,7 @@ export class PermittedLoss {
   check(view: PairView): void {
     if (!this.#told) return;
     this.#told = false;
+    for (const { mirror, node } of this.#changed.splice(0)) if (stateOf(node, mirror, view)?.serving === 'yes') this.#drain(mirror, node);
     for (const mirror of this.#diedAlone.keys()) if (isWhole(mirror, view)) this.#diedAlone.delete(mirror);
     for (const [mirror, lost] of this.#powerLost) {
       if (isWhole(mirror, view)) this.#powerLost.delete(mirror);
@@ -132,6 +143,16 @@ export class PermittedLoss {
     this.#suspended = false;
     this.#resetAt = this.#lastOrder;
     this.#handlers.reset();
+  }
+
+  #drain(mirror: string, node: NodeName): void {
+    if (!this.#async.has(mirror)) return;
+    this.#drained.set(mirror, node);
+    this.#handlers.drained?.(mirror, true);
+  }
+
+  #byAsync(mirror: string): void {
+    if (this.#drained.delete(mirror)) this.#handlers.drained?.(mirror, false);
   }
 
   #lookAtLoser(node: NodeName, mirror: string, lost: Set<NodeName>, view: PairView): void {

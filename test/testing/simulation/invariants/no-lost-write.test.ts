@@ -211,6 +211,55 @@ describe('invariant no-lost-write', () => {
     expect(story.check()).to.match(/byte 1024 holds write 1, but write 2 was acknowledged or read before/u);
   });
 
+  describe('by async (write.both)', () => {
+    const byAsync = (): Story => new Story(noLostWrite, {}, { asyncWindows: new Map([['m0', 512]]) });
+
+    function taken(story: Story): void {
+      story.crash('alpha', 'process');
+      story.tell('beta', 'service:started', { rule: 'takeover.commit' });
+    }
+
+    it('forgives a takeover the end of what was acknowledged, as much as fits into the window', () => {
+      const story = byAsync();
+      story.wrote('alpha', 0, 1);
+      story.wrote('alpha', 1, 2);
+      taken(story);
+      story.found('beta', 1, 0);
+      expect(story.check()).to.equal(null);
+      story.found('beta', 0, 0);
+      expect(story.check()).to.match(/byte 0 holds what was there at the beginning, but write 1 was acknowledged/u);
+    });
+
+    for (const [block, write] of [
+      [0, 'write 1'],
+      [1, 'write 2'],
+    ] as const)
+      it(`from where the serving node completes by sync, until it completes by async again, forgives nothing: ${write}`, () => {
+        const story = byAsync();
+        story.wrote('alpha', 0, 1);
+        story.tell('alpha', 'protocol:changed', { mirror: 'm0', evidence: { protocol: 'sync', before: 'async' } });
+        expect(story.check()).to.equal(null);
+        story.wrote('alpha', 1, 2);
+        story.tell('alpha', 'operator:asked', { evidence: { order: 'set-configured' } });
+        story.wrote('alpha', 2, 3);
+        taken(story);
+        story.found('beta', 2, 0);
+        expect(story.check()).to.equal(null);
+        story.found('beta', block, 0);
+        expect(story.check()).to.include(`but ${write} was acknowledged`);
+      });
+
+    it('goes on to forgive where a node that does not serve is told to complete by sync', () => {
+      const story = byAsync();
+      story.wrote('alpha', 0, 1);
+      story.tell('beta', 'protocol:changed', { mirror: 'm0', evidence: { protocol: 'sync', before: 'async' } });
+      expect(story.check()).to.equal(null);
+      taken(story);
+      story.found('beta', 0, 0);
+      expect(story.check()).to.equal(null);
+    });
+  });
+
   it('takes a write of zeroes for a write', () => {
     const story = new Story(noLostWrite);
     story.end(story.writeAcross('alpha', 0, 2, 1));

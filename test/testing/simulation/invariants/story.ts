@@ -25,6 +25,13 @@ export class StoryDisk {
   }
 }
 
+/** What an entry says besides. */
+interface StoryEntry {
+  readonly mirror?: string;
+  readonly rule?: string;
+  readonly evidence?: Record<string, unknown>;
+}
+
 interface StoryNode extends NodeView {
   running: boolean;
   paused: boolean;
@@ -33,7 +40,7 @@ interface StoryNode extends NodeView {
     readonly element: StoryDisk;
     readonly metadata: StoryDisk;
     state: MirrorState | null;
-    readonly known: ElementMetadata | null;
+    known: ElementMetadata | null;
   };
 }
 
@@ -127,8 +134,12 @@ export class Story {
   #ids = 0;
   #entries = 0;
 
-  constructor(factory: WatcherFactory, promises: { readonly oneOwner?: boolean; readonly powerCuts?: boolean } = {}) {
-    this.watcher = factory({ promises: { oneOwner: true, powerCuts: false, ...promises }, mirrors: [mirror], deadlineMs });
+  constructor(
+    factory: WatcherFactory,
+    promises: { readonly oneOwner?: boolean; readonly powerCuts?: boolean } = {},
+    mirrors: Pick<Parameters<WatcherFactory>[0], 'asyncWindows' | 'pullAhead' | 'undoJournals'> = {},
+  ) {
+    this.watcher = factory({ promises: { oneOwner: true, powerCuts: false, ...promises }, mirrors: [mirror], deadlineMs, ...mirrors });
   }
 
   get view(): PairView {
@@ -236,7 +247,7 @@ export class Story {
     this.tell(node, 'mirror:state');
   }
 
-  tell(node: NodeName | 'world', event: string, rest: { readonly rule?: string; readonly evidence?: Record<string, unknown> } = {}): void {
+  tell(node: NodeName | 'world', event: string, rest: StoryEntry = {}): void {
     this.#entries += 1;
     this.watcher.entry?.({ schema: 1, seq: this.#entries, time: '', atMs: this.nowMs, node, event, class: 0, text: 'a test', ...rest });
   }
