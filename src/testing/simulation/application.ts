@@ -171,16 +171,19 @@ export class Workload {
   #ask(node: NodeName, mirror: MirrorSize): void {
     const process = this.#hooks.running(node);
     if (!process?.ready || process.clock.paused || this.#application.outstanding(process) >= this.#options.depth) return;
-    if (process.mirrors.get(mirror.name)?.state().serving === 'no') return;
-    const block = this.#block(mirror);
+    const { serving, sizeBytes } = process.mirrors.get(mirror.name)!.state();
+    if (serving === 'no') return;
+    // A mirror may have grown.
+    const now = { ...mirror, sizeBytes };
+    const block = this.#block(now);
     if (!this.#chance(this.#options.overlapsPercent)) {
-      this.#request(process, mirror, this.#kind(), block);
+      this.#request(process, now, this.#kind(), block);
       return;
     }
-    const first = this.#reaching(block, mirror);
-    this.#request(process, mirror, 'write', first);
+    const first = this.#reaching(block, now);
+    this.#request(process, now, 'write', first);
     // It may have died of that.
-    if (process.alive) this.#request(process, mirror, this.#kind(), this.#reaching(first, mirror));
+    if (process.alive) this.#request(process, now, this.#kind(), this.#reaching(first, now));
   }
 
   #block({ sizeBytes }: MirrorSize): Range {

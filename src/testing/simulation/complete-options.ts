@@ -85,10 +85,11 @@ export function pullsAhead({ protocol, whenCongested }: CompleteMirror): boolean
   return protocol === 'async' && whenCongested === 'pull-ahead';
 }
 
-function completeMirror({ name, sizeBytes, protocol, whenCongested, windowBytes }: SimulatedMirrorOptions): CompleteMirror {
+function completeMirror({ name, sizeBytes, roomBytes, protocol, whenCongested, windowBytes }: SimulatedMirrorOptions): CompleteMirror {
   return {
     name,
     sizeBytes: sizeBytes ?? defaultMirrorBytes,
+    roomBytes: roomBytes ?? 0,
     protocol: protocol ?? 'sync',
     whenCongested: whenCongested ?? 'block',
     windowBytes: windowBytes ?? defaultMirrorLimits.windowBytes,

@@ -107,6 +107,7 @@ export const optionsForm: z.ZodType = z.strictObject({
       z.strictObject({
         name: z.string(),
         sizeBytes: atLeastOne.multipleOf(mirrorGrainBytes).optional(),
+        roomBytes: count.multipleOf(mirrorGrainBytes).optional(),
         protocol: z.enum(['sync', 'memsync', 'async']).optional(),
         whenCongested: z.enum(['block', 'pull-ahead']).optional(),
         windowBytes: z.int().min(sectorBytes).optional(),

@@ -22,7 +22,10 @@ const tornAnywhereBytes = 1;
 /** A mirror of the pair, with its size. */
 export interface MirrorSize {
   readonly name: string;
+  /** As `init` makes it. */
   readonly sizeBytes: number;
+  /** By how much its devices are larger. */
+  readonly roomBytes: number;
 }
 
 /** The two disks of one mirror on one node. */
@@ -33,8 +36,9 @@ export interface MirrorDisks {
 }
 
 /** What `init` writes for an element that holds the data, or is blank. */
-export async function initialMetadata(kind: 'data' | 'blank', sizeBytes: number, random: SeededRandom, epoch: Epoch): Promise<Uint8Array> {
-  const metadata = new MemoryDevice({ sizeBytes: elementMetadataBytes(sizeBytes) });
+export async function initialMetadata(kind: 'data' | 'blank', size: MirrorSize, random: SeededRandom, epoch: Epoch): Promise<Uint8Array> {
+  const { sizeBytes } = size;
+  const metadata = new MemoryDevice({ sizeBytes: metadataBytesOf(size) });
   await MirrorLink.create({ kind, sizeBytes, metadata, random, epoch });
   return metadata.contents;
 }
@@ -44,6 +48,10 @@ export async function initialRecord(): Promise<Uint8Array> {
   const record = new MemoryDevice({ sizeBytes: pairRecordBytes });
   await DurablePairRecordStore.prepare(record);
   return record.contents;
+}
+
+function metadataBytesOf({ sizeBytes, roomBytes }: MirrorSize): number {
+  return elementMetadataBytes(sizeBytes + roomBytes);
 }
 
 interface NodeDisksOptions {
@@ -67,14 +75,17 @@ export class NodeDisks {
     this.#options = options;
     this.record = this.#disk('record', null, pairRecordBytes, metadataMs);
     this.mirrors = new Map(
-      options.mirrors.map(({ name, sizeBytes }) => [
-        name,
-        {
-          element: this.#disk('element', name, sizeBytes, elementMs),
-          metadata: this.#disk('metadata', name, elementMetadataBytes(sizeBytes), metadataMs),
-          ...this.#undoJournal(name, sizeBytes),
-        },
-      ]),
+      options.mirrors.map((size) => {
+        const { name, sizeBytes, roomBytes } = size;
+        return [
+          name,
+          {
+            element: this.#disk('element', name, sizeBytes + roomBytes, elementMs),
+            metadata: this.#disk('metadata', name, metadataBytesOf(size), metadataMs),
+            ...this.#undoJournal(name, sizeBytes),
+          },
+        ];
+      }),
     );
   }
 
@@ -104,7 +115,8 @@ export class NodeDisks {
     const { element, metadata } = this.mirrors.get(mirror)!;
     element.replace();
     const random = streamOf(this.#options.seed, stream);
-    metadata.replace(await initialMetadata('blank', element.contents.byteLength, random, noEpoch));
+    const size = this.#options.mirrors.find(({ name }) => name === mirror)!;
+    metadata.replace(await initialMetadata('blank', size, random, noEpoch));
   }
 
   /** Its records carry checksums, as metadata does. */

@@ -20,6 +20,8 @@ export interface SimulatedMirrorOptions {
   readonly name: string;
   /** Default 1 MiB. */
   readonly sizeBytes?: number;
+  /** How much larger the devices of both nodes are, for order `grow` to find. Default 0. */
+  readonly roomBytes?: number;
   /** Of both nodes. Default `sync`. */
   readonly protocol?: MirrorProtocol;
   /** As of a mirror, by `async`. Default `block`. */

@@ -113,9 +113,9 @@ export class World {
     const record = await initialRecord();
     for (const node of nodeNames) this.nodes[node].disks.record.replace(record);
     // The same for both: they hold the same generation, so that no full copy is needed.
-    for (const { name, sizeBytes } of this.options.mirrors) {
-      const metadata = await initialMetadata('data', sizeBytes, streamOf(this.options.seed, `init ${name}`), epoch);
-      for (const node of nodeNames) this.nodes[node].disks.mirrors.get(name)!.metadata.replace(metadata);
+    for (const size of this.options.mirrors) {
+      const metadata = await initialMetadata('data', size, streamOf(this.options.seed, `init ${size.name}`), epoch);
+      for (const node of nodeNames) this.nodes[node].disks.mirrors.get(size.name)!.metadata.replace(metadata);
     }
   }
 

@@ -34,6 +34,11 @@ const ordersWhileFailing = [
 /** Of a hundred schedules, those in which operators switch the protocol, and how often at most. */
 const switchedPercent = 25;
 const mostSwitched = 3;
+/** Of a hundred schedules, those with mirrors that can grow, by how much, and how often an operator orders it at most. */
+const growingPercent = 25;
+const growingBytes: readonly number[] = [4_096, 65_536, 458_752];
+const mostGrowing = 4;
+const diesGrowingPercent = 50;
 const undoJournalPercent = 30;
 const mostRollBacks = 2;
 /** Of the source: about as many as a short resync takes. */
@@ -62,7 +67,8 @@ export function drawSchedule(seed: number): SimulationSchedule {
   const mixed = withElementsTakenOut(seed, steps, configuration);
   const ordered = withDisksFailing(seed, withCopiesOrdered(seed, mixed, configuration), configuration);
   const switched = withProtocolsSwitched(seed, ordered, configuration);
-  return withUndoJournal({ version: 1, options, steps: switched }, configuration);
+  const grown = withGrowth({ version: 1, options, steps: switched }, configuration);
+  return withUndoJournal(grown, configuration);
 }
 
 /** In some schedules operators have elements copied or compared, and hold resyncs back; from a stream of chance of their own, as above. */
@@ -95,6 +101,28 @@ function withProtocolsSwitched(
     if (chance(random, backPercent)) insert(random, mixed, at + 1, { do: 'operator', node, order: 'set-configured' }, configuration);
   }
   return mixed;
+}
+
+/** Some mirrors have larger devices, which an operator has them grow to; from a stream of chance of its own, as above. */
+function withGrowth({ options, steps, ...rest }: SimulationSchedule, configuration: SwarmConfiguration): SimulationSchedule {
+  const random = streamOf(options.seed ?? 0, 'growth');
+  if (!chance(random, growingPercent) || !options.mirrors) return { ...rest, options, steps };
+  const mirrors = options.mirrors.map((mirror) => ({ ...mirror, roomBytes: oneOf(random, growingBytes) }));
+  const mixed = [...steps];
+  for (let left = within(random, 1, mostGrowing); left > 0; left -= 1)
+    // Behind a run, so that runs and other steps take turns.
+    mixed.splice(1 + 2 * random.below(Math.ceil(mixed.length / 2)), 0, ...drawGrowth(random, configuration));
+  return { ...rest, options: { ...options, mirrors }, steps: mixed };
+}
+
+/** An operator has mirrors grow; in half of the cases a node dies in the middle of it, and is started again soon. */
+function drawGrowth(random: SeededRandom, configuration: SwarmConfiguration): readonly SimulationStep[] {
+  const wait = (): SimulationStep => ({ do: 'run', forMs: runMs(random, configuration) });
+  const order: SimulationStep = { do: 'operator', node: oneOf(random, nodeNames), order: 'grow' };
+  if (!chance(random, diesGrowingPercent)) return [order, wait()];
+  const node = oneOf(random, nodeNames);
+  const death: SimulationStep = { do: 'crash', node, how: 'process', afterEffects: within(random, 1, mostEffectsUntilDeath) };
+  return [order, { do: 'run', forMs: 1 }, death, wait(), { do: 'boot', node }, wait()];
 }
 
 /** In some schedules the element of the sick node fails in the middle of what operators order, and they go on giving orders; from a stream of chance of its own, as above. */

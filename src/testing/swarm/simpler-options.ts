@@ -25,7 +25,7 @@ export function simplerOptions(options: PairSimulationOptions): readonly PairSim
     ...(mirrors.some(({ sizeBytes }) => sizeBytes !== smallMirrorBytes)
       ? [{ ...options, mirrors: mirrors.map((mirror) => ({ ...mirror, sizeBytes: smallMirrorBytes })) }]
       : []),
-    ...(['windowBytes', 'whenCongested', 'protocol'] as const)
+    ...(['roomBytes', 'windowBytes', 'whenCongested', 'protocol'] as const)
       .filter((name) => mirrors.some((mirror) => mirror[name] !== undefined))
       .map((name) => ({ ...options, mirrors: mirrors.map((mirror) => without(mirror, name)[0] ?? mirror) })),
     ...(monitorLinks.length > 1 ? [{ ...options, monitorLinks: monitorLinks.slice(0, 1) }] : []),

@@ -31,8 +31,9 @@ describe('a drawn schedule', function () {
     const isCopy = (step: SimulationStep): boolean => step.do === 'operator' && /regenerate|verify|-resync/u.test(step.order);
     for (const { options, steps } of schedules) {
       // Of a rollback the crash, boot, crash, order and boot, two of them at most; of a disk that fails the fault and three orders of any kind, three at most;
-      // of a protocol that is switched the order and one back, three at most.
-      const more = (options.undoJournalExtents === undefined ? 0 : 10) + 12 + 6;
+      // of a protocol that is switched the order and one back, three at most;
+      // of a growth the order, a crash and a boot, four at most.
+      const more = (options.undoJournalExtents === undefined ? 0 : 10) + 12 + 6 + 12;
       expect(steps.filter((step) => step.do !== 'run' && !isElement(step) && !isCopy(step)).length).to.be.within(7, 21 + more);
       expect(steps.filter(isElement).length).to.be.within(0, 6 + 9);
       expect(steps.filter(isCopy).length).to.be.within(0, 10 + 9);

@@ -86,7 +86,12 @@ function unknownDifference(sectors: ReadonlySet<number>, [a, b]: readonly [Known
   if (!a || !b || !copiesByMap(a.metadata, b.metadata)) return null;
   const said = ({ dirty, metadata }: Known, atBytes: number): boolean =>
     dirty.has(Math.floor(atBytes / metadata.extentBytes)) || metadata.activeRegions.includes(Math.floor(atBytes / regionBytes));
-  for (const sector of sectors) if (!said(a, sector * sectorBytes) && !said(b, sector * sectorBytes)) return sector;
+  // What lies beyond the mirror may differ (rule lineage.size).
+  const sizeBytes = Math.max(a.metadata.sizeBytes, b.metadata.sizeBytes);
+  for (const sector of sectors) {
+    const atBytes = sector * sectorBytes;
+    if (atBytes < sizeBytes && !said(a, atBytes) && !said(b, atBytes)) return sector;
+  }
   return null;
 }
 
