@@ -111,6 +111,12 @@ export interface WishResult {
   readonly text: string;
 }
 
+/** What became of a change of protocol. */
+export interface ProtocolResult extends WishResult {
+  /** False where the node that does not serve could not be told: it would complete by the former one after a takeover. */
+  readonly toldBoth: boolean;
+}
+
 /** What a verify came to. */
 export interface VerifyResult extends WishResult {
   /** Bytes that differ and were not known to. */
@@ -195,7 +201,7 @@ export interface ControlCommands {
   readonly protocol: {
     readonly params: { readonly mirror: string; readonly protocol: MirrorProtocol };
     readonly progress: WishProgress;
-    readonly result: WishResult;
+    readonly result: ProtocolResult;
   };
   readonly resume: {
     readonly params: { readonly overrides: readonly Rule[] };

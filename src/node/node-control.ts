@@ -2,7 +2,7 @@ import { HotMirrorError } from '../errors.ts';
 import { stepWords } from '../failover/plan.ts';
 import type { FailoverOrchestrator } from '../failover/orchestrator.ts';
 import type { FailoverPlan } from '../failover/status.ts';
-import type { ControlHandlers, ControlStream, NodeStatus, PlanView, WishProgress, WishResult } from './control-protocol.ts';
+import type { ControlHandlers, ControlStream, NodeStatus, PlanView, ProtocolResult, WishProgress, WishResult } from './control-protocol.ts';
 import type { EventLog } from './event-log.ts';
 import { carryOut, isForPeer, mirrorOf } from './mirror-orders.ts';
 import type { MirrorOrder, OrderResult } from './mirror-orders.ts';
@@ -100,7 +100,7 @@ async function switchProtocol(
   { mirrors, orders }: NodeControl,
   order: MirrorOrder,
   stream: ControlStream<WishProgress>,
-): Promise<WishResult> {
+): Promise<ProtocolResult> {
   const mirror = mirrorOf(mirrors, order.mirror);
   const here = (): Promise<OrderResult> => carryOut(order, mirror, stream);
   const there = (): Promise<OrderResult> => orders.give(order, stream);
@@ -112,6 +112,7 @@ async function switchProtocol(
   );
   return {
     changed,
+    toldBoth: missed === null,
     text: missed === null ? text : `${text}; the other node was not told, so ask again before the service moves there: ${missed}`,
   };
 }

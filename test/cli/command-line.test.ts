@@ -341,7 +341,7 @@ describe('command line', () => {
       const handlers: Partial<ControlHandlers> = {
         protocol(params) {
           asked.push(params);
-          return Promise.resolve({ changed: true, text: 'switched' });
+          return Promise.resolve({ changed: true, toldBoth: true, text: 'switched' });
         },
       };
       return withNode(handlers, async (on) => {

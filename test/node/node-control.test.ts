@@ -74,8 +74,8 @@ describe('orders at either node', () => {
     expect([given, mirror.orders.at(-1)]).to.deep.equal([[order], { protocol: 'async' }]);
     await proxy.promote({ epoch: { number: 1, owner: 'north' }, alone: false });
     refusal = new HotMirrorError('HM_PEER_UNREACHABLE', 'no link is up');
-    const { changed, text } = await handlers.protocol({ mirror: 'files', protocol: 'sync' }, stream);
-    expect([changed, proxy.state().protocol]).to.deep.equal([true, 'sync']);
+    const { changed, toldBoth, text } = await handlers.protocol({ mirror: 'files', protocol: 'sync' }, stream);
+    expect([changed, toldBoth, proxy.state().protocol]).to.deep.equal([true, false, 'sync']);
     expect(text).to.contain('files completes requests by sync').and.to.contain('no link is up');
     expect(await handlers.protocol({ mirror: 'files', protocol: 'sync' }, stream)).to.include({ changed: false });
   });

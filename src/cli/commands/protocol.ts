@@ -27,7 +27,8 @@ export const protocolCommand: Command = {
     if (!names.includes(mirror)) throw new HotMirrorError('HM_USAGE', `there is no mirror "${mirror}"; there are ${names.join(', ')}`);
     const loss = mayLose[protocol];
     if (loss !== null && !flag(invocation, 'yes')) throw unconfirmed(`protocol ${protocol}`, loss);
-    print(invocation, await ask(invocation, 'protocol', { mirror, protocol }, { patient: true }), ({ text }) => text);
-    return exitCodes.done;
+    const result = await ask(invocation, 'protocol', { mirror, protocol }, { patient: true });
+    print(invocation, result, ({ text }) => text);
+    return result.toldBoth ? exitCodes.done : exitCodes.findings;
   },
 };
