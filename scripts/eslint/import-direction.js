@@ -15,7 +15,7 @@ const interfaceFiles = {
 };
 
 const coreFolders = new Set(['mirror', 'heartbeat', 'failover']);
-const clockInterfaces = new Set(['clock', 'random']);
+const clockInterfaces = new Set(['clock', 'random', 'within']);
 
 /** What a file of each zone may import by value, beside its own folder. */
 const reach = {

@@ -2,7 +2,7 @@ import type { Arbiter, GrantAnswer } from '../arbiter/arbiter.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Epoch } from '../epoch.ts';
 import { compareEpochs, formatEpoch, highestEpoch } from '../epoch.ts';
-import { within } from './within.ts';
+import { within } from '../clock/within.ts';
 
 /** What an arbiter answered, or that there is no answer. */
 export type Arbitrated = { readonly granted: true } | { readonly granted: false; readonly because: string; readonly unknown: boolean };

@@ -14,7 +14,7 @@ import { reportToJson } from './peer-report.ts';
 import type { Json } from './ports.ts';
 import { planOf, snapshotOf, statusOf } from './status.ts';
 import type { FailoverPlan, FailoverSnapshot, FailoverStatus } from './status.ts';
-import { unlessAborted } from './within.ts';
+import { unlessAborted } from '../clock/within.ts';
 
 /** What an operator may say when asking for a fallback or a recovery. */
 export interface FallbackOptions {

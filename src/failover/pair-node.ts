@@ -23,7 +23,7 @@ import { RecordKeeper } from './record-keeper.ts';
 import type { Unpromoted } from './serve.ts';
 import { longestBackoffMs, ServiceRunner } from './service-runner.ts';
 import type { Block } from './takeover.ts';
-import { within } from './within.ts';
+import { within } from '../clock/within.ts';
 
 /** Between two looks at what could not be done yet. */
 export const retryMs = 500;

@@ -8,7 +8,7 @@ import { beginJournal, endJournal, mayBeUp, resumes, stepBegins, stepEnds } from
 import type { Journal } from './pair-record.ts';
 import type { ServiceState } from './peer-report.ts';
 import { startSteps, stopSteps, undoes } from './plan.ts';
-import { within } from './within.ts';
+import { within } from '../clock/within.ts';
 
 /** What a runner needs of its surroundings. */
 export interface ServiceRunnerOptions {

@@ -11,12 +11,14 @@ export interface Detaching {
   readonly generation: string;
   /** Why this node's element failed. */
   readonly error: HotMirrorError;
+  /** Whether the failure is durable here: until then a start of this node would take its element for good. */
+  readonly recorded: Promise<boolean>;
   /** Whether the elements are known to differ. */
   readonly differ: () => boolean;
   /** The peer durably holds the generation. */
   readonly confirmed: () => void;
-  /** The elements turned out to differ: the peer's is not what was served. */
-  readonly bereft: () => void;
+  /** It cannot go on through the peer, and why not. */
+  readonly bereft: (because: string) => void;
 }
 
 /**
@@ -27,6 +29,7 @@ export class Diskless {
   #generation: string | null = null;
   #confirmed = false;
   #error: HotMirrorError | null = null;
+  #rested: string | null = null;
 
   /** Nothing is read from or written to this node's element. */
   get active(): boolean {
@@ -50,15 +53,18 @@ export class Diskless {
     return error;
   }
 
-  /** First the comparisons under way are answered, so that both nodes count what they find; then the peer is asked to hold everything alone. */
-  begin({ session, work, generation, error, differ, confirmed, bereft }: Detaching): void {
+  /**
+   * First the comparisons under way are answered, so that both nodes count what they find, and the failure is durable here; then the peer is asked to hold everything alone.
+   * The other way round a crash would leave two elements that both pass for good, under two generations.
+   */
+  begin({ session, work, generation, error, recorded, differ, confirmed, bereft }: Detaching): void {
     this.#generation = generation;
     this.#error = error;
     work?.detach(error);
-    session.compares.allAnswered(() => {
+    const ask = (durable: boolean): void => {
       if (this.#generation !== generation) return;
-      if (differ()) {
-        bereft();
+      if (!durable || differ()) {
+        bereft(durable ? 'the elements differ' : 'it could not be recorded that the element of this node failed');
         return;
       }
       session.detach(generation, () => {
@@ -66,23 +72,42 @@ export class Diskless {
         this.#confirmed = true;
         confirmed();
       });
-    });
+    };
+    session.compares.allAnswered(() => void recorded.then(ask));
   }
 
   /**
    * Completes what is over, in the order of issue alone: all that is not complete is sent again on a new connection, in that order, and must not lie on top of what is
-   * complete, for no resync would mend that.
+   * complete, for no resync would mend that. What the failed device still has is not waited for.
    */
   advance(issued: Iterable<Request>, complete: (request: Request) => void): void {
     if (!this.active || this.waits) return;
     for (const request of issued) {
-      if (request.local > 0 || request.remote > 0) return;
+      if (request.remote > 0) return;
       complete(request);
     }
   }
 
+  /** Serving of this generation has ended, for the peer is to take it over. Should it not, {@link Diskless.resume} undoes this while the connection lasts. */
+  rest(generation: string): void {
+    this.#rested = generation;
+  }
+
+  /** What was served through the peer until it was to take over. */
+  get rested(): boolean {
+    return this.#rested !== null;
+  }
+
+  /** The peer did not take over. */
+  resume(): void {
+    this.#generation = this.#rested;
+    this.#confirmed = this.active;
+    this.#rested = null;
+  }
+
   /** Serving has ended. */
   end(): void {
+    this.#rested = null;
     this.#generation = null;
     this.#confirmed = false;
     this.#error = null;

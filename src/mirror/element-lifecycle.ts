@@ -44,9 +44,16 @@ export async function recoverElement(device: BlockDevice, store: ElementStore): 
   await store.update(() => ({ activeRegions: [], crashed: metadata.crashed || metadata.inUse, inUse: false }));
 }
 
-/** At the end: where the element and its map are durable, the next start need not take this for a crash. */
-export async function settleElement(device: BlockDevice, store: ElementStore): Promise<void> {
+/**
+ * At the end: where the element and its map are durable, the next start need not take this for a crash. One that failed is recorded so, and where even that
+ * fails the next start is after a crash: what it holds is not what the peer holds.
+ */
+export async function settleElement(device: BlockDevice, store: ElementStore, failure: HotMirrorError | null): Promise<void> {
   try {
+    if (failure) {
+      if (store.metadata.state !== 'failed') await store.update(() => failedBy(failure));
+      return;
+    }
     await flushElement(device);
     await store.persistDirty();
     if (store.metadata.inUse) await store.update(() => ({ inUse: false, activeRegions: [] }));

@@ -63,7 +63,7 @@ export class ElementLineage {
     this.#options = options;
   }
 
-  /** Looks at the device again, which may have been enlarged. Where there is no room for its map, only so much of it counts as there is room for. */
+  /** Looks at the device again, which may have been enlarged; what the metadata says now is durable. Where there is no room for its map, only so much of it counts as there is room for. */
   async measure(): Promise<void> {
     const { device, store } = this.#options;
     try {
@@ -72,6 +72,7 @@ export class ElementLineage {
     } catch (error) {
       debug('the element is as large as before: %O', error);
     }
+    await store.certain();
   }
 
   /** What this side brings to the handshake. */
@@ -135,7 +136,9 @@ export class ElementLineage {
     if (store.metadata.state !== 'consistent') throw malformed(`an element that is ${store.metadata.state} cannot be served through`);
     store.dirty.markAll();
     await store.persistDirty();
-    await store.update((metadata) => mintedFrom(metadata, generation, false));
+    await store.update((metadata) => (metadata.state === 'consistent' ? mintedFrom(metadata, generation, false) : {}));
+    const { current, state } = store.metadata;
+    if (current !== generation) throw malformed(`an element that is ${state} cannot be served through`);
     return generation;
   }
 

@@ -1,6 +1,6 @@
 import { HotMirrorError } from '../errors.ts';
 import { flushOrFail } from './element-lifecycle.ts';
-import { broughtBack, takenOut } from './metadata.ts';
+import { broughtBack, isMinted, takenOut } from './metadata.ts';
 import type { OrderContext } from './orders.ts';
 
 /** What an element is to be by the word of an operator. */
@@ -27,6 +27,11 @@ async function takeOut(context: OrderContext): Promise<void> {
   if (replication.servedThrough) {
     const because = `the other node serves ${name} through this element, its own having failed: move the service first`;
     throw new HotMirrorError('HM_REFUSED', because, { rule: 'write.error' });
+  }
+  // Brought back it would be old to everybody, and nothing newer is there.
+  if (isMinted(store.metadata)) {
+    const because = `the element of ${name} alone holds what was completed last: the other node's has to hold it too first`;
+    throw new HotMirrorError('HM_REFUSED', because, { rule: 'element.off' });
   }
   const out = async (): Promise<void> => {
     if (store.metadata.current !== null) await flushOrFail(device, failed);

@@ -32,6 +32,13 @@ export function metadataBytes(sizeBytes: number, extentBytes: number): number {
 /** A change of the metadata, as a function of what it is then. */
 export type MetadataChange = (metadata: ElementMetadata) => Partial<ElementMetadata>;
 
+/** That an element failed, and why. */
+type Failure = Pick<ElementMetadata, 'state' | 'note'>;
+
+function failureOf({ state, note }: ElementMetadata): Failure | null {
+  return state === 'failed' ? { state, note } : null;
+}
+
 interface PendingChange {
   readonly change: MetadataChange;
   readonly both: boolean;
@@ -59,6 +66,10 @@ export class ElementStore {
   #stored: Uint8Array;
   #pending: PendingChange[] = [];
   #writing: Promise<void> | null = null;
+  /** A write failed: either copy may hold what it was to change, or what was there before. */
+  #doubtful = false;
+  /** Once the element has failed, also where that could not be written yet. */
+  #failure: Failure | null;
   /** Size and map do not fit each other meanwhile: nobody may be told of either. */
   #growing: Promise<void> | null = null;
   #persisting: Promise<void> = Promise.resolve();
@@ -67,6 +78,7 @@ export class ElementStore {
     this.#device = device;
     this.#head = head;
     this.#metadata = metadata;
+    this.#failure = failureOf(metadata);
     const records = [head, ...pages.values()];
     this.damagedCopies = records.reduce((count, record) => count + record.damagedCopies, 0);
     this.mayBeOlder = records.some((record) => record.mayBeOlder);
@@ -119,7 +131,8 @@ export class ElementStore {
 
   /**
    * Changes the metadata; resolves when that is durable. Changes asked for while a write is under way share the next one.
-   * With `both`, either copy alone tells of it: for what must not be forgotten by the loss of one copy (lineage, epoch, state).
+   * With `both`, either copy alone tells of it: for what must not be forgotten by the loss of one copy (lineage, epoch, state). An element that has failed stays so,
+   * whatever a change that was under way makes of its state (rule write.error).
    */
   update(change: MetadataChange, both = true): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -131,6 +144,12 @@ export class ElementStore {
   /** Resolves when no change is under way. */
   async settled(): Promise<void> {
     while (this.#writing ?? this.#growing) await (this.#writing ?? this.#growing);
+  }
+
+  /** As `settled`, and what a write that failed may have left is no longer what the next start could find. Rejects where that cannot be written either. */
+  async certain(): Promise<void> {
+    await this.settled();
+    if (this.#doubtful) await this.update(() => ({}));
   }
 
   /** Makes room in the metadata for the map of a mirror of this size, where its device can be enlarged. */
@@ -201,13 +220,18 @@ export class ElementStore {
       const changes = this.#pending;
       this.#pending = [];
       let next = this.#metadata;
-      for (const { change } of changes) next = { ...next, ...change(next) };
+      for (const { change } of changes) {
+        next = { ...next, ...change(next), ...this.#failure };
+        this.#failure ??= failureOf(next);
+      }
       try {
         const payload = encodeMetadata(next);
         await (changes.some(({ both }) => both) ? this.#head.writeBoth(payload) : this.#head.write(payload));
         this.#metadata = next;
+        this.#doubtful = false;
         for (const { resolve } of changes) resolve();
       } catch (error) {
+        this.#doubtful = true;
         for (const { reject } of changes) reject(error);
       }
     }

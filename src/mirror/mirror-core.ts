@@ -1,6 +1,8 @@
 import createDebug from 'debug';
 
+import { sleep } from '../clock/clock.ts';
 import { randomHex } from '../clock/random.ts';
+import { within } from '../clock/within.ts';
 import { compareEpochs, formatEpoch, highestEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
@@ -30,6 +32,9 @@ import type { MirrorState } from './state.ts';
 const debug = createDebug('hotmirror:mirror');
 
 const generationBytes = 8;
+/** How often it is tried to record that an element failed, and how long is waited between. */
+const recordAttempts = 5;
+const recordRetryMs = 100;
 
 /** What the core of a mirror is made of. */
 export interface MirrorCoreOptions {
@@ -63,6 +68,7 @@ export class MirrorCore {
   readonly #announcer: Announcer;
   readonly #repairs: RepairNews;
   readonly #activity: ActivityLog;
+  #failure: HotMirrorError | null = null;
 
   constructor({ options, limits, store, announcer, resync, epoch }: MirrorCoreOptions) {
     this.#options = options;
@@ -165,32 +171,61 @@ export class MirrorCore {
     this.changed();
   }
 
-  /** Rule write.error, as far as this version goes: a failed element is detached, and what it served ends with errors. */
+  /** Why the element failed since it was opened; null: it has not. */
+  get failure(): HotMirrorError | null {
+    return this.#failure;
+  }
+
+  /**
+   * Rule write.error: a failed element is given up, and what it served goes on through the peer, or ends with errors. Resolves when the failure is durable, or cannot be.
+   * A target's connection is ended by whoever noticed the failure, with its reason.
+   */
   async failed(error: HotMirrorError): Promise<void> {
-    const { store, serving, replication } = this;
+    const { serving, replication } = this;
     if (replication.element === 'failed') return;
     replication.element = 'failed';
+    this.#failure = error;
+    const recorded = this.#record(error);
     const served = serving.state !== 'no';
-    const wasSource = replication.role === 'source';
-    const through = served && serving.detach(error);
-    if (!through) serving.stop(error);
+    const through = served && serving.detach(error, recorded);
+    if (!through) {
+      // The connection ends first: what it has not sent yet are buffers that the callers get back now.
+      if (replication.role !== 'target') replication.reconnect();
+      serving.stop(error);
+    }
     const text = `the element failed: ${error.message}${through ? '; the service goes on through the peer' : ''}`;
     this.#announcer.emit('element:failed', served && !through ? 3 : 1, text, {
       rule: 'write.error',
       evidence: { code: error.code, through },
     });
     this.changed();
-    try {
-      await store.update(() => failedBy(error));
-    } catch (cause) {
-      debug('%s: the failure could not be recorded: %O', this.#options.name, cause);
-    }
-    if (!through && (served || wasSource)) replication.reconnect();
+    await recorded;
   }
 
-  /** Rule write.error: neither element can be served from. */
-  bereft(error: HotMirrorError): void {
-    this.#announcer.emit('element:failed', 3, `neither element holds everything for sure: ${error.message}`, {
+  /** Makes it durable that the element failed; false where that cannot be done in time. A metadata device that fails once is asked again. */
+  #record(error: HotMirrorError): Promise<boolean> {
+    const { clock } = this.#options;
+    const limit = { deadlineMs: this.#limits.ackDeadlineMs, code: 'HM_STATE_UNWRITABLE', what: 'the record of the failure' } as const;
+    const record = async (): Promise<true> => {
+      for (let left = recordAttempts; ; left -= 1) {
+        try {
+          await this.store.update(() => failedBy(error));
+          return true;
+        } catch (cause) {
+          if (left <= 1) throw cause;
+        }
+        await sleep(clock, recordRetryMs);
+      }
+    };
+    return within(clock, limit, record).catch((cause: unknown) => {
+      debug('%s: the failure could not be recorded: %O', this.#options.name, cause);
+      return false;
+    });
+  }
+
+  /** Rule write.error: there is nothing left to serve from. */
+  bereft(error: HotMirrorError, because: string): void {
+    this.#announcer.emit('element:failed', 3, `the service ends, for ${because}: ${error.message}`, {
       rule: 'write.error',
       evidence: { code: error.code, through: false },
     });
@@ -217,7 +252,7 @@ export class MirrorCore {
         },
         differing: () => this.replication.reconnect(),
         repaired: (offsetBytes, lengthBytes) => this.#repairs.repaired(offsetBytes, lengthBytes),
-        bereft: (error) => this.bereft(error),
+        bereft: (error, because) => this.bereft(error, because),
         failed: (error) => void this.failed(error),
       },
     });

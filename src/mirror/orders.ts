@@ -58,6 +58,10 @@ export interface GoAloneOrder {
 
 /** See `MirrorLink.promote`. */
 export async function promote(context: OrderContext, { epoch, alone, force = false }: PromoteOrder): Promise<void> {
+  if (context.serving.diskless.rested && !alone) {
+    resumeThrough(context, epoch);
+    return;
+  }
   const { store, serving, replication, preservation, known, clock, protocol } = context;
   const wasStopped = replication.stopped;
   try {
@@ -86,6 +90,16 @@ export async function promote(context: OrderContext, { epoch, alone, force = fal
   serving.start(alone);
   await replication.resume();
   context.changed();
+}
+
+/** What was served through the peer, which was to take it over and did not, is served so again (rule write.error). */
+function resumeThrough(context: OrderContext, epoch: Epoch): void {
+  const { serving, known, changed } = context;
+  assertOwnEpoch(context, epoch);
+  known.epoch = epoch;
+  serving.diskless.resume();
+  serving.start(false);
+  changed();
 }
 
 /** Nobody else writes to the element any more, neither a source nor one that a handshake is about to make it; then its state is judged. */
@@ -135,7 +149,9 @@ export async function demote({ serving, replication, device, changed, failed }: 
     if (!settled || !replication.handedOver) serving.accept();
   }
   if (!settled || !replication.handedOver) return { handedOver: false };
+  const { through } = serving.diskless;
   serving.stop(new HotMirrorError('HM_NOT_SERVING', 'the service was handed over'));
+  if (through !== null) serving.diskless.rest(through);
   changed();
   return { handedOver: true };
 }

@@ -1,4 +1,7 @@
+import type { Clock } from '../clock/clock.ts';
 import type { Counters } from './counters.ts';
+import type { MirrorLimits } from './options.ts';
+import type { ProtocolInForce } from './protocol.ts';
 import type { ReplicationHost } from './replication-options.ts';
 import type { Serving } from './serving.ts';
 import type { SourceSession } from './source.ts';
@@ -9,7 +12,10 @@ export interface PullAheadOptions {
   readonly name: string;
   readonly peer: string;
   readonly counters: Counters;
-  readonly serving: Pick<Serving, 'pulledAhead'>;
+  readonly clock: Clock;
+  readonly limits: Pick<MirrorLimits, 'handshakeDeadlineMs'>;
+  readonly protocol: ProtocolInForce;
+  readonly serving: Pick<Serving, 'pulledAhead' | 'ahead'>;
   readonly host: Pick<ReplicationHost, 'emit' | 'changed'>;
   readonly session: Pick<SourceSession, 'sayAhead' | 'progress'>;
   /** The target is `uptodate`. */
@@ -42,9 +48,9 @@ export class PullAhead {
     this.#options = options;
   }
 
-  /** Whatever completes goes to the target too. */
+  /** Whatever completes goes to the target too, and nobody has asked it to fall behind. */
   get together(): boolean {
-    return this.#phase === 'together' || this.#phase === 'asking';
+    return this.#phase === 'together';
   }
 
   /**
@@ -59,8 +65,14 @@ export class PullAhead {
 
   /** To be asked when something was confirmed, outside of any message: the connection may end by it. */
   look(): void {
-    if (this.#phase !== 'ahead' || this.#options.session.progress.outstanding) return;
-    this.#options.reconnect();
+    const { session, serving, clock, limits, host, reconnect } = this.#options;
+    if (this.#phase !== 'ahead' || session.progress.outstanding) return;
+    // Requests go on meanwhile: it is no loss that rule alone would have to judge, unless the next connection does not come.
+    const giveUp = serving.ahead.rejoin();
+    clock.timer(limits.handshakeDeadlineMs, () => {
+      if (giveUp()) host.changed();
+    });
+    reconnect();
   }
 
   /** The connection has ended. */
@@ -77,9 +89,15 @@ export class PullAhead {
   #confirmed(): void {
     if (this.#phase !== 'asking') return;
     this.#phase = 'ahead';
-    const { counters, host, name, peer, begun, serving } = this.#options;
-    counters.ahead.times += 1;
+    const { counters, host, name, peer, begun, serving, protocol, reconnect } = this.#options;
     begun();
+    // An operator had requests wait for the target meanwhile: it is brought back at once.
+    if (protocol.current !== 'async') {
+      this.#phase = 'ended';
+      reconnect();
+      return;
+    }
+    counters.ahead.times += 1;
     host.emit('ahead:begun', 1, `${peer} cannot keep up with ${name}, which goes on without it`, { rule: 'write.congested' });
     serving.pulledAhead();
   }

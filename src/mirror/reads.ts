@@ -33,9 +33,9 @@ export class Reads {
     });
   }
 
-  /** Reads inside, waiting or under way. */
+  /** Reads inside, waiting or under way. What a failed device still has may never end, and is nothing to wait for. */
   get inside(): number {
-    return this.#waiting.length + this.#underWay + this.#repair.inside;
+    return this.#waiting.length + (this.#options.diskless() ? 0 : this.#underWay) + this.#repair.inside;
   }
 
   /** Whether any read waits. */

@@ -13,28 +13,22 @@ import { Handshake } from './handshake.ts';
 import type { Agreement, Hello, Start } from './handshake.ts';
 import { isOutAndBehind, splitOf } from './lineage.ts';
 import type { LineageView, SyncDecision } from './lineage.ts';
+import { KnownElements } from './known-elements.ts';
 import { Leftovers } from './leftovers.ts';
 import { groundsOf } from './mirror-events.ts';
 import type { MirrorProtocol } from './options.ts';
 import type { ReplicationOptions } from './replication-options.ts';
 import { SourceEnd } from './source-end.ts';
 import type { SourceSession } from './source.ts';
-import type { ElementState, DataLinkState, MirrorRole, SplitEvidence } from './state.ts';
+import type { DataLinkState, MirrorRole, SplitEvidence } from './state.ts';
 import { TargetEnd } from './target-end.ts';
 import { fromSource, leavesOff, malformed, readRefusal, wireVersion } from './wire.ts';
 import type { Message } from './wire.ts';
 
 /**
  * The data link of one mirror: keeps the connection, agrees by handshake who copies what, and runs the source's or the target's end.
- * It owns what is known of both elements' states.
  */
-export class Replication {
-  element: ElementState;
-  peerElement: ElementState = 'absent';
-  /** The peer durably recorded that it is behind (rule alone). */
-  peerBehind = false;
-  /** How large a mirror the target can hold. */
-  peerRoomBytes = 0;
+export class Replication extends KnownElements {
   role: MirrorRole = 'none';
   connection: DataLinkState = 'standalone';
   connectionId: string | null = null;
@@ -63,8 +57,8 @@ export class Replication {
   readonly #goodbye = new Goodbye();
 
   constructor(options: ReplicationOptions) {
+    super(options.store.metadata.state);
     this.#options = options;
-    this.element = options.store.metadata.state;
     this.#lineage = new ElementLineage(options);
     const { transport, preferOwnDial, clock, random, limits, host } = options;
     this.#leftovers = new Leftovers(clock, limits.deadlineMs, () => {
@@ -152,16 +146,11 @@ export class Replication {
     return this.#source?.flush() ?? Promise.resolve(false);
   }
 
-  /** This element is what the other node serves through, its own having failed. */
-  get servedThrough(): boolean {
-    return this.role === 'target' && this.peerElement === 'failed';
-  }
-
   /** The target holds everything durably, in the same generation (rule handover). */
   get handedOver(): boolean {
     const { store, serving } = this.#options;
-    const equal = serving.diskless.active || store.dirty.count === 0;
-    return this.#source?.session.settled === true && this.peerElement === 'uptodate' && equal;
+    const equal = serving.diskless.active || serving.diskless.rested || store.dirty.count === 0;
+    return this.#source?.session.settled === true && this.#source.together && this.peerElement === 'uptodate' && equal;
   }
 
   /** Rule node.leave: `prepare` makes a target durably outdated, then the peer is told; waits for its answer at most a deadline. */
@@ -297,9 +286,10 @@ export class Replication {
     const { name, protocol, store, serving } = this.#options;
     // Nothing of an earlier connection may change what this side is about to say.
     await this.#leftovers.gone();
-    await this.#lineage.measure();
-    await store.settled();
-    const view = this.#lineage.view(this.element, serving.state !== 'no', serving.diskless.through);
+    const { through } = serving.diskless;
+    // A failed element has nothing to say that is not known, and its disks may hang.
+    if (through === null) await this.#lineage.measure();
+    const view = this.#lineage.view(this.element, serving.state !== 'no', through);
     const hello = { wire: wireVersion, features: dataLinkFeatures, mirror: name, protocol: protocol.current };
     return { ...hello, extentBytes: store.metadata.extentBytes, view };
   }
@@ -350,6 +340,7 @@ export class Replication {
     this.#agreed(agreement, 'source');
     const through = agreement.rule === 'write.error';
     if (!through) this.element = 'uptodate';
+    this.servedThrough = false;
     if (through) this.peerElement = 'uptodate';
     if (agreement.scope !== 'nothing') {
       this.peerElement = 'inconsistent';
@@ -367,12 +358,15 @@ export class Replication {
       this.#options,
       this.#lineage,
       this.#data as DataConnection,
-      { start, images },
+      { start, images, through: agreement.rule === 'write.error' },
       {
         mayChange: () => this.#adopting,
         adopted: () => (this.element = 'uptodate'),
         behind: () => (this.element = this.element === 'uptodate' ? 'outdated' : this.element),
-        detached: () => (this.peerElement = 'failed'),
+        detached: () => {
+          this.peerElement = 'failed';
+          this.servedThrough = true;
+        },
         protocol: (protocol, mayLoseBytes) => {
           this.sourceProtocol = { protocol, mayLoseBytes };
           host.changed();
@@ -382,7 +376,8 @@ export class Replication {
     this.#agreed(agreement, 'target');
     // What the source completed through this element it has made durable here.
     if (agreement.rule === 'write.error') this.element = 'uptodate';
-    this.peerElement = agreement.rule === 'write.error' ? 'failed' : 'uptodate';
+    this.servedThrough = agreement.rule === 'write.error';
+    this.peerElement = this.servedThrough ? 'failed' : 'uptodate';
     this.peerBehind = false;
     serving.freeze(false);
     host.changed();

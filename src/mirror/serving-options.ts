@@ -16,7 +16,7 @@ export interface ServingHandlers {
   /** What this node's element could not read was read from the peer's and written back. */
   repaired(offsetBytes: number, lengthBytes: number): void;
   /** This node's element has failed, and the peer cannot be served through any more: serving must end. */
-  bereft(error: HotMirrorError): void;
+  bereft(error: HotMirrorError, because: string): void;
   /** The element or its metadata failed: serving goes on through the peer, or must end. */
   failed(error: HotMirrorError): void;
 }

@@ -1,6 +1,7 @@
 import type { Done, WriteOptions, ZeroesOptions } from '../device/block-device.ts';
 import { HotMirrorError } from '../errors.ts';
 import { Admission } from './admission.ts';
+import { AheadState } from './ahead-state.ts';
 import { Diskless } from './diskless.ts';
 import { IntentLog, neededRegions } from './intent-log.ts';
 import { Mint } from './mint.ts';
@@ -21,13 +22,13 @@ import type { StreamWork } from './stream-work.ts';
 export class Serving {
   /** Whether this node's element has failed, and the peer's alone is served through. */
   readonly diskless: Diskless = new Diskless();
+  /** Whether the peer durably knows that it is behind: then requests complete without it (rule write.congested). */
+  readonly ahead: AheadState = new AheadState();
   readonly #options: ServingOptions;
   readonly #intents: IntentLog;
   #serving = false;
   /** Completing without the peer is allowed: by a takeover or by rule **alone**, until the lineage is offered to the peer. */
   #mayBeAlone = false;
-  /** The connected peer durably knows that it is behind: requests complete without it (rule write.congested). */
-  #ahead = false;
   #frozen = false;
   #session: SourceSession | null = null;
   #work: StreamWork | null = null;
@@ -80,7 +81,7 @@ export class Serving {
 
   get state(): ServingState {
     if (!this.#serving) return 'no';
-    if (this.#session || this.#ahead) return 'yes';
+    if (this.#session || this.ahead.active) return 'yes';
     return this.#mayBeAlone ? 'alone' : 'parked';
   }
 
@@ -96,7 +97,8 @@ export class Serving {
   stop(error: HotMirrorError): void {
     this.#serving = false;
     this.#admission.close();
-    this.#mayBeAlone = this.#ahead = false;
+    this.#mayBeAlone = false;
+    this.ahead.end();
     this.#replies.fail([...this.#queue.splice(0), ...this.#reads.stop()], error);
     this.#awaitingMint = [];
     this.diskless.end();
@@ -129,10 +131,11 @@ export class Serving {
   connected(session: SourceSession, work: StreamWork): void {
     this.#session = session;
     this.#work = work;
+    this.ahead.end();
     this.#awaitingMint = [];
     for (const request of this.#issued) {
+      // It has failed here already and is not sent again: nothing is left to wait for.
       if (request.error) {
-        // It has failed here already and is not sent again: nothing is left to wait for.
         request.remote = 0;
         this.#advance(request);
         continue;
@@ -158,18 +161,15 @@ export class Serving {
     this.#reads.peerChanged();
   }
 
-  /**
-   * This node's element has failed: from now on the peer's alone is served through, where it is `uptodate` (rule write.error). Nothing completes before the peer durably
-   * holds all that was completed, under a generation of its own (rule lineage.mint). Returns whether that is so.
-   */
-  detach(error: HotMirrorError): boolean {
+  /** This node's element has failed: from now on the peer's alone is served through, where that can be (rule write.error). Returns whether it is so. */
+  detach(error: HotMirrorError, recorded: Promise<boolean>): boolean {
     const session = this.#session;
     if (!this.#serving || !session?.mayDetach || this.#options.store.dirty.count > 0) return false;
     const { store, newGeneration, handlers } = this.#options;
-    const generation = newGeneration();
     for (const request of this.#issued) request.error = null;
+    const generation = newGeneration();
     this.diskless.begin({
-      ...{ session, work: this.#work, generation, error },
+      ...{ session, work: this.#work, generation, error, recorded },
       differ: () => store.dirty.count > 0,
       confirmed: () => {
         handlers.minted(generation);
@@ -177,22 +177,23 @@ export class Serving {
         this.#reads.peerChanged();
         this.#pump();
       },
-      bereft: () => this.peerFailed(),
+      bereft: (because) => this.peerFailed(because),
     });
     return true;
   }
 
   /** The peer's element has failed too, or its connection ended before it confirmed that it holds everything. */
-  peerFailed(): void {
+  peerFailed(because = 'neither element holds everything for sure'): void {
     const error = this.diskless.takeError();
-    if (error) this.#options.handlers.bereft(error);
+    if (error) this.#options.handlers.bereft(error, because);
   }
 
   /** The data link is lost (rules write.inflight, serve.fresh). */
   lost(): void {
-    if (!this.#session && !this.#ahead) return;
-    this.#ahead = false;
+    if (!this.#session && !this.ahead.active) return;
+    this.ahead.lost();
     this.#part();
+    if (!this.#serving) this.diskless.end();
     this.#admission.giveUp();
     if (this.#mayBeAlone) this.#completeAlone();
     if (this.diskless.waits) this.peerFailed();
@@ -210,7 +211,7 @@ export class Serving {
   pulledAhead(): void {
     if (!this.#serving || !this.#session) return;
     this.#part();
-    this.#ahead = true;
+    this.ahead.begin();
     this.#goOnAlone();
   }
 
@@ -270,10 +271,9 @@ export class Serving {
   #mayIssue(request: Request): boolean {
     if (!this.#maySend() || !(this.#session || this.#generation.mayChange(() => this.#pump()))) return false;
     const { kind, offsetBytes, lengthBytes } = request;
-    const session = this.#session;
-    const { active } = this.diskless;
-    if (!active && session?.isCongested(request)) this.#work?.congested();
-    if (session && (!session.hasRoom(request) || (!active && this.#work?.locks(offsetBytes, lengthBytes)))) return false;
+    const [session, work, { active }] = [this.#session, this.#work, this.diskless];
+    if (!active && session?.isCongested(request)) work?.congested();
+    if (session && (!session.hasRoom(request) || (!active && work?.locks(offsetBytes, lengthBytes)))) return false;
     // Without an element there is no intent to note: everything is dirty at the peer.
     if (kind !== 'flush' && !active && this.#options.activity.missing(offsetBytes, lengthBytes).length > 0) {
       this.#intents.log();
@@ -286,7 +286,7 @@ export class Serving {
   #maySend(): boolean {
     // Until the peer has made it durable that everything may differ, nothing says so of what is not in the activity log.
     if (!this.#serving || this.diskless.waits) return false;
-    return this.#session !== null || ((this.#mayBeAlone || this.#ahead) && (!this.#frozen || this.#generation.done));
+    return this.#session !== null || ((this.#mayBeAlone || this.ahead.active) && (!this.#frozen || this.#generation.done));
   }
 
   #issue(request: Request): void {
@@ -306,7 +306,7 @@ export class Serving {
     request.logged = true;
     this.#reads.issued(offsetBytes, lengthBytes);
     if (!this.#session) store.dirty.markRange(offsetBytes, lengthBytes);
-    if (this.#ahead) this.#options.counters.ahead.bytes += lengthBytes;
+    if (this.ahead.active) this.#options.counters.ahead.bytes += lengthBytes;
     if (kind === 'zeroes') device.writeZeroes(offsetBytes, lengthBytes, { fua, noHole }, done);
     else device.write(offsetBytes, bytes, { fua }, done);
   }
@@ -394,6 +394,6 @@ export class Serving {
   }
 
   #needsMint(): boolean {
-    return (this.#mayBeAlone || this.#ahead) && !this.#session && !this.#generation.done;
+    return (this.#mayBeAlone || this.ahead.active) && !this.#session && !this.#generation.done;
   }
 }

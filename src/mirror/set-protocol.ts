@@ -46,8 +46,9 @@ async function agreeToLose({ protocol, store, replication }: OrderContext): Prom
 
 /** Everything that was completed by async is durable on both elements; else async stays in force. */
 async function drainQueue({ name, protocol, store, replication }: OrderContext): Promise<void> {
-  const drained = replication.peerElement === 'uptodate' && (await replication.flushTarget());
-  if (drained && replication.peerElement === 'uptodate') {
+  const isTarget = (): boolean => replication.peerElement === 'uptodate' && replication.source?.together === true;
+  const drained = isTarget() && (await replication.flushTarget());
+  if (drained && isTarget()) {
     protocol.ahead = false;
     await store.update(() => ({ mayBeAhead: false }));
     return;

@@ -92,6 +92,11 @@ export class SourceEnd {
     return this.#settled && this.#ahead.together;
   }
 
+  /** The target is sent whatever completes, and was not asked to fall behind. */
+  get together(): boolean {
+    return this.#ahead.together;
+  }
+
   /** Something is being compared, or the answer is on its way. */
   get comparing(): boolean {
     return this.#verify !== null || this.session.compares.outstanding > 0;

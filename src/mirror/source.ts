@@ -115,7 +115,8 @@ export class SourceSession {
   /** Whether a request may be sent now. One that is larger than the window may go alone. */
   hasRoom(request: Pick<Request, 'lengthBytes' | 'bytes'>): boolean {
     const roomBytes = this.#options.windowBytes - this.#windowBytes;
-    if (!this.#options.data.writable && !this.#pullsAhead(request)) return false;
+    // Where a full window cannot lead ahead it is the transport that says when there is room, or a resync would find none (rule resync.progress).
+    if (!this.#options.data.writable && !(this.#pullsAhead(request) && this.fetches.uptodate)) return false;
     return this.#windowBytes === 0 || this.#takesBytes(request) <= roomBytes;
   }
 

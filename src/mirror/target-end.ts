@@ -5,6 +5,7 @@ import type { Start } from './handshake.ts';
 import type { MirrorProtocol } from './options.ts';
 import type { ReplicationOptions } from './replication-options.ts';
 import type { PreImages } from './pre-images.ts';
+import { TargetPhase } from './target-phase.ts';
 import { TargetSession } from './target.ts';
 
 /** What the target's end tells of its element. */
@@ -26,6 +27,8 @@ export interface TargetBegin {
   readonly start: Start;
   /** Where what a resync overwrites is kept; null without a copy. */
   readonly images: PreImages | null;
+  /** The source serves through this element alone already (rule write.error). */
+  readonly through: boolean;
 }
 
 /** The target's end of one connection: applies the stream, and changes its lineage as the source asks at a place in it. */
@@ -37,13 +40,14 @@ export class TargetEnd {
 
   constructor(options: ReplicationOptions, lineage: ElementLineage, data: DataConnection, begin: TargetBegin, handlers: TargetEndHandlers) {
     const { device, store, findings, counters, host } = options;
-    const { start, images } = begin;
+    const { start, images, through } = begin;
     this.#data = data;
     this.#handlers = handlers;
     this.session = new TargetSession({
       data,
       ...{ device, sizeBytes: start.sizeBytes, extentBytes: store.metadata.extentBytes, findings, counters },
       images,
+      phase: new TargetPhase(through),
       handlers: {
         adopt: (body, adopted) => {
           this.#durably(async () => {
@@ -80,7 +84,8 @@ export class TargetEnd {
         protocol: (protocol, mayLoseBytes) => handlers.protocol(protocol, mayLoseBytes),
         changed: () => host.changed(),
         failed: (error) => {
-          void host.failed(error).then(() => data.refuse(error));
+          void host.failed(error);
+          data.refuse(error);
         },
       },
     });
@@ -104,7 +109,8 @@ export class TargetEnd {
       if (!this.#handlers.mayChange()) throw new HotMirrorError('HM_CLOSED', 'this node is leaving');
       await change();
     };
-    this.#change = carryOut().catch((error: unknown) => {
+    // One after the other, so that whoever waits for the last has waited for all.
+    this.#change = this.#change.then(carryOut).catch((error: unknown) => {
       this.#data.refuse(HotMirrorError.from(error, 'HM_PROTOCOL', 'what the source asked of this element could not be recorded'));
     });
   }

@@ -5,6 +5,7 @@ import type { DataConnection } from './data-connection.ts';
 import type { Findings } from './findings.ts';
 import type { MirrorProtocol } from './options.ts';
 import type { PreImages } from './pre-images.ts';
+import type { TargetPhase } from './target-phase.ts';
 
 /** What a target session tells its mirror. */
 export interface TargetHandlers {
@@ -34,5 +35,7 @@ export interface TargetSessionOptions {
   readonly counters: Counters;
   /** Keeps what is overwritten; null where nothing is kept. */
   readonly images: PreImages | null;
+  /** What the source may still ask of the lineage. */
+  readonly phase: TargetPhase;
   readonly handlers: TargetHandlers;
 }

@@ -96,6 +96,7 @@ export class TargetSession {
         this.#protocol(message);
         return;
       case 'ahead':
+        this.#options.phase.take('ahead');
         this.#options.handlers.behind(() => this.#options.data.send('behind'));
         return;
       case 'barrier':
@@ -126,7 +127,8 @@ export class TargetSession {
 
   /** A change of the lineage at its place in the stream, once everything before it is durable. */
   #changeLineage(body: Uint8Array, change: 'adopt' | 'detach'): void {
-    const { data, handlers } = this.#options;
+    const { data, handlers, phase } = this.#options;
+    phase.take(change);
     const answer = (): void => data.send(`${change}ed`);
     this.#whenApplied(() => this.#flush(() => handlers[change](body, answer)));
   }

@@ -10,7 +10,7 @@ import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
 import { FailoverOrchestrator } from '../failover/orchestrator.ts';
 import { DurablePairRecordStore, pairRecordBytes } from '../failover/pair-record-store.ts';
-import { within } from '../failover/within.ts';
+import { within } from '../clock/within.ts';
 import { HeartbeatMonitor } from '../heartbeat/heartbeat-monitor.ts';
 import type { MirrorCounters } from '../mirror/counters.ts';
 import { commandPlatform } from '../platform/command.ts';

@@ -6,6 +6,7 @@ import { Counters } from '../../src/mirror/counters.ts';
 import type { DataConnection } from '../../src/mirror/data-connection.ts';
 import type { MirrorProtocol } from '../../src/mirror/options.ts';
 import { protocols } from '../../src/mirror/protocol.ts';
+import { TargetPhase } from '../../src/mirror/target-phase.ts';
 import { TargetSession } from '../../src/mirror/target.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { MemoryDevice } from '../../src/device/memory.ts';
@@ -141,6 +142,7 @@ describe('The protocols', () => {
       };
       const session = new TargetSession({
         images: null,
+        phase: new TargetPhase(false),
         ...{ data: data as unknown as DataConnection, device, sizeBytes: extent, counters: new Counters(new VirtualClock()) },
         ...{ extentBytes: extent, findings: { add: () => true, clear: () => undefined } },
         handlers: {

@@ -7,6 +7,7 @@ import { Fetches } from '../../src/mirror/fetches.ts';
 import { defaultExtentBytes } from '../../src/mirror/metadata.ts';
 import type { PeerHelp } from '../../src/mirror/read-repair.ts';
 import { judgeUnreadable } from '../../src/mirror/read-repair.ts';
+import { TargetPhase } from '../../src/mirror/target-phase.ts';
 import { TargetSession } from '../../src/mirror/target.ts';
 import type { Message, MessageName } from '../../src/mirror/wire.ts';
 import { encodeLength, maxBodyBytes, maxFetchingBytes } from '../../src/mirror/wire.ts';
@@ -281,6 +282,7 @@ describe('Fetches', () => {
     };
     const target = new TargetSession({
       images: null,
+      phase: new TargetPhase(false),
       data: recorded(sent),
       device,
       sizeBytes: device.sizeBytes,
@@ -320,6 +322,7 @@ describe('Fetches', () => {
     };
     const target = new TargetSession({
       images: null,
+      phase: new TargetPhase(false),
       data: recorded([]),
       device: stuck,
       sizeBytes: device.sizeBytes,

@@ -55,7 +55,7 @@ export const congestionMutants: readonly Mutant[] = [
       {
         file: 'mirror/serving.ts',
         find: `    if (!this.#session) store.dirty.markRange(offsetBytes, lengthBytes);`,
-        replace: `    if (!this.#session && !this.#ahead) store.dirty.markRange(offsetBytes, lengthBytes);`,
+        replace: `    if (!this.#session && !this.ahead.active) store.dirty.markRange(offsetBytes, lengthBytes);`,
       },
     ],
     withinSeeds: targetedSeeds,
@@ -80,8 +80,12 @@ export const congestionMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/pull-ahead.ts',
-        find: `    this.#options.reconnect();`,
-        replace: ``,
+        find: `      if (giveUp()) host.changed();
+    });
+    reconnect();`,
+        replace: `      if (giveUp()) host.changed();
+    });
+    void reconnect;`,
       },
     ],
     withinSeeds: targetedSeeds,

@@ -1,5 +1,5 @@
 import type { Mutant } from './mutant.ts';
-import { diskLost, metadataLost, wornOut } from './io-schedules.ts';
+import { diskLost, failureUnrecorded, metadataLost, wornOut } from './io-schedules.ts';
 
 /** Of a schedule made for it a mutant needs a few seeds. */
 const targetedSeeds = 12;
@@ -33,21 +33,17 @@ export const ioMutants: readonly Mutant[] = [
     schedule: metadataLost,
   },
   {
-    name: 'confirms that it alone holds everything without a generation of its own',
-    breaks: 'lineage.mint',
+    name: 'goes on through the peer before it is durable that its own element failed',
+    breaks: 'write.error',
     edits: [
       {
-        file: 'mirror/element-lineage.ts',
-        find: `    store.dirty.markAll();
-    await store.persistDirty();
-    await store.update((metadata) => mintedFrom(metadata, generation, false));
-    return generation;`,
-        replace: `    void mintedFrom;
-    return generation;`,
+        file: 'mirror/diskless.ts',
+        find: `session.compares.allAnswered(() => void recorded.then(ask));`,
+        replace: `session.compares.allAnswered(() => (void recorded, ask(true)));`,
       },
     ],
     withinSeeds: targetedSeeds,
-    schedule: metadataLost,
+    schedule: failureUnrecorded,
   },
   {
     name: 'takes the failed element for a source when the data link is back',
@@ -95,8 +91,8 @@ export const ioMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/diskless.ts',
-        find: `      if (request.local > 0 || request.remote > 0) return;`,
-        replace: `      if (request.local > 0 || request.remote > 0) continue;`,
+        find: `      if (request.remote > 0) return;`,
+        replace: `      if (request.remote > 0) continue;`,
       },
     ],
     withinSeeds: 40,

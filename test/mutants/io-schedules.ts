@@ -47,7 +47,7 @@ export const diskLost: SimulationSchedule = schedule(
   ],
 );
 
-/** The metadata of the serving node can no longer be written while it writes, so that nothing there tells of it; both processes die at once, within what follows. */
+/** The metadata of the serving node cannot be written for a while, so that its element is given up and nothing there tells of it at first; its process dies at once, within what follows. */
 export const metadataLost: SimulationSchedule = schedule(
   {
     policy: { whenAlone: 'freeze' },
@@ -64,5 +64,25 @@ export const metadataLost: SimulationSchedule = schedule(
     { do: 'crash', node: 'alpha', how: 'process' },
     { do: 'boot', node: 'alpha' },
     run(3_000),
+  ],
+);
+
+/** The metadata of the serving node stall, its element fails, and both machines lose their power; it starts first, and the arbiter lets it serve. */
+export const failureUnrecorded: SimulationSchedule = schedule(
+  {
+    arbiter: true,
+    policy: { whenAlone: 'arbiter' },
+    mirrors: [{ name: 'm0', sizeBytes: 65_536 }],
+    workload: busy,
+  },
+  [
+    run(1_000),
+    { do: 'disk', node: 'alpha', disk: 'metadata', fault: { kind: 'stall', forMs: 20_000 } },
+    failing('write-error'),
+    run(100),
+    { do: 'crash', node: 'alpha', how: 'power' },
+    { do: 'crash', node: 'beta', how: 'power' },
+    { do: 'boot', node: 'alpha' },
+    run(60_000),
   ],
 );

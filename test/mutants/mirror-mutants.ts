@@ -123,7 +123,7 @@ export const mirrorMutants: readonly Mutant[] = [
       },
       {
         file: 'mirror/serving.ts',
-        find: `    return (this.#mayBeAlone || this.#ahead) && !this.#session && !this.#generation.done;`,
+        find: `    return (this.#mayBeAlone || this.ahead.active) && !this.#session && !this.#generation.done;`,
         replace: `    return !this.#serving && !this.#generation.done;`,
       },
     ],
@@ -223,7 +223,7 @@ export const mirrorMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/serving.ts',
-        find: `(!session.hasRoom(request) || (!active && this.#work?.locks(offsetBytes, lengthBytes)))`,
+        find: `(!session.hasRoom(request) || (!active && work?.locks(offsetBytes, lengthBytes)))`,
         replace: `!session.hasRoom(request) && (active || offsetBytes + lengthBytes > 0)`,
       },
     ],

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock/clock.ts';
+import type { Clock } from './clock.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
 
