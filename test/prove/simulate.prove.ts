@@ -5,7 +5,7 @@ import { carryOut } from '../../src/testing/swarm/job.ts';
 
 export const name = 'simulate';
 export const unit = 'drawn schedules of a simulated pair';
-export const target = 10_000;
+export const target = 100_000;
 /** Each code is put through seeds of its own. */
 export const fresh = true;
 export const parallel = true;
