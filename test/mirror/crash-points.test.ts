@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 
-import { crashAndRecover, recoveries, tellStory } from './crash-points/crash-run.ts';
+import { recoveries } from './crash-points/crash-recovery.ts';
+import { crashAndRecover, tellStory } from './crash-points/crash-run.ts';
 import type { CrashOutcome } from './crash-points/crash-run.ts';
 import { crashStories } from './crash-points/crash-stories.ts';
 

@@ -1,4 +1,5 @@
-import { crashAndRecover, recoveries, tellStory } from '../mirror/crash-points/crash-run.ts';
+import { recoveries } from '../mirror/crash-points/crash-recovery.ts';
+import { crashAndRecover, tellStory } from '../mirror/crash-points/crash-run.ts';
 import { crashStories } from '../mirror/crash-points/crash-stories.ts';
 
 export const name = 'crash-points';
