@@ -127,7 +127,13 @@ export class CrashNodes {
 
   /** What a node's metadata says now; null before its `init`. */
   stored(node: NodeName): ReturnType<typeof readElementImage> {
-    return readElementImage(this.disk(node, 'metadata').contents, sectorBytes);
+    try {
+      return readElementImage(this.disk(node, 'metadata').contents, sectorBytes);
+    } catch (error) {
+      // Where a new disk was cut short there is nothing that anybody needs.
+      if (this.replaced.has(node)) return null;
+      throw error;
+    }
   }
 
   /** The pair's epoch and its owner by both pair records; what was released counts as given. */
@@ -184,6 +190,7 @@ export class CrashNodes {
   async boot(node: NodeName): Promise<void> {
     this.goOn();
     this.tell(`boot ${node}`);
+    this.kept.started(node);
     const { clock, random, recording } = this;
     const open = (name: DiskName): BlockDevice => this.disk(node, name).open(recording);
     const { protocol, whenCongested, whenSplit, limits, undoExtents, salvage } = this.#options;
@@ -251,6 +258,7 @@ export class CrashNodes {
   removeSalvage(node: NodeName): void {
     this.tell(`the salvage file of ${node} is moved away`);
     this.#salvaged.delete(node);
+    this.kept.forgetSalvage(node);
     const disk = this.disk(node, 'salvage');
     disk.restore(new Uint8Array(disk.contents.byteLength));
   }

@@ -15,7 +15,7 @@ export abstract class CrashOrders extends CrashNodes {
   readonly survivors = new Set<NodeName>();
 
   /** A node is about to take over, and may lose so many bytes; to be called once it serves. */
-  protected abstract takesOver(node: NodeName): () => void;
+  protected abstract takesOver(node: NodeName, force: boolean): () => void;
 
   /** Everything acknowledged before now is durable on both elements when that is called. */
   protected abstract covers(node: NodeName): () => void;
@@ -55,7 +55,7 @@ export abstract class CrashOrders extends CrashNodes {
     const next: Epoch = { number: this.epoch.number + 1, owner: node };
     const seal = (mirror: MirrorLink): Promise<unknown> => mirror.seal();
     await this.order(node, (record) => ({ ...record, intent: next }), seal, 'intent and seal');
-    const served = this.takesOver(node);
+    const served = this.takesOver(node, force);
     const promote = (mirror: MirrorLink): Promise<void> => mirror.promote({ epoch: next, alone: true, force });
     await this.order(node, (record) => withEpoch(record, next), promote, 'takeover');
     served();

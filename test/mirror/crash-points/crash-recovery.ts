@@ -24,8 +24,8 @@ const tickMs = 100;
 const betweenStartsMs = 1_500;
 /** Longer than the deadline of the data link. */
 const silenceMs = 2_000;
-/** Between two tries of a resync to read what cannot be read, and some. */
-const unreadableTicks = 100;
+/** Longer than between two tries of a resync to read what cannot be read; then an operator does something. */
+const patienceTicks = 100;
 const lastBlock = 4_096;
 
 /** What orchestrator, operator and application do after a crash, until both elements hold the same and nothing that was acknowledged is missing. */
@@ -52,18 +52,26 @@ export class CrashRecovery {
     await this.#start(first);
     if (this.#recovery.startsWith('both')) await world.pass(betweenStartsMs);
     await this.#start(other(first));
+    await this.#becomeWhole();
+    const writer = world.epoch.owner as NodeName;
+    await world.all([world.write(writer, 0, lastBlock), world.flush(writer)]);
+    // The write may have found out that a disk has failed.
+    await this.#becomeWhole();
+    const owner = world.epoch.owner as NodeName;
+    // That they differ where a disk has lost something nobody knows but by a verify.
+    if (world.forgotten.length > 0) await world.verify(owner, true);
+    await world.pass(tickMs);
+    await this.#judge(owner);
+  }
+
+  async #becomeWhole(): Promise<void> {
+    const world = this.#world;
     for (let tick = 0; !this.#isWhole(); tick += 1) {
       if (tick > mostTicks) throw new Error(`no way to equal elements: ${this.#states()}`);
       await this.#orchestrate(tick);
       await world.pass(tickMs);
       this.#watch();
     }
-    const owner = world.epoch.owner as NodeName;
-    await world.all([world.write(owner, 0, lastBlock), world.flush(owner)]);
-    // That they differ where a disk has lost something nobody knows but by a verify.
-    if (world.forgotten.length > 0) await world.verify(owner, true);
-    await world.pass(tickMs);
-    await this.#judge(owner);
   }
 
   async #judge(owner: NodeName): Promise<void> {
@@ -129,7 +137,9 @@ export class CrashRecovery {
       if (!(error instanceof HotMirrorError)) throw error;
       world.log.push(`  refused: ${error.code} ${error.message}`);
     }
-    if (tick > 0 && tick % unreadableTicks === 0) await this.#rewriteUnreadable(owner);
+    if (tick === 0 || tick % patienceTicks !== 0) return;
+    await this.#rewriteUnreadable(owner);
+    if (serving === 'alone') await this.#restart(owner);
   }
 
   /** Rule lineage.resolve: the one that owns the service survives. A salvage file that a crash has kept from being one is moved away. */
@@ -165,6 +175,12 @@ export class CrashRecovery {
   async #rewriteUnreadable(owner: NodeName): Promise<void> {
     const world = this.#world;
     for (const at of world.disk(owner, 'element').bad) await world.all([world.write(owner, at, lastBlock)]);
+  }
+
+  /** Rule lineage.serving: what would be the target stops serving first. */
+  async #restart(node: NodeName): Promise<void> {
+    this.#world.end(node);
+    await this.#world.boot(node);
   }
 
   #isWhole(): boolean {

@@ -1,6 +1,7 @@
 import type { Done } from '../../../src/device/block-device.ts';
 import { HotMirrorError } from '../../../src/errors.ts';
 import type { MirrorLink } from '../../../src/mirror/mirror-link.ts';
+import { defaultMirrorLimits } from '../../../src/mirror/options.ts';
 import { isMinted } from '../../../src/mirror/metadata.ts';
 import { other } from '../support/mirror-pair.ts';
 import type { NodeName } from '../support/mirror-pair.ts';
@@ -17,11 +18,13 @@ export class CrashWorld extends CrashOrders {
   /** What both nodes would serve; while they are split, each what is in its own. */
   #models: Readonly<Record<NodeName, SectorModel>>;
   #diverged = false;
+  readonly #windowBytes: number;
   /** Sectors that a node's disk has lost without a word. */
   readonly #forgotten: Readonly<Record<NodeName, Set<number>>> = { alpha: new Set(), beta: new Set() };
 
   constructor(options: CrashWorldOptions, writes: (point: WritePoint) => void) {
     super(options, writes);
+    this.#windowBytes = options.limits?.windowBytes ?? defaultMirrorLimits.windowBytes;
     const model = new SectorModel((options.deviceBytes ?? options.sizeBytes) / sectorBytes, initialValue);
     this.#models = { alpha: model, beta: model };
   }
@@ -31,6 +34,12 @@ export class CrashWorld extends CrashOrders {
     this.goOn();
     const { alpha } = this.#models;
     this.#models = { alpha: alpha.branch(1), beta: alpha.branch(2) };
+  }
+
+  /** The same, where the element of this one will be what it was before a resync: all that was acknowledged since is not there (rule resync.undo). */
+  forkRolledBack(node: NodeName): void {
+    this.fork();
+    this.#models[node].rolledBack(this.kept.before(node));
   }
 
   get forked(): boolean {
@@ -71,8 +80,10 @@ export class CrashWorld extends CrashOrders {
     return wrong.includes(null) ? null : wrong.join('; ');
   }
 
-  protected override takesOver(node: NodeName): () => void {
-    const mayLoseBytes = this.mirror(node).state().mayLoseBytes ?? 0;
+  protected override takesOver(node: NodeName, force: boolean): () => void {
+    const { mayLoseBytes: said, protocol } = this.mirror(node).state();
+    // An operator who takes over with an element that is not whole is told nothing, and by async loses the window all the same (rule write.both).
+    const mayLoseBytes = said ?? (force && protocol === 'async' ? this.#windowBytes : 0);
     this.#rejoin();
     const model = this.#models[node];
     const view = new DataView(this.disk(node, 'element').contents.buffer);
@@ -89,6 +100,7 @@ export class CrashWorld extends CrashOrders {
 
   /** Issues a write of whole sectors; resolves when it is acknowledged, never when its node crashes first. */
   write(node: NodeName, offsetBytes: number, lengthBytes: number, { fua = false } = {}): Promise<void> {
+    this.#rejoin();
     const { bytes, acknowledged } = this.#models[node].issue(offsetBytes, lengthBytes, false);
     return this.#change(
       node,
@@ -99,6 +111,7 @@ export class CrashWorld extends CrashOrders {
   }
 
   zeroes(node: NodeName, offsetBytes: number, lengthBytes: number): Promise<void> {
+    this.#rejoin();
     const { acknowledged } = this.#models[node].issue(offsetBytes, lengthBytes, true);
     return this.#change(
       node,
@@ -109,19 +122,21 @@ export class CrashWorld extends CrashOrders {
   }
 
   flush(node: NodeName): Promise<void> {
+    this.#rejoin();
     const flushed = this.#models[node].flush();
     return this.#issue(node, 'flush', (mirror, done) => mirror.flush(done), flushed);
   }
 
   /** Reads, and looks at what came. */
-  async read(node: NodeName, offsetBytes: number, lengthBytes: number): Promise<void> {
+  read(node: NodeName, offsetBytes: number, lengthBytes: number): Promise<void> {
     const bytes = new Uint8Array(lengthBytes);
     const ended: { wrong: string | null } = { wrong: null };
     const look = (): void => {
       ended.wrong = this.#models[node].judgeRead(bytes, offsetBytes);
     };
-    await this.#issue(node, `read at ${String(offsetBytes)}`, (mirror, done) => mirror.read(offsetBytes, bytes, done), look);
-    if (ended.wrong !== null) throw new Error(`a read: ${ended.wrong}`);
+    return this.#issue(node, `read at ${String(offsetBytes)}`, (mirror, done) => mirror.read(offsetBytes, bytes, done), look).then(() => {
+      if (ended.wrong !== null) throw new Error(`a read: ${ended.wrong}`);
+    });
   }
 
   /** Waits for requests. */
@@ -139,7 +154,6 @@ export class CrashWorld extends CrashOrders {
     start: (mirror: MirrorLink, done: Done) => void,
     acknowledged: (mayLag: Acknowledgement['mayLag']) => void,
   ): Promise<void> {
-    this.#rejoin();
     const isAsync = (): boolean => this.mirror(node).state().protocol === 'async';
     const wasAsync = isAsync();
     return this.#issue(node, what, start, () => {
@@ -150,14 +164,17 @@ export class CrashWorld extends CrashOrders {
 
   /** Once both hold the same again there is one application, and what it knows is what the survivor's knew. */
   #rejoin(): void {
-    const [alpha, beta] = nodes.map((node) => this.stored(node)?.metadata.current);
-    if (!this.forked) return;
-    this.#diverged ||= alpha !== beta;
     const survivors = nodes.filter((node) => this.survivors.has(node) || this.#models[other(node)].acknowledgedHere === 0);
     const [survivor] = survivors;
-    if (!this.#diverged || alpha !== beta || !survivor || survivors.length > 1) return;
+    if (!this.forked || !this.#diverged || this.#differs || !survivor || survivors.length > 1) return;
     const model = this.#models[survivor];
     this.#models = { alpha: model, beta: model };
+  }
+
+  /** Whether the elements hold different generations. */
+  get #differs(): boolean {
+    const [alpha, beta] = nodes.map((node) => this.stored(node)?.metadata.current);
+    return alpha !== beta;
   }
 
   #issue(node: NodeName, what: string, start: (mirror: MirrorLink, done: Done) => void, succeeded: () => void): Promise<void> {
@@ -170,6 +187,7 @@ export class CrashWorld extends CrashOrders {
         if (!process.alive) return;
         this.tell(`  ${what}: ${error?.code ?? 'done'}`);
         if (!error) succeeded();
+        this.#diverged ||= this.forked && this.#differs;
         resolve();
       });
     });

@@ -101,6 +101,11 @@ export class SectorModel {
     for (const sector of sectors) this.#model.forgets(sector, 0);
   }
 
+  /** By the word of an operator this is all that there is. */
+  rolledBack(contents: Uint8Array): void {
+    for (const sector of this.#values.keys()) this.#model.forgets(sector, Math.max(0, this.#found(contents, sector)));
+  }
+
   /**
    * A node takes over with these contents (rule write.both). Of what was acknowledged and no flush covers, so many bytes may be missing that were completed by
    * async; where one is, nothing is there that was issued after it was acknowledged (rule write.order). What is missing is gone from now on. Null, or what is wrong.
