@@ -47,6 +47,8 @@ export class CrashRecovery {
     const [it, peer] = [this.#node, other(this.#node)];
     world.recovering = true;
     world.link.heal();
+    // Of equal generations the one that did not crash is the source, whatever a verify has found (rule lineage.equal).
+    if (!this.#recovery.startsWith('both')) world.isTheCopy(peer);
     if (this.#recovery === 'the peer goes on without it') await this.#goOn(peer);
     const first = this.#recovery === 'both start again, the peer first' ? peer : it;
     await this.#start(first);
@@ -70,6 +72,7 @@ export class CrashRecovery {
       if (tick > mostTicks) throw new Error(`no way to equal elements: ${this.#states()}`);
       await this.#orchestrate(tick);
       await world.pass(tickMs);
+      world.noteDivergence();
       this.#watch();
     }
   }

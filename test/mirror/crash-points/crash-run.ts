@@ -140,6 +140,7 @@ class CrashRun {
         if (durable) disk.restore(durable);
       });
     }
+    world.noteDivergence();
     const mixture = targets.find((target) => isMixture(world, target));
     if (mixture) this.#unsaidTarget = `the target of a resync, ${mixture}, is not durably inconsistent (resync.begin)`;
   }

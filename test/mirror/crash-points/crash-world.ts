@@ -42,6 +42,11 @@ export class CrashWorld extends CrashOrders {
     this.#models[node].rolledBack(this.kept.before(node));
   }
 
+  /** To be called when it may have become so that the elements hold different generations. */
+  noteDivergence(): void {
+    this.#diverged ||= this.forked && this.#differs;
+  }
+
   get forked(): boolean {
     return this.#models.alpha !== this.#models.beta;
   }
@@ -53,6 +58,13 @@ export class CrashWorld extends CrashOrders {
     contents.fill(0, offsetBytes, offsetBytes + sectorBytes);
     new DataView(contents.buffer, contents.byteOffset).setUint32(offsetBytes, initialValue, true);
     this.#forgotten[node].add(offsetBytes / sectorBytes);
+  }
+
+  /** What this node's disk has lost without a word is lost: the other's is not asked any more. */
+  isTheCopy(node: NodeName): void {
+    const { buffer, byteOffset } = this.disk(node, 'element').contents;
+    const view = new DataView(buffer, byteOffset);
+    this.#models[node].forgets([...this.#forgotten[node]].filter((sector) => view.getUint32(sector * sectorBytes, true) === initialValue));
   }
 
   /** Sectors that a disk has lost without a word: that they differ nobody needs to know. */
@@ -86,8 +98,7 @@ export class CrashWorld extends CrashOrders {
     const mayLoseBytes = said ?? (force && protocol === 'async' ? this.#windowBytes : 0);
     this.#rejoin();
     const model = this.#models[node];
-    const view = new DataView(this.disk(node, 'element').contents.buffer);
-    model.forgets([...this.#forgotten[node]].filter((sector) => view.getUint32(sector * sectorBytes, true) === initialValue));
+    this.isTheCopy(node);
     return () => {
       const wrong = model.takenOver(this.disk(node, 'element').contents, mayLoseBytes);
       if (wrong !== null) throw new Error(wrong);
@@ -165,10 +176,17 @@ export class CrashWorld extends CrashOrders {
   /** Once both hold the same again there is one application, and what it knows is what the survivor's knew. */
   #rejoin(): void {
     const survivors = nodes.filter((node) => this.survivors.has(node) || this.#models[other(node)].acknowledgedHere === 0);
-    const [survivor] = survivors;
-    if (!this.forked || !this.#diverged || this.#differs || !survivor || survivors.length > 1) return;
+    if (!this.forked || !this.#diverged || this.#differs) return;
+    // Where an operator has named first one and then the other, what there is tells whose word came to be.
+    const holds = (node: NodeName): boolean => this.#models[node].branch(0).judge(this.#contents(node)) === null;
+    const survivor = survivors.length > 1 ? survivors.find(holds) : survivors[0];
+    if (!survivor) return;
     const model = this.#models[survivor];
     this.#models = { alpha: model, beta: model };
+  }
+
+  #contents(node: NodeName): Uint8Array {
+    return this.disk(node, 'element').contents.subarray(0, this.stored(node)?.metadata.sizeBytes);
   }
 
   /** Whether the elements hold different generations. */
@@ -187,7 +205,7 @@ export class CrashWorld extends CrashOrders {
         if (!process.alive) return;
         this.tell(`  ${what}: ${error?.code ?? 'done'}`);
         if (!error) succeeded();
-        this.#diverged ||= this.forked && this.#differs;
+        this.noteDivergence();
         resolve();
       });
     });
