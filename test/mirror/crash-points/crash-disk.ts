@@ -30,6 +30,8 @@ export class CrashDisk {
   readonly bad = new Set<number>();
   /** It takes no writes any more. */
   failsWrites = false;
+  /** It says that what it was given may be lost. */
+  failsFlushes = false;
   readonly #completion: MemoryCompletion;
   readonly #writes: (point: WritePoint) => void;
   #contents: Uint8Array;
@@ -65,7 +67,7 @@ export class CrashDisk {
   replace(contents: Uint8Array): void {
     this.restore(contents);
     this.bad.clear();
-    this.failsWrites = false;
+    this.failsWrites = this.failsFlushes = false;
   }
 
   /** What lies there can be read again. */
@@ -117,7 +119,10 @@ export class CrashDisk {
       write: (offsetBytes, from, options, done) => {
         write(offsetBytes, from.byteLength, done, () => memory.write(offsetBytes, from, options, done));
       },
-      flush: (done) => memory.flush(done),
+      flush: (done) => {
+        if (this.failsFlushes) done(new HotMirrorError('HM_IO_FLUSH', 'the cache is gone'));
+        else memory.flush(done);
+      },
       trim: (offsetBytes, lengthBytes, done) => memory.trim(offsetBytes, lengthBytes, done),
       writeZeroes: (offsetBytes, lengthBytes, options, done) => {
         write(offsetBytes, lengthBytes, done, () => memory.writeZeroes(offsetBytes, lengthBytes, options, done));

@@ -3,6 +3,7 @@ import { DurablePairRecordStore, pairRecordBytes, readPairRecordImage } from '..
 import { newPairRecord, withEpoch } from '../../../src/failover/pair-record.ts';
 import type { PairRecord } from '../../../src/failover/pair-record.ts';
 import type { Epoch } from '../../../src/epoch.ts';
+import { HotMirrorError } from '../../../src/errors.ts';
 import { MemoryDevice } from '../../../src/device/memory.ts';
 import { elementMetadataBytes } from '../../../src/mirror/create-element.ts';
 import { ElementStore, readElementImage } from '../../../src/mirror/element-store.ts';
@@ -34,7 +35,7 @@ const extentBytes = 65_536;
 const quiet: readonly MirrorEventName[] = ['state:changed', 'resync:progressed', 'verify:progressed'];
 
 /** What a story runs in. */
-export interface CrashWorldOptions extends Pick<MirrorLinkOptions, 'protocol' | 'whenCongested' | 'whenSplit'> {
+export interface CrashWorldOptions extends Pick<MirrorLinkOptions, 'protocol' | 'whenCongested' | 'whenSplit' | 'resync'> {
   readonly sizeBytes: number;
   /** Of each element's device; that of the mirror by default. */
   readonly deviceBytes?: number;
@@ -193,13 +194,14 @@ export class CrashNodes {
     this.kept.started(node);
     const { clock, random, recording } = this;
     const open = (name: DiskName): BlockDevice => this.disk(node, name).open(recording);
-    const { protocol, whenCongested, whenSplit, limits, undoExtents, salvage } = this.#options;
+    const { protocol, whenCongested, whenSplit, resync, limits, undoExtents, salvage } = this.#options;
     const mirror = new MirrorLink({
       ...{ name: 'm0', node, peer: other(node), preferOwnDial: node === 'alpha', clock, random },
       ...{ device: open('element'), metadata: open('metadata'), transport: this.link.transport(node) },
       ...(protocol ? { protocol } : {}),
       ...(whenCongested ? { whenCongested } : {}),
       ...(whenSplit ? { whenSplit } : {}),
+      ...(resync ? { resync } : {}),
       ...(limits ? { limits } : {}),
       ...(undoExtents === undefined ? {} : { undoJournal: { device: open('undo'), whenFull: 'give-up' } }),
       ...(salvage ? { openSalvage: () => Promise.resolve(this.#openSalvage(node)) } : {}),
@@ -225,6 +227,17 @@ export class CrashNodes {
       if (!(error instanceof Crashed)) this.end(node);
       throw error;
     }
+  }
+
+  /** Starts a node whose disk has failed: it does not come up. */
+  async bootInVain(node: NodeName): Promise<void> {
+    try {
+      await this.boot(node);
+    } catch (error) {
+      if (error instanceof HotMirrorError && error.code.startsWith('HM_IO_')) return;
+      throw error;
+    }
+    throw new Error(`${node} has started`);
   }
 
   /** The process of a node is dead; its disks keep what it wrote. */

@@ -119,6 +119,22 @@ export abstract class CrashOrders extends CrashNodes {
     return this.tellMirror(node, (mirror) => mirror.verify({ repair }), repair ? 'verify and repair' : 'verify');
   }
 
+  /** An operator gives the comparison up while its first answers are on their way. */
+  async verifyGivenUp(node: NodeName, afterMs: number): Promise<void> {
+    const given = new AbortController();
+    const verified = this.tellMirror(node, (mirror) => mirror.verify({ signal: given.signal }), 'verify').catch(() => undefined);
+    await this.pass(afterMs);
+    given.abort();
+    await verified;
+  }
+
+  /** An arbiter granted the serving node another epoch. */
+  async raiseEpoch(node: NodeName): Promise<void> {
+    const next: Epoch = { number: this.epoch.number + 1, owner: node };
+    const raise = (mirror: MirrorLink): Promise<void> => mirror.raiseEpoch(next);
+    await this.order(node, (record) => withEpoch(record, next), raise, 'raise the epoch');
+  }
+
   /** Rule resync.undo. The element is afterwards what it was before the resync, byte by byte. */
   async rollBack(node: NodeName): Promise<void> {
     await this.tellMirror(node, (mirror) => mirror.rollBack(), 'roll back');

@@ -91,7 +91,7 @@ export class CrashRecovery {
     if (lacking !== null) throw new Error(lacking);
   }
 
-  /** Starts a node that does not run; where its `init` was cut short, that is done first. */
+  /** Starts a node that does not run; where its `init` or a new disk was cut short, or its disk fails at once, that is done first. */
   async #start(node: NodeName): Promise<void> {
     const world = this.#world;
     if (world.processes[node]) return;
@@ -100,7 +100,7 @@ export class CrashRecovery {
     } catch (error) {
       const { code } = HotMirrorError.from(error, 'HM_INTERNAL', '');
       const unfinished = this.#story.options.prepared === false && code === 'HM_METADATA_MISSING';
-      const unreplaced = world.replaced.has(node) && code.startsWith('HM_METADATA_');
+      const unreplaced = code === 'HM_IO_FLUSH' || (world.replaced.has(node) && code.startsWith('HM_METADATA_'));
       if (!unfinished && !unreplaced) throw error;
       world.end(node);
       if (unreplaced) await world.replaceDisk(node);

@@ -13,10 +13,13 @@ import type { CrashStory } from './crash-story.ts';
 import { CrashWorld, codeOf, holdsAlone } from './crash-world.ts';
 import { isMixture, unsaidDifference } from './unsaid-difference.ts';
 
-/** Runs a story to its end; gives every write that reached a disk in it. Throws where the story itself does not hold. */
-export async function tellStory(story: CrashStory): Promise<readonly WritePoint[]> {
+/** Runs a story to its end; gives every write that reached a disk in it, and tells of each when it is made. Throws where the story itself does not hold. */
+export async function tellStory(story: CrashStory, writes: (point: WritePoint) => void = () => undefined): Promise<readonly WritePoint[]> {
   const points: WritePoint[] = [];
-  const world = new CrashWorld(story.options, (point) => void points.push(point));
+  const world = new CrashWorld(story.options, (point) => {
+    points.push(point);
+    writes(point);
+  });
   await world.prepare();
   await story.tell(world);
   const recorded = world.recording.entries.filter(({ kind }) => kind === 'write-issued' || kind === 'zeroes-issued').length;
@@ -39,8 +42,8 @@ export interface Crash {
   /** What it is there, as an earlier run of the story found. */
   readonly point: WritePoint;
   readonly recovery: Recovery;
-  /** Which of the ways is taken, by number; of what lies beyond their end none. */
-  readonly way: number;
+  /** Which of so many ways is taken, by number; of what lies beyond their end none. */
+  readonly way: (ways: number) => number;
 }
 
 /** Runs a story up to a write, ends the node there with one of the images that this may leave, and lets the pair recover. Null: there is no such way. */
@@ -49,8 +52,8 @@ export async function crashAndRecover(crash: Crash): Promise<CrashOutcome | null
   try {
     return await run.run();
   } catch (cause) {
-    const { story, at, point, recovery, way } = crash;
-    const where = `"${story.name}", write ${String(at)} (${point.node}:${point.disk}, ${String(point.lengthBytes)} bytes at ${String(point.offsetBytes)}), way ${String(way)} ${run.image?.name ?? ''}, ${recovery}`;
+    const { story, at, point, recovery } = crash;
+    const where = `"${story.name}", write ${String(at)} (${point.node}:${point.disk}, ${String(point.lengthBytes)} bytes at ${String(point.offsetBytes)}), way ${run.image?.name ?? ''}, ${recovery}`;
     throw new Error(`${where}: ${(cause as Error).message}\n${run.log.slice(-60).join('\n')}`, { cause });
   }
 }
@@ -118,7 +121,7 @@ class CrashRun {
     const write = world.recording.entries.at(-1) as DeviceEntry;
     const ways = crashWays(disks, write, new SeededRandom(at + 1));
     this.#ways = ways.length;
-    const chosen = ways[way];
+    const chosen = ways[way(ways.length)];
     if (!chosen) return;
     const image = crashImage(disks, write, chosen);
     this.image = image;
@@ -151,8 +154,8 @@ class CrashRun {
     const world = this.#world;
     if (recovery === 'both have lost their power') return nodes;
     if (!image.losesCache) return [];
-    // Until the other element holds everything alone, what the failed one held counts for nothing (rule write.error).
-    if (theirs?.element === 'failed') return holdsAlone(world, node) ? [] : nodes;
+    // The only element may lose what no flush covers; one that is served through holds what completes durably, once it holds everything alone (rule write.error).
+    if (theirs?.element === 'failed') return own?.serving === 'no' && holdsAlone(world, node) ? [] : nodes;
     if (theirs && theirs.serving !== 'no') return [];
     if (world.forked) return [node];
     if (!theirs || recovery.startsWith('both')) return nodes;

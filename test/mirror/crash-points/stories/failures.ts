@@ -105,6 +105,24 @@ export const failureStories: readonly CrashStory[] = [
     },
   },
   {
+    name: 'a disk that fails when its node starts (write.error)',
+    options: small,
+    async tell(world) {
+      await bootBoth(world);
+      await world.all([world.write('alpha', 0, block), world.write('alpha', extent, block), world.flush('alpha')]);
+      world.kill('beta');
+      world.disk('beta', 'element').failsFlushes = true;
+      await world.pass(2_000);
+      await world.goAlone('alpha');
+      await world.all([world.write('alpha', 2 * extent, block)]);
+      await world.bootInVain('beta');
+      await world.replaceDisk('beta');
+      await world.boot('beta');
+      await world.inSync();
+      await world.all([world.write('alpha', 0, 512)]);
+    },
+  },
+  {
     name: 'sectors that cannot be read, and are written anew (write.error)',
     options: slow,
     async tell(world) {

@@ -86,7 +86,32 @@ export const orderStories: readonly CrashStory[] = [
     },
   },
   {
-    name: 'everything copied anew, by digests and whole (resync.progress)',
+    name: 'a slow verify that is given up first, and a slow resync (verify, resync.progress)',
+    options: { sizeBytes: 20 * extent, delayMs: 20, resync: { minBytesPerSecond: 2 * extent, maxBytesPerSecond: 4 * extent } },
+    async tell(world) {
+      await bootBoth(world);
+      await world.all([world.write('alpha', 0, block), world.write('alpha', 16 * extent, block), world.flush('alpha')]);
+      await world.stop('beta');
+      await world.stop('alpha');
+      world.forget('beta', 512);
+      world.forget('beta', 16 * extent);
+      await bootBoth(world);
+      await world.verifyGivenUp('alpha', 10);
+      expectTold(world, 'alpha verify:ended');
+      await world.pass(100);
+      await world.verify('alpha', false);
+      await world.regenerate('alpha');
+      world.kill('beta');
+      await world.pass(2_000);
+      await world.goAlone('alpha');
+      await world.all([1, 2, 3, 4, 6, 7].map((at) => world.write('alpha', at * extent, block)));
+      await world.boot('beta');
+      await world.inSync();
+      await world.all([world.write('alpha', 512, block)]);
+    },
+  },
+  {
+    name: 'everything copied anew, by digests and whole, and a higher epoch (resync.progress)',
     options: { sizeBytes: 20 * extent },
     async tell(world) {
       await bootBoth(world);
@@ -95,6 +120,7 @@ export const orderStories: readonly CrashStory[] = [
       const copied = world.regenerate('alpha', true);
       const meanwhile = world.write('alpha', 5 * extent, block);
       await copied;
+      await world.raiseEpoch('alpha');
       await world.all([meanwhile, world.write('alpha', 512, 512), world.flush('alpha')]);
     },
   },

@@ -45,6 +45,25 @@ export const splitStories: readonly CrashStory[] = [
     },
   },
   {
+    name: 'an undo journal in the place of a damaged one, which the application fills, and which is given up (resync.undo)',
+    options: { ...slow, undoExtents: 2 },
+    async tell(world) {
+      await bootBoth(world);
+      await world.all([world.write('alpha', 0, block), world.flush('alpha')]);
+      world.kill('beta');
+      await world.pass(2_000);
+      await world.goAlone('alpha');
+      await world.all([world.write('alpha', 0, 512), world.write('alpha', extent, block)]);
+      world.disk('beta', 'undo').contents.fill(0xff);
+      await world.boot('beta');
+      await world.until(() => world.mirror('beta').state().canRollBack, 'a resync that was begun');
+      await world.all([world.write('alpha', 2 * extent, block), world.write('alpha', 3 * extent, block)]);
+      await world.inSync();
+      expectTold(world, 'beta undo:given-up');
+      await world.all([world.write('alpha', 512, block), world.flush('alpha')]);
+    },
+  },
+  {
     name: 'an element that was rolled back, is served by force, and survives (resync.undo, lineage.resolve)',
     options: { ...slow, undoExtents: 4 },
     async tell(world) {
@@ -133,7 +152,7 @@ export const splitStories: readonly CrashStory[] = [
     options: { ...small, whenSplit: 'discard-unchanged' },
     async tell(world) {
       await bootBoth(world);
-      await world.all([world.write('alpha', 0, block)]);
+      await world.all([world.write('alpha', 0, block), world.flush('alpha')]);
       world.kill('beta');
       await world.pass(2_000);
       await world.goAlone('alpha');
