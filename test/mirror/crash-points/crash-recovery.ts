@@ -18,6 +18,15 @@ export const recoveries = [
 /** One of them. */
 export type Recovery = (typeof recoveries)[number];
 
+/** What the pair recovers from. */
+export interface RecoveryOptions {
+  /** Who crashed. */
+  readonly node: NodeName;
+  /** With what no flush covers. */
+  readonly losesCache: boolean;
+  readonly recovery: Recovery;
+}
+
 /** Ticks of the orchestrator that lead to equal elements, at most. */
 const mostTicks = 600;
 const tickMs = 100;
@@ -33,12 +42,14 @@ export class CrashRecovery {
   readonly #world: CrashWorld;
   readonly #story: CrashStory;
   readonly #node: NodeName;
+  readonly #losesCache: boolean;
   readonly #recovery: Recovery;
 
-  constructor(world: CrashWorld, story: CrashStory, node: NodeName, recovery: Recovery) {
+  constructor(world: CrashWorld, story: CrashStory, { node, losesCache, recovery }: RecoveryOptions) {
     this.#world = world;
     this.#story = story;
     this.#node = node;
+    this.#losesCache = losesCache;
     this.#recovery = recovery;
   }
 
@@ -56,9 +67,11 @@ export class CrashRecovery {
     await this.#start(other(first));
     await this.#becomeWhole();
     const writer = world.epoch.owner as NodeName;
-    await world.all([world.write(writer, 0, lastBlock), world.flush(writer)]);
+    const last = [world.write(writer, 0, lastBlock), world.flush(writer)];
+    await world.pass(tickMs);
     // The write may have found out that a disk has failed.
     await this.#becomeWhole();
+    await world.all(last);
     const owner = world.epoch.owner as NodeName;
     // That they differ where a disk has lost something nobody knows but by a verify.
     if (world.forgotten.length > 0) await world.verify(owner, true);
@@ -164,7 +177,10 @@ export class CrashRecovery {
     const peer = other(owner);
     const { serving } = world.mirror(owner).state();
     if (serving === 'yes') await world.handOver(owner);
-    else if (serving === 'no') await world.takeOver(peer, { force: world.mirror(peer).state().element !== 'uptodate' });
+    if (serving !== 'no') return;
+    // The element that is left may be one that has lost its cache: what no flush covers went with the disk that failed (rule write.error, class 3).
+    if (peer === this.#node && this.#losesCache) world.cachesLost(nodes);
+    await world.takeOver(peer, { force: world.mirror(peer).state().element !== 'uptodate' });
   }
 
   async #replace(node: NodeName): Promise<void> {

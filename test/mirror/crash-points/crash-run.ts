@@ -93,7 +93,7 @@ class CrashRun {
     if (!this.image) return null;
     const unsaid = this.#unsaidTarget ?? unsaidDifference(world);
     if (unsaid !== null) throw new Error(unsaid);
-    await new CrashRecovery(world, story, point.node, recovery).run();
+    await new CrashRecovery(world, story, { node: point.node, losesCache: this.image.losesCache, recovery }).run();
     return { image: this.image, ways: this.#ways };
   }
 

@@ -86,7 +86,8 @@ export class CrashWorld extends CrashOrders {
     if (!this.forked) return this.#models.alpha.judge(contents);
     const wrong = nodes.map((node) => {
       const lost = this.#models[other(node)].acknowledgedHere;
-      if (lost > 0 && !this.survivors.has(node)) return `${String(lost)} writes that ${other(node)} acknowledged were given up without a word`;
+      if (lost > 0 && !this.survivors.has(node))
+        return `${String(lost)} writes that ${other(node)} acknowledged were given up without a word`;
       return this.#models[node].judge(contents);
     });
     return wrong.includes(null) ? null : wrong.join('; ');

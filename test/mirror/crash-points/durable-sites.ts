@@ -9,7 +9,8 @@ import type { CrashStory } from './crash-story.ts';
 /** Where the compiled mirror lies, beside the compiled tests. */
 const mirrorDirectory = new URL('../../../src/mirror/', import.meta.url);
 /** A call by which something of a mirror becomes durable, or is on its way there, as the code writes it. */
-const durableCall = /\b(?:store\.(?:update|grow|persistDirty)|this\.persistDirty|device\.write(?:Zeroes)?|io\.write|ElementStore\.create|log\.(?:add|finish)|PreImageLog\.create)\(/u;
+const durableCall =
+  /\b(?:store\.(?:update|grow|persistDirty)|this\.persistDirty|device\.write(?:Zeroes)?|io\.write|ElementStore\.create|log\.(?:add|finish)|PreImageLog\.create)\(/u;
 const framesToLookAt = 60;
 const firstPageBytes = 32_768;
 
@@ -37,7 +38,7 @@ export async function placesReached(stories: readonly CrashStory[]): Promise<Rea
     for (const place of placesOnStack()) reached.add(place);
   };
   let pageWrites = 0;
-  const { persistDirty } = ElementStore.prototype;
+  const persistDirty: (this: ElementStore) => Promise<void> = Reflect.get(ElementStore.prototype, 'persistDirty');
   const undo = [
     ...(['update', 'grow'] as const).map((name) => watch(ElementStore.prototype, name, note)),
     ...(['add', 'finish'] as const).map((name) => watch(PreImageLog.prototype, name, note)),
@@ -83,7 +84,8 @@ function watch<Name extends string>(owner: Record<Name, (...parameters: never[])
 
 /** The places of the compiled mirror in which something is being called now; whatever source maps there are. */
 function placesOnStack(): readonly string[] {
-  const { prepareStackTrace, stackTraceLimit } = Error;
+  const prepareStackTrace: typeof Error.prepareStackTrace = Reflect.get(Error, 'prepareStackTrace');
+  const { stackTraceLimit } = Error;
   Error.stackTraceLimit = framesToLookAt;
   Error.prepareStackTrace = (_error, frames) => frames.map((frame) => `${frame.getFileName() ?? ''}:${String(frame.getLineNumber())}`);
   const stack = new Error().stack as unknown as readonly string[];

@@ -53,7 +53,9 @@ export class KeptImages {
 
   /** What is wrong with an element that was rolled back, or null. */
   judgeRollback(node: NodeName): string | null {
-    return Buffer.compare(this.before(node), this.#contents(node)) === 0 ? null : 'what was rolled back is not what it was before (resync.undo)';
+    return Buffer.compare(this.before(node), this.#contents(node)) === 0
+      ? null
+      : 'what was rolled back is not what it was before (resync.undo)';
   }
 
   /** What is wrong with the salvage file of an element that was overwritten, or null: it holds each extent in which the elements differed, as it was. */
@@ -69,7 +71,8 @@ export class KeptImages {
       const of = (contents: Uint8Array): Uint8Array => contents.subarray(extent * extentBytes, (extent + 1) * extentBytes);
       const image = await log.image(extent);
       if (!image && salvaged.every(({ own, peer }) => !isSame(of(own), peer))) return `the salvage file lacks extent ${String(extent)}`;
-      if (image && !salvaged.some(({ own }) => isSame(image.bytes, own))) return `the salvage file has extent ${String(extent)} as it was not`;
+      if (image && !salvaged.some(({ own }) => isSame(image.bytes, own)))
+        return `the salvage file has extent ${String(extent)} as it was not`;
     }
     return null;
   }

@@ -122,9 +122,11 @@ export class SectorModel {
     for (const { sectors, mayLag } of lost) {
       const [{ sector, write }] = sectors as [IssuedWrite['sectors'][number]];
       if (!mayLag) return `the takeover lost sector ${String(sector)}, which was acknowledged by a protocol that loses nothing`;
-      if (sectors.some((one) => one.write <= (durable[one.sector] ?? 0))) return `the takeover lost write ${String(write)} of a flushed sector`;
+      if (sectors.some((one) => one.write <= (durable[one.sector] ?? 0)))
+        return `the takeover lost write ${String(write)} of a flushed sector`;
     }
-    const bytes = new Set(lost.flatMap(({ sectors }) => sectors.map(({ sector, write }) => `${String(sector)} ${String(write)}`))).size * sectorBytes;
+    const bytes =
+      new Set(lost.flatMap(({ sectors }) => sectors.map(({ sector, write }) => `${String(sector)} ${String(write)}`))).size * sectorBytes;
     if (bytes > mayLoseBytes) return `the takeover lost ${String(bytes)} bytes, and promised to lose ${String(mayLoseBytes)} at most`;
     const firstLost = Math.min(...lost.map(({ acknowledgedAt }) => acknowledgedAt ?? Infinity));
     const later = this.#writes.find(
@@ -132,7 +134,8 @@ export class SectorModel {
         issuedAt > firstLost && sectors.some(({ sector, write }) => write > 0 && this.#found(contents, sector) === write),
     );
     if (later) return `the takeover lost a write, and kept one that was issued after that was acknowledged (write.order)`;
-    for (const { sectors } of lost) for (const { sector } of sectors) this.#model.forgets(sector, Math.max(0, this.#found(contents, sector)));
+    for (const { sectors } of lost)
+      for (const { sector } of sectors) this.#model.forgets(sector, Math.max(0, this.#found(contents, sector)));
     return null;
   }
 

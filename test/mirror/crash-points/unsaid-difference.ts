@@ -42,7 +42,10 @@ export function isMixture(world: CrashWorld, target: NodeName): boolean {
 /** Where the extents of the mirror begin in which the elements differ. */
 function differences(world: CrashWorld, stored: readonly Stored[]): readonly number[] {
   const { extentBytes, sizeBytes } = stored.map(({ metadata }) => metadata).reduce((a, b) => (b.sizeBytes > a.sizeBytes ? b : a));
-  const [one, two] = [world.disk('alpha', 'element').contents.subarray(0, sizeBytes), world.disk('beta', 'element').contents.subarray(0, sizeBytes)];
+  const [one, two] = [
+    world.disk('alpha', 'element').contents.subarray(0, sizeBytes),
+    world.disk('beta', 'element').contents.subarray(0, sizeBytes),
+  ];
   const starts = Array.from({ length: Math.ceil(one.byteLength / extentBytes) }, (_, at) => at * extentBytes);
   return starts.filter((at) => Buffer.compare(one.subarray(at, at + extentBytes), two.subarray(at, at + extentBytes)) !== 0);
 }

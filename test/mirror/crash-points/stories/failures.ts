@@ -1,5 +1,6 @@
 import { block, bootBoth, expectTold, extent, slow, small } from '../crash-story.ts';
 import type { CrashStory } from '../crash-story.ts';
+import type { CrashWorld } from '../crash-world.ts';
 
 const windowBytes = 4 * block;
 
@@ -8,10 +9,13 @@ export const failureStories: readonly CrashStory[] = [
   {
     name: 'pulling ahead of a full queue, and coming back (write.congested)',
     options: { sizeBytes: 4 * extent, diskMs: 2, delayMs: 3, protocol: 'async', whenCongested: 'pull-ahead', limits: { windowBytes } },
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block)]);
-      const burst = [0, 1, 2, 3].flatMap((at) => [world.write('alpha', at * extent, block), world.write('alpha', at * extent + 512, block)]);
+      const burst = [0, 1, 2, 3].flatMap((at) => [
+        world.write('alpha', at * extent, block),
+        world.write('alpha', at * extent + 512, block),
+      ]);
       await world.all(burst);
       await world.all([world.write('alpha', extent, 512), world.write('alpha', 2 * extent, block)]);
       expectTold(world, 'alpha ahead:begun', 'beta ahead:begun');
@@ -28,7 +32,7 @@ export const failureStories: readonly CrashStory[] = [
   {
     name: 'a data link that breaks while the source is ahead (write.congested)',
     options: { sizeBytes: 4 * extent, diskMs: 2, delayMs: 6, protocol: 'async', whenCongested: 'pull-ahead', limits: { windowBytes } },
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block), world.write('alpha', extent, block)]);
       void [0, 1, 2, 3].map((at) => world.write('alpha', at * extent, 2 * block));
@@ -47,7 +51,7 @@ export const failureStories: readonly CrashStory[] = [
   {
     name: "service through the peer once the serving node's element has failed (write.error)",
     options: slow,
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block), world.write('alpha', extent, block)]);
       const underWay = [world.write('alpha', 512, block), world.write('alpha', 2 * extent, block)];
@@ -71,7 +75,7 @@ export const failureStories: readonly CrashStory[] = [
   {
     name: 'an element that fails by async, with what was not sent yet (write.error)',
     options: { sizeBytes: 4 * extent, diskMs: 2, delayMs: 3, protocol: 'async', limits: { windowBytes } },
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block), world.write('alpha', extent, block), world.write('alpha', 2 * extent, block)]);
       world.disk('alpha', 'element').failsWrites = true;
@@ -87,7 +91,7 @@ export const failureStories: readonly CrashStory[] = [
   {
     name: "a target's element that fails, and its new disk (write.error)",
     options: small,
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block)]);
       world.disk('beta', 'element').failsWrites = true;
@@ -107,7 +111,7 @@ export const failureStories: readonly CrashStory[] = [
   {
     name: 'a disk that fails when its node starts (write.error)',
     options: small,
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block), world.write('alpha', extent, block), world.flush('alpha')]);
       world.kill('beta');
@@ -125,11 +129,14 @@ export const failureStories: readonly CrashStory[] = [
   {
     name: 'sectors that cannot be read, and are written anew (write.error)',
     options: slow,
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block), world.write('alpha', extent, block), world.flush('alpha')]);
       const { bad } = world.disk('alpha', 'element');
-      bad.add(512).add(extent + 1_024).add(2 * extent);
+      bad
+        .add(512)
+        .add(extent + 1_024)
+        .add(2 * extent);
       await world.all([world.read('alpha', 0, block)]);
       const late = [world.write('alpha', 2 * extent, block)];
       await world.all([world.read('alpha', extent, block), ...late, world.write('alpha', 512, block)]);

@@ -1,12 +1,13 @@
 import { block, bootBoth, expectTold, extent, slow, small } from '../crash-story.ts';
 import type { CrashStory } from '../crash-story.ts';
+import type { CrashWorld } from '../crash-world.ts';
 
 /** What an operator orders while the mirror is served. */
 export const orderStories: readonly CrashStory[] = [
   {
     name: 'an element that is taken out and brought back (element.off)',
     options: slow,
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       const underWay = world.write('alpha', 0, block);
       await world.setElement('beta', 'off');
@@ -29,7 +30,7 @@ export const orderStories: readonly CrashStory[] = [
   {
     name: 'an element that is taken out during a resync (element.off)',
     options: slow,
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       world.kill('beta');
       await world.pass(2_000);
@@ -49,7 +50,7 @@ export const orderStories: readonly CrashStory[] = [
   {
     name: 'a mirror that grows while it is served (lineage.grow)',
     options: { ...slow, sizeBytes: 2 * extent, deviceBytes: 4 * extent },
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block), world.write('alpha', extent, block)]);
       const underWay = world.write('alpha', 512, block);
@@ -70,7 +71,7 @@ export const orderStories: readonly CrashStory[] = [
   {
     name: 'a verify that finds what a disk has lost, and repairs it (verify)',
     options: small,
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block), world.write('alpha', 2 * extent, block), world.flush('alpha')]);
       await world.stop('beta');
@@ -88,7 +89,7 @@ export const orderStories: readonly CrashStory[] = [
   {
     name: 'a slow verify that is given up first, and a slow resync (verify, resync.progress)',
     options: { sizeBytes: 20 * extent, delayMs: 20, resync: { minBytesPerSecond: 2 * extent, maxBytesPerSecond: 4 * extent } },
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block), world.write('alpha', 16 * extent, block), world.flush('alpha')]);
       await world.stop('beta');
@@ -113,7 +114,7 @@ export const orderStories: readonly CrashStory[] = [
   {
     name: 'everything copied anew, by digests and whole, and a higher epoch (resync.progress)',
     options: { sizeBytes: 20 * extent },
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       const writes = [world.write('alpha', 0, block), world.write('alpha', 18 * extent, block)];
       await world.all(writes);

@@ -1,5 +1,6 @@
 import { block, bootBoth, expectTold, extent } from '../crash-story.ts';
 import type { CrashStory } from '../crash-story.ts';
+import type { CrashWorld } from '../crash-world.ts';
 import type { CrashWorldOptions } from '../crash-nodes.ts';
 
 const sizeBytes = 4 * extent;
@@ -11,7 +12,7 @@ export const protocolStories: readonly CrashStory[] = [
   {
     name: 'protocol async: writes acknowledged before they are sent, a flush, FUA, a takeover',
     options: async,
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block), world.write('alpha', block, block), world.write('alpha', 2 * extent, block)]);
       await world.all([world.write('alpha', 512, block), world.zeroes('alpha', extent, block)]);
@@ -32,7 +33,7 @@ export const protocolStories: readonly CrashStory[] = [
   {
     name: 'protocol async: a data link that breaks, a source that crashes and comes back, a handover',
     options: async,
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block), world.write('alpha', extent, 3 * block)]);
       const underWay = [world.write('alpha', 2 * extent, block), world.write('alpha', 0, 512)];
@@ -54,7 +55,7 @@ export const protocolStories: readonly CrashStory[] = [
   {
     name: 'protocol memsync: writes acknowledged when they are received, a flush, a takeover',
     options: { sizeBytes, diskMs: 4, protocol: 'memsync' },
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block), world.write('alpha', block, block), world.write('alpha', 2 * extent, block)]);
       await world.all([world.write('alpha', 512, block), world.zeroes('alpha', extent, block)]);
@@ -73,7 +74,7 @@ export const protocolStories: readonly CrashStory[] = [
   {
     name: 'a protocol that changes under writes: sync, async, memsync, sync',
     options: { sizeBytes, diskMs: 2, delayMs: 3, limits: { windowBytes } },
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       const first = [world.write('alpha', 0, block), world.write('alpha', extent, block)];
       await world.setProtocol('alpha', 'async');

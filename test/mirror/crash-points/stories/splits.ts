@@ -22,7 +22,7 @@ export const splitStories: readonly CrashStory[] = [
   {
     name: 'a resync with an undo journal that loses its source: the target is rolled back, and filled later (resync.undo)',
     options: { ...slow, undoExtents: 4 },
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block), world.write('alpha', extent, block)]);
       world.kill('beta');
@@ -47,7 +47,7 @@ export const splitStories: readonly CrashStory[] = [
   {
     name: 'an undo journal in the place of a damaged one, which the application fills, and which is given up (resync.undo)',
     options: { ...slow, undoExtents: 2 },
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block), world.flush('alpha')]);
       world.kill('beta');
@@ -66,7 +66,7 @@ export const splitStories: readonly CrashStory[] = [
   {
     name: 'an element that was rolled back, is served by force, and survives (resync.undo, lineage.resolve)',
     options: { ...slow, undoExtents: 4 },
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block), world.write('alpha', extent, block)]);
       world.link.cut();
@@ -91,7 +91,7 @@ export const splitStories: readonly CrashStory[] = [
   {
     name: 'split brain, an operator who names the survivor, and a salvage file of the other (lineage.split, lineage.resolve)',
     options: { ...slow, salvage: true },
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block), world.flush('alpha')]);
       await splitUp(world);
@@ -109,7 +109,7 @@ export const splitStories: readonly CrashStory[] = [
   {
     name: 'split brain, and a word that is taken back (lineage.resolve)',
     options: { ...small, salvage: true },
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block)]);
       await splitUp(world);
@@ -134,7 +134,7 @@ export const splitStories: readonly CrashStory[] = [
   {
     name: 'a side that was alone and wrote nothing gives way by itself (lineage.unchanged)',
     options: { ...slow, whenSplit: 'discard-unchanged' },
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block), world.flush('alpha')]);
       await splitUp(world);
@@ -150,7 +150,7 @@ export const splitStories: readonly CrashStory[] = [
   {
     name: 'a side that was alone, read, and then wrote (lineage.unchanged)',
     options: { ...small, whenSplit: 'discard-unchanged' },
-    async tell(world) {
+    async tell(world: CrashWorld): Promise<void> {
       await bootBoth(world);
       await world.all([world.write('alpha', 0, block), world.flush('alpha')]);
       world.kill('beta');
