@@ -11,7 +11,7 @@ import { CrashRecovery, stateOf } from './crash-recovery.ts';
 import type { Recovery } from './crash-recovery.ts';
 import type { CrashStory } from './crash-story.ts';
 import { CrashWorld, codeOf, holdsAlone } from './crash-world.ts';
-import { isMixture, unsaidDifference } from './unsaid-difference.ts';
+import { isMixture, isUnsaidBehind, unsaidDifference } from './unsaid-difference.ts';
 
 /** Runs a story to its end; gives every write that reached a disk in it, and tells of each when it is made. Throws where the story itself does not hold. */
 export async function tellStory(story: CrashStory, writes: (point: WritePoint) => void = () => undefined): Promise<readonly WritePoint[]> {
@@ -128,6 +128,8 @@ class CrashRun {
     world.log.push(`crash of ${node}: ${image.name}`);
     const states = nodes.map((one) => stateOf(world.processes[one]?.mirror));
     const peer = other(node);
+    const unsaid = nodes.find((one, index) => states[index] && isUnsaidBehind(world, one, states[index]));
+    if (unsaid) this.#unsaidTarget = `${unsaid} goes on without ${other(unsaid)}, which does not durably say that it is behind`;
     const targets = nodes.filter((one) => isBeingFilled(stateOf(world.processes[one]?.mirror)));
     const peerImages =
       recovery === 'both have lost their power' ? world.disks[peer].map((disk) => disk.recording?.durableImage() ?? null) : [];

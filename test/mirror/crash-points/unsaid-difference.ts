@@ -2,6 +2,8 @@ import { regionBytes } from '../../../src/mirror/activity-log.ts';
 import type { readElementImage } from '../../../src/mirror/element-store.ts';
 import { decideSync } from '../../../src/mirror/lineage.ts';
 import type { LineageView } from '../../../src/mirror/lineage.ts';
+import type { MirrorState } from '../../../src/mirror/state.ts';
+import { other } from '../support/mirror-pair.ts';
 import type { NodeName } from '../support/mirror-pair.ts';
 import { sectorBytes } from './crash-disk.ts';
 import type { CrashWorld } from './crash-world.ts';
@@ -37,6 +39,14 @@ export function isMixture(world: CrashWorld, target: NodeName): boolean {
   const [alpha, beta] = [world.stored('alpha'), world.stored('beta')];
   if (!alpha || !beta || world.stored(target)?.metadata.state === 'inconsistent') return false;
   return differences(world, [alpha, beta]).some((at) => !isActive(alpha.metadata, at) && !isActive(beta.metadata, at));
+}
+
+/** Rules outdate, element.off and write.congested: what a node takes for durably behind, and goes on without, does not durably say so. */
+export function isUnsaidBehind(world: CrashWorld, node: NodeName, { peerBehind, peerElement }: MirrorState): boolean {
+  const stored = world.stored(other(node))?.metadata;
+  return (
+    (peerBehind || peerElement === 'outdated') && stored?.state === 'consistent' && stored.current === world.stored(node)?.metadata.base
+  );
 }
 
 /** Where the extents of the mirror begin in which the elements differ. */
