@@ -176,6 +176,7 @@ export class CrashWorld extends CrashOrders {
 
   /** Once both hold the same again there is one application, and what it knows is what the survivor's knew. */
   #rejoin(): void {
+    this.goOn();
     const survivors = nodes.filter((node) => this.survivors.has(node) || this.#models[other(node)].acknowledgedHere === 0);
     if (!this.forked || !this.#diverged || this.#differs) return;
     // Where an operator has named first one and then the other, what there is tells whose word came to be.

@@ -78,7 +78,8 @@ export const protocolStories: readonly CrashStory[] = [
       await bootBoth(world);
       const first = [world.write('alpha', 0, block), world.write('alpha', extent, block)];
       await world.setProtocol('alpha', 'async');
-      await world.all([...first, world.write('alpha', 512, block)]);
+      await world.all(first);
+      await world.all([world.write('alpha', 512, block)]);
       const second = [world.write('alpha', 2 * extent, block), world.write('alpha', 0, 512)];
       await world.pass(2);
       await world.setProtocol('alpha', 'memsync');
