@@ -154,10 +154,14 @@ export class ElementLineage {
     return agreement.scope === 'union' ? store.dirty.runs() : [];
   }
 
-  /** Source: the peer may hold the current generation from now on; what is offered. */
+  /**
+   * Source: the peer may hold the current generation from now on; what is offered. That this element was rolled back is over: what the peer adopts is no more than this
+   * one holds, and with the mark it would be the peer's target as soon as that has adopted it.
+   */
   async offer(epoch: () => Epoch): Promise<() => unknown> {
     const { store } = this.#options;
-    if (store.metadata.base !== null && !store.metadata.offered) await store.update(() => ({ offered: true }));
+    const isNews = ({ base, offered, behind }: ElementMetadata): boolean => behind || (base !== null && !offered);
+    if (isNews(store.metadata)) await store.update(({ base }) => ({ offered: base !== null, behind: false }));
     return () => {
       const { mirrorId, sizeBytes, current, history, base } = store.metadata;
       return { mirrorId, sizeBytes, current, history: base === null ? history : [base, ...history], epoch: epoch() };

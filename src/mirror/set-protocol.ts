@@ -1,4 +1,5 @@
 import { HotMirrorError } from '../errors.ts';
+import { flushOrFail } from './element-lifecycle.ts';
 import type { MirrorProtocol } from './options.ts';
 import type { OrderContext } from './orders.ts';
 
@@ -45,9 +46,10 @@ async function agreeToLose({ protocol, store, replication }: OrderContext): Prom
 }
 
 /** Everything that was completed by async is durable on both elements; else async stays in force. */
-async function drainQueue({ name, protocol, store, replication }: OrderContext): Promise<void> {
+async function drainQueue(context: OrderContext): Promise<void> {
+  const { name, protocol, store, replication } = context;
   const isTarget = (): boolean => replication.peerElement === 'uptodate' && replication.source?.together === true;
-  const drained = isTarget() && (await replication.flushTarget());
+  const drained = isTarget() && (await isFlushed(context)) && (await replication.flushTarget());
   if (drained && isTarget()) {
     protocol.ahead = false;
     await store.update(() => ({ mayBeAhead: false }));
@@ -55,5 +57,15 @@ async function drainQueue({ name, protocol, store, replication }: OrderContext):
   }
   protocol.current = 'async';
   replication.stream?.announceProtocol();
-  throw new HotMirrorError('HM_REFUSED', `what ${name} completed by async has not all reached the peer`, { rule: 'write.both' });
+  throw new HotMirrorError('HM_REFUSED', `what ${name} completed by async is not all durable on both elements`, { rule: 'write.both' });
+}
+
+/** This element too: nothing says any more that it was served by async, and what it holds in a cache alone counts as flushed. */
+async function isFlushed({ device, failed }: OrderContext): Promise<boolean> {
+  try {
+    await flushOrFail(device, failed);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -14,6 +14,7 @@ import { Endings } from './support/endings.ts';
 import { GatedDevice } from './support/gated-device.ts';
 import { MirrorPair, other, pattern } from './support/mirror-pair.ts';
 import type { MirrorPairOptions, NodeName } from './support/mirror-pair.ts';
+import { WornDisk } from './support/worn-disk.ts';
 
 const block = 4_096;
 const extent = 65_536;
@@ -373,6 +374,24 @@ describe('The protocols', () => {
       await pair.clock.runFor(2 * delayMs);
       expect(pair.mirror('beta').state()).to.include({ protocol: 'sync', mayLoseBytes: 0 });
       expect(pair.names('alpha')).to.include('protocol:changed');
+    });
+
+    it('leaves nothing of what was queued in the cache of its own element alone', async () => {
+      const { pair, gates } = await gatedPair('async');
+      await pair.write('alpha', 0, pattern(block, 1));
+      const before = gates.alpha.flushes;
+      await pair.clock.settled(pair.mirror('alpha').setProtocol('sync'), 1_000, 'the switch');
+      expect(gates.alpha.flushes).to.equal(before + 1);
+    });
+
+    it('stays with async where its own element cannot be flushed', async () => {
+      const worn = new WornDisk(block);
+      const wrap: MirrorPairOptions['wrap'] = (device, what) => (what === 'alpha:disk' ? worn.wrap(device) : device);
+      const pair = await new MirrorPair({ protocol: 'async', delayMs, wrap }).start();
+      worn.failFlushes = true;
+      const refusal = pair.mirror('alpha').setProtocol('sync');
+      expect(await pair.clock.settled(codeOf(refusal), 1_000, 'the refusal')).to.equal('HM_REFUSED');
+      expect(pair.mirror('alpha').state()).to.include({ protocol: 'async', element: 'failed', serving: 'yes' });
     });
 
     it('refuses to leave async without the peer, and stays with it', async () => {

@@ -94,6 +94,34 @@ describe('the undo journal (resync.undo)', () => {
     await pair.until(() => pair.mirror('alpha').state().split !== null && pair.mirror('beta').state().split !== null, 'the split');
   });
 
+  it('leaves no mark on an element that survived, once the other may hold the same: a crash of that one makes it no source', async () => {
+    const undoJournal = { sizeBytes: preImageLogBytes(extents, extent), whenFull: 'give-up' } as const;
+    const pair = await new MirrorPair({ undoJournal, limits: { resyncWindowBytes: extent, retryMaxMs: 200 }, delayMs: 5 }).start();
+    for (const at of written) await pair.write('alpha', at * extent, pattern(block, 2));
+    pair.link.cut();
+    await pair.until(() => pair.mirror('alpha').state().serving === 'parked', 'the loss');
+    pair.link.heal();
+    await pair.until(() => pair.mirror('beta').state().canRollBack, 'the resync');
+    pair.kill('alpha');
+    await pair.until(() => pair.mirror('beta').state().connection === 'connecting', 'the loss');
+    // Its source held the same generation, and may have completed what is taken back.
+    const promoted = pair.mirror('beta').promote({ epoch: { number: 2, owner: 'beta' }, alone: true, force: true });
+    expect(await outcome(pair, promoted)).to.equal(null);
+    expect(pair.mirror('beta').snapshot().metadata.behind).to.equal(true);
+    await pair.write('beta', 0, pattern(block, 3));
+    await pair.open('alpha');
+    await pair.until(() => pair.mirror('alpha').state().split !== null && pair.mirror('beta').state().split !== null, 'the split');
+    const order = { judged: pair.mirror('beta').state().split!.judged, survivor: 'beta' };
+    for (const node of ['alpha', 'beta'] as const) expect(await outcome(pair, pair.mirror(node).resolve(order))).to.equal(null);
+    await pair.until(() => pair.mirror('alpha').state().element === 'uptodate', 'the adoption');
+    pair.kill('alpha');
+    await pair.until(() => pair.mirror('beta').state().serving === 'parked', 'the loss');
+    await pair.open('alpha');
+    await pair.until(() => pair.mirror('beta').state().peerElement === 'uptodate', 'the resync');
+    expect(pair.mirror('beta').state()).to.include({ serving: 'yes', role: 'source', dirtyBytes: 0 });
+    expect(await pair.read('beta', 0, block)).to.deep.equal(pattern(block, 3));
+  });
+
   it('goes on after a crash of the target: the journal is found again, and goes back as far', async () => {
     const pair = await behind();
     const before = pair.disks.beta.contents.slice();

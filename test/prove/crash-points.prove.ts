@@ -1,4 +1,5 @@
-import { crashAndRecover, recoveries, tellStory } from '../mirror/crash-points/crash-run.ts';
+import { recoveries } from '../mirror/crash-points/crash-recovery.ts';
+import { crashAndRecover, tellStory } from '../mirror/crash-points/crash-run.ts';
 import { crashStories } from '../mirror/crash-points/crash-stories.ts';
 
 export const name = 'crash-points';
@@ -17,7 +18,7 @@ export async function run(seed: number): Promise<void> {
   let runs = 0;
   for (let way = 0, ways = 1; way < ways; way += 1) {
     for (const recovery of recoveries) {
-      const outcome = await crashAndRecover({ ...crash, recovery, way });
+      const outcome = await crashAndRecover({ ...crash, recovery, way: () => way });
       ways = outcome?.ways ?? 0;
       runs += 1;
     }

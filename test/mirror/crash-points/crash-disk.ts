@@ -1,12 +1,13 @@
 import type { BlockDevice, Done } from '../../../src/device/block-device.ts';
+import { HotMirrorError } from '../../../src/errors.ts';
 import { MemoryDevice } from '../../../src/device/memory.ts';
 import type { MemoryCompletion } from '../../../src/device/memory.ts';
 import { RecordingDevice } from '../../../src/testing/recording-device.ts';
 import type { Recording } from '../../../src/testing/recording-device.ts';
 import type { NodeName } from '../support/mirror-pair.ts';
 
-/** What a node keeps: its element, the element's metadata, its pair record. */
-export const diskNames = ['element', 'metadata', 'record'] as const;
+/** What a node keeps: its element, the element's metadata, its pair record, its undo journal, the salvage file of its element. */
+export const diskNames = ['element', 'metadata', 'record', 'undo', 'salvage'] as const;
 /** The name of one of them. */
 export type DiskName = (typeof diskNames)[number];
 
@@ -25,6 +26,12 @@ export interface WritePoint {
 export class CrashDisk {
   readonly node: NodeName;
   readonly name: DiskName;
+  /** Where sectors begin that cannot be read until they are written. */
+  readonly bad = new Set<number>();
+  /** It takes no writes any more. */
+  failsWrites = false;
+  /** It says that what it was given may be lost. */
+  failsFlushes = false;
   readonly #completion: MemoryCompletion;
   readonly #writes: (point: WritePoint) => void;
   #contents: Uint8Array;
@@ -56,6 +63,18 @@ export class CrashDisk {
     this.#contents = contents;
   }
 
+  /** Another disk is in its place. */
+  replace(contents: Uint8Array): void {
+    this.restore(contents);
+    this.bad.clear();
+    this.failsWrites = this.failsFlushes = false;
+  }
+
+  /** What lies there can be read again. */
+  rewritten(offsetBytes: number, lengthBytes: number): void {
+    for (const at of this.bad) if (at >= offsetBytes && at < offsetBytes + lengthBytes) this.bad.delete(at);
+  }
+
   open(recording: Recording): BlockDevice {
     const { sizeBytes, contents } = { sizeBytes: this.#contents.byteLength, contents: this.#contents };
     const memory = new MemoryDevice({ sizeBytes, blockSizeBytes: sectorBytes, contents, completion: this.#completion });
@@ -79,18 +98,34 @@ export class CrashDisk {
       this.#writes({ node: this.node, disk: this.name, offsetBytes, lengthBytes });
       return gate.open;
     };
+    const write = (offsetBytes: number, lengthBytes: number, done: Done, carryOut: () => void): void => {
+      if (!point(offsetBytes, lengthBytes)) return;
+      if (this.failsWrites) {
+        done(new HotMirrorError('HM_IO_WRITE', 'the disk takes no writes'));
+        return;
+      }
+      this.rewritten(offsetBytes, lengthBytes);
+      carryOut();
+    };
     return {
       sizeBytes: memory.sizeBytes,
       blockSizeBytes: memory.blockSizeBytes,
       capabilities: memory.capabilities,
-      read: (offsetBytes, into, done) => memory.read(offsetBytes, into, done),
-      write: (offsetBytes, from, options, done) => {
-        if (point(offsetBytes, from.byteLength)) memory.write(offsetBytes, from, options, done);
+      read: (offsetBytes, into, done) => {
+        const end = offsetBytes + into.byteLength;
+        if ([...this.bad].some((at) => at < end && at + sectorBytes > offsetBytes)) done(new HotMirrorError('HM_IO_READ', 'a bad sector'));
+        else memory.read(offsetBytes, into, done);
       },
-      flush: (done) => memory.flush(done),
+      write: (offsetBytes, from, options, done) => {
+        write(offsetBytes, from.byteLength, done, () => memory.write(offsetBytes, from, options, done));
+      },
+      flush: (done) => {
+        if (this.failsFlushes) done(new HotMirrorError('HM_IO_FLUSH', 'the cache is gone'));
+        else memory.flush(done);
+      },
       trim: (offsetBytes, lengthBytes, done) => memory.trim(offsetBytes, lengthBytes, done),
       writeZeroes: (offsetBytes, lengthBytes, options, done) => {
-        if (point(offsetBytes, lengthBytes)) memory.writeZeroes(offsetBytes, lengthBytes, options, done);
+        write(offsetBytes, lengthBytes, done, () => memory.writeZeroes(offsetBytes, lengthBytes, options, done));
       },
       close: () => memory.close(),
     };

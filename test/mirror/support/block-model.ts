@@ -43,6 +43,24 @@ export class BlockModel {
     for (const entry of this.#blocks) entry.floor = entry.durableFloor;
   }
 
+  /** What is acknowledged and survives a power cut of every holder. */
+  durableFloors(): readonly number[] {
+    return this.#blocks.map(({ durableFloor }) => durableFloor);
+  }
+
+  /** By a loss that a rule permits this write is all that there is of the block. */
+  forgets(block: number, write: number): void {
+    const entry = this.#at(block);
+    entry.floor = Math.min(entry.floor, write);
+    entry.durableFloor = Math.min(entry.durableFloor, write);
+  }
+
+  copy(): BlockModel {
+    const copy = new BlockModel(0);
+    copy.#blocks.push(...this.#blocks.map((block) => ({ ...block })));
+    return copy;
+  }
+
   /** A read that was issued with this floor returned this write; what is wrong with that, or null. What was read must never vanish. */
   judge(block: number, write: number, floorAtIssue: number): string | null {
     const entry = this.#at(block);
