@@ -18,8 +18,10 @@ export class FaultyPair extends MirrorPair {
     const worn = Object.fromEntries(
       ['alpha:disk', 'alpha:metadata', 'beta:disk', 'beta:metadata'].map((what) => [what, new WornDisk(4_096)]),
     ) as Record<DeviceName, WornDisk>;
-    const wrap = (device: BlockDevice, what: string): BlockDevice =>
-      worn[what as DeviceName].wrap((gates[what as DeviceName] = new GatedDevice(device)));
+    const wrap = (device: BlockDevice, what: string): BlockDevice => {
+      const gate = (gates[what as DeviceName] = new GatedDevice(device));
+      return { ...worn[what as DeviceName].wrap(gate), refreshSize: () => gate.opened() };
+    };
     super({ delayMs: 5, ...options, wrap });
     this.gates = gates;
     this.worn = worn;
