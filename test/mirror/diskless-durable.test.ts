@@ -205,6 +205,17 @@ describe('The only element that holds everything (element.off)', () => {
     expect([write.code, pair.mirror('beta').state().element]).to.deep.equal(['done', 'uptodate']);
   });
 
+  it('is not taken out while it is served through after its node was started anew, on that connection and after it (write.error)', async () => {
+    const pair = await disklessPair();
+    pair.kill('beta');
+    await pair.until(() => pair.mirror('alpha').state().serving === 'parked', 'the loss');
+    await pair.open('beta');
+    await pair.write('alpha', 0, pattern(block, 3));
+    expect(await off(pair, 'beta')).to.equal('HM_REFUSED write.error');
+    await pair.breakLink();
+    expect(await off(pair, 'beta')).to.equal('HM_REFUSED write.error');
+  });
+
   it('is not taken out after it was served through, even if its node was started since', async () => {
     const pair = await disklessPair();
     pair.kill('alpha');

@@ -4,7 +4,10 @@ import type { BlockDevice } from '../../src/device/block-device.ts';
 import { MemoryDevice } from '../../src/device/memory.ts';
 import { HotMirrorError } from '../../src/errors.ts';
 import { createElement, elementMetadataBytes } from '../../src/mirror/create-element.ts';
+import { ElementLineage } from '../../src/mirror/element-lineage.ts';
+import type { ElementLineageOptions } from '../../src/mirror/element-lineage.ts';
 import { ElementStore } from '../../src/mirror/element-store.ts';
+import { KnownElements } from '../../src/mirror/known-elements.ts';
 import { failedBy } from '../../src/mirror/metadata.ts';
 import { SeededRandom } from '../../src/testing/seeded-random.ts';
 import { asked, FaultyPair, outcome } from './support/faulty-pair.ts';
@@ -49,6 +52,7 @@ describe('An element that failed stays so (write.error)', () => {
     pair.worn['beta:disk'].failWrites = 'HM_IO_WRITE';
     const write = asked((done) => pair.mirror('alpha').write(0, pattern(block, 2), {}, done));
     await pair.until(() => pair.mirror('beta').state().element === 'failed', 'the failure', 1_000);
+    await pair.until(() => pair.mirror('alpha').state().peerElement === 'failed', 'the news, whether recorded or not', 100);
     pair.gates['beta:metadata'].open();
     await pair.clock.runFor(50);
     expect([pair.mirror('beta').state().element, pair.stored('beta').state]).to.deep.equal(['failed', 'failed']);
@@ -59,6 +63,17 @@ describe('An element that failed stays so (write.error)', () => {
     await pair.clock.runFor(3_000);
     expect((await pair.clock.settled(pair.mirror('beta').seal(), 5_000, 'the seal')).element).to.equal('failed');
     expect(await promoted(pair, 'beta', true)).to.equal('HM_REFUSED boot.uptodate');
+  });
+
+  it('whatever a node takes it for later', () => {
+    for (const later of ['uptodate', 'consistent', 'outdated', 'inconsistent', 'off'] as const) {
+      const known = new KnownElements('consistent');
+      known.element = 'uptodate';
+      expect(known.element).to.equal('uptodate');
+      known.element = 'failed';
+      known.element = later;
+      expect(known.element).to.equal('failed');
+    }
   });
 
   for (const kind of ['flush', 'write'] as const)
@@ -154,6 +169,19 @@ describe('The metadata of an element that failed (write.error)', () => {
     worn.failWrites = null;
     await store.update(() => ({ state: 'consistent', inUse: true }));
     expect((await ElementStore.load(device)).metadata).to.include({ state: 'failed', note: 'the disk is dead', inUse: true });
+  });
+
+  it('an element that fails while it is to be recorded that it holds everything alone does not hold it (lineage.mint)', async () => {
+    const { gate, store } = await stored();
+    const { current } = store.metadata;
+    gate.shut();
+    const lineage = new ElementLineage({ store } as unknown as ElementLineageOptions);
+    const held = outcome(lineage.holdAlone(Buffer.from(JSON.stringify({ generation: 'aaaaaaaaaaaaaaaa' }))));
+    const failed = store.update(() => failure);
+    gate.open();
+    await failed;
+    expect(await held).to.match(/^HM_PROTOCOL/u);
+    expect(store.metadata).to.include({ state: 'failed', current });
   });
 
   it('a write that failed may have been carried out in part: once it is certain, both copies say what is in force', async () => {

@@ -111,22 +111,42 @@ describe('A target that hears a word of the lineage out of turn, from a source t
     expect(pair.identical).to.equal(true);
   });
 
+  /** What the source says when the target is to be the same as it. */
+  const adoptIn = (frame: Uint8Array): Buffer =>
+    said('adopt', (decodeMessages(frame).find(({ name }) => name === 'adopt')?.body ?? new Uint8Array(0)).slice());
+
   it('refuses adopt after adopt, and holds what it adopted', async () => {
+    const { pair, arm } = injecting();
+    arm('adopt', (frame) => [adoptIn(frame)], 'after');
+    await pair.start();
+    expect(refusals(pair)).to.deep.equal(['beta HM_PROTOCOL']);
+    expect(pair.stored('beta')).to.deep.include({ state: 'consistent', dirty: 0, current: pair.stored('alpha').current });
+    expect(pair.identical).to.equal(true);
+  });
+
+  it('refuses adopt where it holds everything alone, and still does', async () => {
     const { pair, arm } = injecting();
     const adopts: Buffer[] = [];
     arm(
       'adopt',
       (frame) => {
-        const body = decodeMessages(frame).find(({ name }) => name === 'adopt')?.body ?? new Uint8Array(0);
-        adopts.push(said('adopt', body.slice()));
-        return adopts;
+        adopts.push(adoptIn(frame));
+        return [];
       },
       'after',
     );
     await pair.start();
-    expect([refusals(pair), adopts.length]).to.deep.equal([['beta HM_PROTOCOL'], 1]);
-    expect(pair.stored('beta')).to.deep.include({ state: 'consistent', dirty: 0, current: pair.stored('alpha').current });
-    expect(pair.identical).to.equal(true);
+    pair.worn['alpha:disk'].failWrites = 'HM_IO_WRITE';
+    await pair.write('alpha', 0, pattern(block, 2));
+    await pair.breakLink();
+    pair.link.heal();
+    await pair.write('alpha', 0, pattern(block, 3));
+    const before = pair.stored('beta');
+    arm('write', () => adopts, 'after');
+    const write = asked((done) => pair.mirror('alpha').write(0, pattern(block, 4), {}, done));
+    await pair.until(() => refusals(pair).length > 0, 'the refusal', 1_000);
+    expect([refusals(pair), adopts.length, pair.stored('beta')]).to.deep.equal([['beta HM_PROTOCOL'], 1, before]);
+    await pair.until(() => write.code === 'done', 'the write', 5_000);
   });
 
   for (const [what, messages, holds] of [
