@@ -72,6 +72,11 @@ export class GatedDevice implements BlockDevice {
     });
   }
 
+  /** Resolves once the gate is open. */
+  opened(): Promise<void> {
+    return new Promise((resolve) => this.#when(null, resolve));
+  }
+
   close(): Promise<void> {
     return this.#device.close();
   }

@@ -40,6 +40,9 @@ export class WornDisk {
         if (this.failFlushes) done(new HotMirrorError('HM_IO_FLUSH', 'the cache is gone'));
         else device.flush(done);
       },
+      // Methods of a class are not spread.
+      trim: (offsetBytes, lengthBytes, done) => device.trim(offsetBytes, lengthBytes, done),
+      close: () => device.close(),
     };
   }
 
