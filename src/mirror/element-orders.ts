@@ -18,23 +18,13 @@ export async function setElement(context: OrderContext, wish: ElementWish): Prom
 
 /** The source hears of it once it is durable, so that it goes on without this element (rule alone); until then it may count on it. */
 async function takeOut(context: OrderContext): Promise<void> {
-  const { name, store, serving, replication, device, changed, failed, announce } = context;
+  const { name, store, replication, device, changed, failed, announce } = context;
   if (replication.element === 'off') return;
-  if (serving.state !== 'no' || replication.role === 'source') {
-    const because = `the element of ${name} is what this node serves or copies from: move the service first`;
-    throw new HotMirrorError('HM_REFUSED', because, { rule: 'element.off' });
-  }
-  if (replication.servedThrough) {
-    const because = `the other node serves ${name} through this element, its own having failed: move the service first`;
-    throw new HotMirrorError('HM_REFUSED', because, { rule: 'write.error' });
-  }
-  // Brought back it would be old to everybody, and nothing newer is there.
-  if (isMinted(store.metadata)) {
-    const because = `the element of ${name} alone holds what was completed last: the other node's has to hold it too first`;
-    throw new HotMirrorError('HM_REFUSED', because, { rule: 'element.off' });
-  }
+  assertDispensable(context);
   const out = async (): Promise<void> => {
     if (store.metadata.current !== null) await flushOrFail(device, failed);
+    // The source may have given its own up while a record of that was under way here.
+    assertDispensable(context);
     await store.update(takenOut);
   };
   try {
@@ -51,6 +41,23 @@ async function takeOut(context: OrderContext): Promise<void> {
   replication.element = 'off';
   announce('element:detached', 1, `the element of ${name} was taken out by an operator`);
   changed();
+}
+
+/** Rejects by throwing where the service, or what was completed last, depends on this element. */
+function assertDispensable({ name, store, serving, replication }: OrderContext): void {
+  if (serving.state !== 'no' || replication.role === 'source') {
+    const because = `the element of ${name} is what this node serves or copies from: move the service first`;
+    throw new HotMirrorError('HM_REFUSED', because, { rule: 'element.off' });
+  }
+  if (replication.servedThrough) {
+    const because = `the other node serves ${name} through this element, its own having failed: move the service first`;
+    throw new HotMirrorError('HM_REFUSED', because, { rule: 'write.error' });
+  }
+  // Brought back it would be old to everybody, and nothing newer is there.
+  if (isMinted(store.metadata)) {
+    const because = `the element of ${name} alone holds what was completed last: the other node's has to hold it too first`;
+    throw new HotMirrorError('HM_REFUSED', because, { rule: 'element.off' });
+  }
 }
 
 /** It may be behind by all that was written since; the handshake finds out by generations and maps what, as after a start (rule lineage.decide). */

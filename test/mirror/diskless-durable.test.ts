@@ -192,6 +192,20 @@ describe('A node that serves through its peer (write.error)', () => {
 });
 
 describe('The only element that holds everything (element.off)', () => {
+  it('is not taken out by an order that came while its record of that was under way (write.error)', async () => {
+    const pair = await faultyPair();
+    pair.gates['beta:metadata'].shut();
+    const before = pair.gates['beta:metadata'].asked.length;
+    const write = failingWrite(pair);
+    await pair.until(() => pair.gates['beta:metadata'].asked.length > before, 'the record at the peer', 1_000);
+    const order = outcome(pair.mirror('beta').setElement('off'));
+    await pair.clock.runFor(20);
+    pair.gates['beta:metadata'].open();
+    expect(await pair.clock.settled(order, 5_000, 'the order')).to.match(/^HM_REFUSED/u);
+    await pair.until(() => write.code !== null, 'the write', 5_000);
+    expect(pair.mirror('beta').state().element).to.equal('uptodate');
+  });
+
   const off = (pair: FaultyPair, node: NodeName): Promise<string> =>
     pair.clock.settled(outcome(pair.mirror(node).setElement('off')), 10_000, 'the order');
 
