@@ -1,11 +1,13 @@
+import type { Clock, Timer } from '../clock/clock.ts';
+
 /**
  * Whether this node completes requests without its target, which durably knows that it is behind (rule write.congested): from then on, and while the connection is
  * replaced by the one that brings the target back.
  */
 export class AheadState {
   #active = false;
-  /** The replacement that is under way. */
-  #rejoining: object | null = null;
+  /** Set while a connection is being replaced. */
+  #rejoining: Timer | null = null;
 
   get active(): boolean {
     return this.#active;
@@ -16,14 +18,13 @@ export class AheadState {
     this.#active = true;
   }
 
-  /** The connection is about to be replaced. What is returned ends the wait for the next one, and tells whether that had not come. */
-  rejoin(): () => boolean {
-    const rejoining = (this.#rejoining = {});
-    return () => {
-      if (this.#rejoining !== rejoining) return false;
+  /** The connection is about to be replaced. `apart` is called where the next one does not come in time. */
+  rejoin(clock: Clock, deadlineMs: number, apart: () => void): void {
+    this.#rejoining?.cancel();
+    this.#rejoining = clock.timer(deadlineMs, () => {
       this.end();
-      return true;
-    };
+      apart();
+    });
   }
 
   /** A connection has ended: it was this node that ended it, or all is as after any other loss. */
@@ -31,9 +32,10 @@ export class AheadState {
     if (this.#rejoining === null) this.end();
   }
 
-  /** Together again, or no longer serving, or this wait is over. */
+  /** Together again, or no longer serving, or nothing is waited for any more. */
   end(): void {
     this.#active = false;
+    this.#rejoining?.cancel();
     this.#rejoining = null;
   }
 }

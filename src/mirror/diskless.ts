@@ -88,9 +88,12 @@ export class Diskless {
     }
   }
 
-  /** Serving of this generation has ended, for the peer is to take it over. Should it not, {@link Diskless.resume} undoes this while the connection lasts. */
-  rest(generation: string): void {
+  /** Serving ends, for the peer is to take it over. Should it not, {@link Diskless.resume} undoes this while the connection lasts. */
+  rest(): void {
+    const [generation, error] = [this.through, this.#error];
+    this.end();
     this.#rested = generation;
+    this.#error = error;
   }
 
   /** What was served through the peer until it was to take over. */

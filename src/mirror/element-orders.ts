@@ -20,10 +20,11 @@ export async function setElement(context: OrderContext, wish: ElementWish): Prom
 async function takeOut(context: OrderContext): Promise<void> {
   const { name, store, replication, device, changed, failed, announce } = context;
   if (replication.element === 'off') return;
+  // The source may be giving its own element up, and the record of that is under way here.
+  await replication.lineageSettled();
   assertDispensable(context);
   const out = async (): Promise<void> => {
     if (store.metadata.current !== null) await flushOrFail(device, failed);
-    // The source may have given its own up while a record of that was under way here.
     assertDispensable(context);
     await store.update(takenOut);
   };
@@ -54,7 +55,8 @@ function assertDispensable({ name, store, serving, replication }: OrderContext):
     throw new HotMirrorError('HM_REFUSED', because, { rule: 'write.error' });
   }
   // Brought back it would be old to everybody, and nothing newer is there.
-  if (isMinted(store.metadata)) {
+  const { current, gaveWay, state } = store.metadata;
+  if (isMinted(store.metadata) && state === 'consistent' && gaveWay?.own !== current) {
     const because = `the element of ${name} alone holds what was completed last: the other node's has to hold it too first`;
     throw new HotMirrorError('HM_REFUSED', because, { rule: 'element.off' });
   }

@@ -177,7 +177,11 @@ export class ElementStore {
 
   /** Makes the stored dirty map equal to what the map in memory is now; resolves when that is durable. */
   persistDirty(): Promise<void> {
-    const persisted = this.#persisting.then(() => this.#persistPages());
+    const persisted = this.#persisting
+      .then(() => this.#persistPages())
+      .catch((error: unknown) => {
+        throw unwritableBy(error);
+      });
     this.#persisting = persisted.catch(() => undefined);
     return persisted;
   }
@@ -232,7 +236,7 @@ export class ElementStore {
         for (const { resolve } of changes) resolve();
       } catch (error) {
         this.#doubtful = true;
-        for (const { reject } of changes) reject(error);
+        for (const { reject } of changes) reject(unwritableBy(error));
       }
     }
     this.#writing = null;
@@ -244,6 +248,8 @@ export class ElementStore {
       const now = this.dirty.bytes(at, pageMapBytes).slice();
       const same = Buffer.compare(now, this.#stored.subarray(at, at + now.length)) === 0;
       if (same && !this.#distrusted.has(page)) continue;
+      // A write that fails may have landed all the same.
+      this.#distrusted.add(page);
       await record.write(now);
       this.#distrusted.delete(page);
       this.#stored.set(now, at);
@@ -274,6 +280,11 @@ export function readElementImage(
 /** What a stored page says of a map of this length: it may have been written for a longer one. */
 function pageOf(payload: Uint8Array, page: number, lengthBytes: number): Uint8Array {
   return payload.subarray(0, Math.min(pageMapBytes, lengthBytes - page * pageMapBytes));
+}
+
+/** Whatever ails the metadata device says nothing of the element's. */
+function unwritableBy(cause: unknown): HotMirrorError {
+  return new HotMirrorError('HM_STATE_UNWRITABLE', `the metadata could not be written: ${(cause as Error).message}`, { cause });
 }
 
 function mapBytes(map: DirtyMap): number {

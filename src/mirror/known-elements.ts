@@ -25,4 +25,9 @@ export class KnownElements {
   set element(state: ElementState) {
     if (this.#element !== 'failed') this.#element = state;
   }
+
+  /** It may not hold what was completed last, or that may be durably known: only a handshake can tell. */
+  doubt(): void {
+    if (this.#element === 'uptodate') this.#element = 'consistent';
+  }
 }

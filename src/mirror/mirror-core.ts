@@ -133,7 +133,12 @@ export class MirrorCore {
   /** Ends serving at once, with an error for every request inside. */
   endServing(error: HotMirrorError): void {
     if (this.serving.state === 'no') return;
-    // The connection ends first: what it has not sent yet are buffers that the callers get back now.
+    this.#stopServing(error);
+  }
+
+  /** Nothing that waited for the peer may complete by its loss. The connection ends first: what it has not sent yet are buffers that the callers get back now. */
+  #stopServing(error: HotMirrorError): void {
+    this.serving.cease();
     this.replication.reconnect();
     this.serving.stop(error);
   }
@@ -161,12 +166,11 @@ export class MirrorCore {
     const news = order === 'higher' || replication.connection !== 'split-brain';
     if (order === 'higher') this.known.epoch = epoch;
     else replication.connection = 'split-brain';
-    if (replication.element === 'uptodate' && (served || !replication.connected)) replication.element = 'consistent';
+    if (served || !replication.connected) replication.doubt();
     if (!served && news) this.changed();
     if (!served) return;
     const text = `epoch ${formatEpoch(epoch)} was heard of while serving in ${formatEpoch(known)}`;
-    replication.reconnect();
-    serving.stop(new HotMirrorError('HM_STALE_EPOCH', text, { rule: 'lineage.epoch' }));
+    this.#stopServing(new HotMirrorError('HM_STALE_EPOCH', text, { rule: 'lineage.epoch' }));
     this.#announcer.emit('epoch:refused', 3, text, { rule: 'lineage.epoch', evidence: { heard: epoch, known } });
     this.changed();
   }
@@ -188,11 +192,7 @@ export class MirrorCore {
     const recorded = this.#record(error);
     const served = serving.state !== 'no';
     const through = served && serving.detach(error, recorded);
-    if (!through) {
-      // The connection ends first: what it has not sent yet are buffers that the callers get back now.
-      if (replication.role !== 'target') replication.reconnect();
-      serving.stop(error);
-    }
+    if (!through && replication.role !== 'target') this.#stopServing(error);
     const text = `the element failed: ${error.message}${through ? '; the service goes on through the peer' : ''}`;
     this.#announcer.emit('element:failed', served && !through ? 3 : 1, text, {
       rule: 'write.error',

@@ -58,8 +58,9 @@ export interface GoAloneOrder {
 
 /** See `MirrorLink.promote`. */
 export async function promote(context: OrderContext, { epoch, alone, force = false }: PromoteOrder): Promise<void> {
-  if (context.serving.diskless.rested && !alone) {
-    resumeThrough(context, epoch);
+  const { active, rested } = context.serving.diskless;
+  if ((active || rested) && !alone) {
+    goOnThrough(context, epoch);
     return;
   }
   const { store, serving, replication, preservation, known, clock, protocol } = context;
@@ -92,12 +93,12 @@ export async function promote(context: OrderContext, { epoch, alone, force = fal
   context.changed();
 }
 
-/** What was served through the peer, which was to take it over and did not, is served so again (rule write.error). */
-function resumeThrough(context: OrderContext, epoch: Epoch): void {
+/** The peer, through which this node served or still serves, was to take over and did not: it is served through as before (rule write.error). */
+function goOnThrough(context: OrderContext, epoch: Epoch): void {
   const { serving, known, changed } = context;
   assertOwnEpoch(context, epoch);
   known.epoch = epoch;
-  serving.diskless.resume();
+  if (serving.diskless.rested) serving.diskless.resume();
   serving.start(false);
   changed();
 }
@@ -149,9 +150,8 @@ export async function demote({ serving, replication, device, changed, failed }: 
     if (!settled || !replication.handedOver) serving.accept();
   }
   if (!settled || !replication.handedOver) return { handedOver: false };
-  const { through } = serving.diskless;
+  if (serving.diskless.active) serving.diskless.rest();
   serving.stop(new HotMirrorError('HM_NOT_SERVING', 'the service was handed over'));
-  if (through !== null) serving.diskless.rest(through);
   changed();
   return { handedOver: true };
 }
@@ -222,7 +222,7 @@ export async function outdate({ name, store, serving, replication, known, change
 /** See `MirrorLink.doubt`. */
 export function doubt({ serving, replication, changed }: OrderContext): Promise<void> {
   if (serving.state === 'no' && replication.element === 'uptodate' && !replication.connected) {
-    replication.element = 'consistent';
+    replication.doubt();
     changed();
   }
   return Promise.resolve();

@@ -15,7 +15,7 @@ export interface PullAheadOptions {
   readonly clock: Clock;
   readonly limits: Pick<MirrorLimits, 'handshakeDeadlineMs'>;
   readonly protocol: ProtocolInForce;
-  readonly serving: Pick<Serving, 'pulledAhead' | 'ahead'>;
+  readonly serving: Pick<Serving, 'pulledAhead' | 'apart' | 'ahead'>;
   readonly host: Pick<ReplicationHost, 'emit' | 'changed'>;
   readonly session: Pick<SourceSession, 'sayAhead' | 'progress'>;
   /** The target is `uptodate`. */
@@ -65,13 +65,10 @@ export class PullAhead {
 
   /** To be asked when something was confirmed, outside of any message: the connection may end by it. */
   look(): void {
-    const { session, serving, clock, limits, host, reconnect } = this.#options;
+    const { session, serving, clock, limits, reconnect } = this.#options;
     if (this.#phase !== 'ahead' || session.progress.outstanding) return;
     // Requests go on meanwhile: it is no loss that rule alone would have to judge, unless the next connection does not come.
-    const giveUp = serving.ahead.rejoin();
-    clock.timer(limits.handshakeDeadlineMs, () => {
-      if (giveUp()) host.changed();
-    });
+    serving.ahead.rejoin(clock, limits.handshakeDeadlineMs, () => serving.apart());
     reconnect();
   }
 

@@ -7,10 +7,10 @@ import { DataConnection } from './data-connection.ts';
 import { DataLink } from './data-link.ts';
 import type { ExtentRun } from './dirty-map.ts';
 import { ElementLineage } from './element-lineage.ts';
-import { dataLinkFeatures } from './features.ts';
 import { Goodbye } from './goodbye.ts';
 import { Handshake } from './handshake.ts';
-import type { Agreement, Hello, Start } from './handshake.ts';
+import type { Agreement, Start } from './handshake.ts';
+import { makeHello } from './hello.ts';
 import { isOutAndBehind, splitOf } from './lineage.ts';
 import type { LineageView, SyncDecision } from './lineage.ts';
 import { KnownElements } from './known-elements.ts';
@@ -22,7 +22,7 @@ import { SourceEnd } from './source-end.ts';
 import type { SourceSession } from './source.ts';
 import type { DataLinkState, MirrorRole, SplitEvidence } from './state.ts';
 import { TargetEnd } from './target-end.ts';
-import { fromSource, leavesOff, malformed, readRefusal, wireVersion } from './wire.ts';
+import { fromSource, leavesOff, malformed, readRefusal } from './wire.ts';
 import type { Message } from './wire.ts';
 
 /**
@@ -121,7 +121,7 @@ export class Replication extends KnownElements {
     this.#leftovers.forget();
     this.#data?.destroy();
     await this.#link.stop();
-    await this.#lastTarget?.settled();
+    await this.lineageSettled();
     this.connection = 'standalone';
   }
 
@@ -153,12 +153,17 @@ export class Replication extends KnownElements {
     return this.#source?.session.settled === true && this.#source.together && this.peerElement === 'uptodate' && equal;
   }
 
+  /** Resolves when no lineage that was taken over is on its way to the disk. */
+  async lineageSettled(): Promise<void> {
+    await this.#lastTarget?.settled();
+  }
+
   /** Rule node.leave: `prepare` makes a target durably outdated, then the peer is told; waits for its answer at most a deadline. */
   async leave(prepare: (role: MirrorRole) => Promise<void>, because: 'stop' | 'off' = 'stop'): Promise<void> {
     const data = this.#data;
     if (!data || !this.connected) return;
     this.#adopting = false;
-    await this.#lastTarget?.settled();
+    await this.lineageSettled();
     await prepare(this.role);
     const { clock, limits } = this.#options;
     await this.#goodbye.say(clock, limits.deadlineMs, () => data.send('leave', because === 'off' ? leavesOff : 0));
@@ -272,7 +277,7 @@ export class Replication extends KnownElements {
 
   #handshakeHost(): ConstructorParameters<typeof Handshake>[0]['host'] {
     return {
-      hello: () => this.#hello(),
+      hello: () => makeHello(this.#options, this.#lineage, this.#leftovers, this),
       refused: (decision, views, error) => this.#refused(decision, views, error),
       prepareSource: (agreement, theirs) => this.#prepareSource(agreement, theirs),
       prepareTarget: (agreement, start, source) => this.#prepareTarget(agreement, start, source),
@@ -280,18 +285,6 @@ export class Replication extends KnownElements {
       source: (agreement) => this.#becomeSource(agreement),
       target: (agreement, start) => this.#becomeTarget(agreement, start),
     };
-  }
-
-  async #hello(): Promise<Hello> {
-    const { name, protocol, store, serving } = this.#options;
-    // Nothing of an earlier connection may change what this side is about to say.
-    await this.#leftovers.gone();
-    const { through } = serving.diskless;
-    // A failed element has nothing to say that is not known, and its disks may hang.
-    if (through === null) await this.#lineage.measure();
-    const view = this.#lineage.view(this.element, serving.state !== 'no', through);
-    const hello = { wire: wireVersion, features: dataLinkFeatures, mirror: name, protocol: protocol.current };
-    return { ...hello, extentBytes: store.metadata.extentBytes, view };
   }
 
   #refused(decision: Extract<SyncDecision, { kind: 'refuse' }>, views: readonly LineageView[], error: HotMirrorError): void {
@@ -361,6 +354,7 @@ export class Replication extends KnownElements {
       { start, images, through: agreement.rule === 'write.error' },
       {
         mayChange: () => this.#adopting,
+        doubted: () => this.doubt(),
         adopted: () => (this.element = 'uptodate'),
         behind: () => (this.element = this.element === 'uptodate' ? 'outdated' : this.element),
         detached: () => {

@@ -4,6 +4,7 @@ import { Admission } from './admission.ts';
 import { AheadState } from './ahead-state.ts';
 import { Diskless } from './diskless.ts';
 import { IntentLog, neededRegions } from './intent-log.ts';
+import { localFailed } from './local-failure.ts';
 import { Mint } from './mint.ts';
 import { helpOf } from './read-repair.ts';
 import { Reads } from './reads.ts';
@@ -15,10 +16,7 @@ import type { SourceSession } from './source.ts';
 import type { ServingState } from './state.ts';
 import type { StreamWork } from './stream-work.ts';
 
-/**
- * The serving side of a mirror: takes the application's requests to both elements and decides, request by request, when each is complete
- * (rules write.both, write.flush, write.order, write.intent, write.degraded, serve.fresh, serve.lease).
- */
+/** The serving side of a mirror: takes the application's requests to both elements and decides, request by request, when each is complete (rules write.both, write.flush, write.order, write.intent, write.degraded, serve.fresh, serve.lease). */
 export class Serving {
   /** Whether this node's element has failed, and the peer's alone is served through. */
   readonly diskless: Diskless = new Diskless();
@@ -93,15 +91,20 @@ export class Serving {
     this.#pump();
   }
 
-  /** Ends serving at once: every request inside fails with this error, as soon as its buffer is free. */
-  stop(error: HotMirrorError): void {
+  /** Nothing is answered well from now on, whatever becomes of the connection; `stop` is to follow. */
+  cease(): void {
     this.#serving = false;
     this.#admission.close();
     this.#mayBeAlone = false;
     this.ahead.end();
+  }
+
+  /** Ends serving at once: every request inside fails with this error, as soon as its buffer is free. */
+  stop(error: HotMirrorError): void {
+    this.cease();
     this.#replies.fail([...this.#queue.splice(0), ...this.#reads.stop()], error);
     this.#awaitingMint = [];
-    this.diskless.end();
+    if (!this.diskless.rested) this.diskless.end();
     for (const request of this.#issued) {
       request.error ??= error;
       request.remote = 0;
@@ -215,6 +218,12 @@ export class Serving {
     this.#goOnAlone();
   }
 
+  /** The connection that was to follow {@link Serving.pulledAhead} has not come: it is lost as any other (rule serve.fresh). */
+  apart(): void {
+    this.#admission.giveUp();
+    this.#options.handlers.changed();
+  }
+
   /** Something changed that may let requests go on: room in a window, a lease, a read lock. */
   resume(): void {
     this.#replies.release();
@@ -319,18 +328,9 @@ export class Serving {
 
   #localDone(request: Request, error: HotMirrorError | null): void {
     request.local -= 1;
-    if (error && !this.diskless.active) this.#localFailed(request, error);
+    const given = this.diskless.active || this.diskless.rested;
+    if (error && !given) localFailed(request, error, { ...this.#options, diskless: this.diskless, work: () => this.#work });
     this.#advance(request);
-  }
-
-  #localFailed(request: Request, error: HotMirrorError): void {
-    const { handlers, store } = this.#options;
-    request.error ??= error;
-    if (error.code !== 'HM_NO_SPACE') handlers.failed(error);
-    if (this.diskless.active) return;
-    // The elements may differ here although the peer is connected.
-    for (const extent of store.dirty.markedRange(request.offsetBytes, request.lengthBytes)) this.#work?.touched(extent);
-    if (error.code === 'HM_NO_SPACE' && request.kind !== 'flush' && this.#session && !this.#work?.copying) handlers.differing();
   }
 
   #advance(request: Request): void {

@@ -12,6 +12,8 @@ import { TargetSession } from './target.ts';
 export interface TargetEndHandlers {
   /** Whether a lineage may be taken over now. */
   mayChange(): boolean;
+  /** A change could not be recorded: either may be durable now, what was before or what was to be. */
+  doubted(): void;
   /** The element is the same as the source's. */
   adopted(): void;
   /** The element is behind the source's from now on. */
@@ -111,6 +113,7 @@ export class TargetEnd {
     };
     // One after the other, so that whoever waits for the last has waited for all.
     this.#change = this.#change.then(carryOut).catch((error: unknown) => {
+      this.#handlers.doubted();
       this.#data.refuse(HotMirrorError.from(error, 'HM_PROTOCOL', 'what the source asked of this element could not be recorded'));
     });
   }

@@ -164,7 +164,7 @@ describe('The metadata of an element that failed (write.error)', () => {
   it('where that could not be written, the next write that succeeds carries it', async () => {
     const { device, worn, store } = await stored();
     worn.failWrites = 'HM_IO_WRITE';
-    expect(await outcome(store.update(() => failure))).to.equal('HM_IO_WRITE no rule');
+    expect(await outcome(store.update(() => failure))).to.equal('HM_STATE_UNWRITABLE no rule');
     expect(store.metadata.state).to.equal('consistent');
     worn.failWrites = null;
     await store.update(() => ({ state: 'consistent', inUse: true }));
@@ -189,7 +189,7 @@ describe('The metadata of an element that failed (write.error)', () => {
     await store.certain();
     expect(gate.written, 'nothing is in doubt').to.deep.equal([]);
     worn.failFlushes = true;
-    expect(await outcome(store.update(() => ({ inUse: true })))).to.match(/^HM_IO_FLUSH/u);
+    expect(await outcome(store.update(() => ({ inUse: true })))).to.match(/^HM_STATE_UNWRITABLE/u);
     worn.failFlushes = false;
     expect((await ElementStore.load(device)).metadata.inUse, 'what the failed write left').to.equal(true);
     await store.certain();

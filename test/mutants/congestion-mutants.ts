@@ -80,11 +80,9 @@ export const congestionMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/pull-ahead.ts',
-        find: `      if (giveUp()) host.changed();
-    });
+        find: `() => serving.apart());
     reconnect();`,
-        replace: `      if (giveUp()) host.changed();
-    });
+        replace: `() => serving.apart());
     void reconnect;`,
       },
     ],
