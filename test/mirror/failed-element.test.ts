@@ -199,6 +199,6 @@ describe('The metadata of an element that failed (write.error)', () => {
     expect(gate.written.length).to.equal(written);
     worn.failWrites = 'HM_IO_WRITE';
     expect(await outcome(store.update(() => ({ inUse: true })))).not.to.equal('done');
-    expect(await outcome(store.certain()), 'it cannot be written').to.match(/^HM_IO_WRITE/u);
+    expect(await outcome(store.certain()), 'it cannot be written').to.match(/^HM_STATE_UNWRITABLE/u);
   });
 });
