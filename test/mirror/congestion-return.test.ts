@@ -122,6 +122,22 @@ describe('Back from ahead (write.congested)', () => {
     expect(pair.identical).to.equal(true);
   });
 
+  it('a handover asked for meanwhile is given up where the next connection does not come, and rule alone decides (handover)', async () => {
+    const { rig } = await ahead();
+    const { pair, gates, endings, write } = rig;
+    const mirror = pair.mirror('alpha');
+    gates['beta:disk']?.open();
+    await pair.until(() => mirror.state().connection !== 'connected', 'the end of the connection');
+    pair.link.cut();
+    await pair.clock.runFor(handshakeDeadlineMs - 1_000);
+    write(10);
+    expect(mirror.state().serving).to.equal('yes');
+    expect(await pair.clock.settled(mirror.demote(), 1_000, 'the handover')).to.deep.equal({ handedOver: false });
+    expect([mirror.state().serving, endings.codes]).to.deep.equal(['parked', [...done(10), null]]);
+    await pair.goAlone('alpha');
+    expect([mirror.state().serving, endings.codes]).to.deep.equal(['alone', done(11)]);
+  });
+
   it('another loss than its own parks at once: rule alone decides (serve.fresh)', async () => {
     const { rig } = await ahead();
     const { pair } = rig;

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 
 import type { HotMirrorError } from '../../src/errors.ts';
 import type { ResolveOrder } from '../../src/vocabulary.ts';
+import { outcome } from './support/faulty-pair.ts';
 import { MirrorPair, other, pattern } from './support/mirror-pair.ts';
 import type { NodeName } from './support/mirror-pair.ts';
 
@@ -64,6 +65,16 @@ describe('a split brain', () => {
     await pair.clock.runFor(60_000);
     expect([pair.disks.alpha.contents[0], pair.disks.beta.contents[0]]).to.deep.equal([1, 2]);
     for (const node of nodes) expect(pair.mirror(node).state()).to.include({ serving: 'no', connection: 'split-brain' });
+  });
+
+  it('is over for the element that gave way by word: it may be taken out, and that of the survivor may not (element.off)', async () => {
+    const pair = await split();
+    const order = word(pair, 'beta');
+    pair.link.cut();
+    for (const node of nodes) expect(await resolve(pair, node, order)).to.equal(null);
+    const off = (node: NodeName): Promise<string> =>
+      pair.clock.settled(outcome(pair.mirror(node).setElement('off')), 10_000, 'the order to take it out');
+    expect([await off('beta'), await off('alpha')]).to.deep.equal(['HM_REFUSED element.off', 'done']);
   });
 
   it('does not shake hands without end: a bounded number in a minute, with a back-off (lineage.decide)', async () => {
