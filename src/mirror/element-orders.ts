@@ -54,9 +54,8 @@ function assertDispensable({ name, store, serving, replication }: OrderContext):
     const because = `the other node serves ${name} through this element, its own having failed: move the service first`;
     throw new HotMirrorError('HM_REFUSED', because, { rule: 'write.error' });
   }
-  // Brought back it would be old to everybody, and nothing newer is there.
-  const { current, gaveWay, state } = store.metadata;
-  if (isMinted(store.metadata) && state === 'consistent' && gaveWay?.own !== current) {
+  // Brought back it would be old to everybody, and nothing newer is there; one that gave way is old already (rule lineage.resolve).
+  if (isMinted(store.metadata) && store.metadata.state === 'consistent') {
     const because = `the element of ${name} alone holds what was completed last: the other node's has to hold it too first`;
     throw new HotMirrorError('HM_REFUSED', because, { rule: 'element.off' });
   }

@@ -10,6 +10,7 @@ export interface DiskDeviceOptions {
   readonly sizeBytes: number;
   readonly blockSizeBytes: number;
   readonly synchronous: boolean;
+  readonly punchHole: boolean;
   /** Place in the order of changes, for requests issued now. */
   readonly position: () => number;
   readonly submit: (request: DiskRequest) => void;
@@ -29,7 +30,8 @@ export class DiskDevice implements BlockDevice {
   constructor(options: DiskDeviceOptions) {
     this.sizeBytes = options.sizeBytes;
     this.blockSizeBytes = options.blockSizeBytes;
-    this.capabilities = { synchronous: options.synchronous, trim: true, punchHole: false, exclusive: true };
+    const { synchronous, punchHole } = options;
+    this.capabilities = { synchronous, trim: true, punchHole, exclusive: true };
     this.#options = options;
   }
 

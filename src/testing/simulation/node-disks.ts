@@ -138,6 +138,7 @@ export class NodeDisks {
   #disk(disk: DiskName, mirror: string | null, sizeBytes: number, latencyMs: number): SimulatedDisk {
     const { node, seed, changed, synchronousElements } = this.#options;
     const synchronous = disk === 'element' && synchronousElements;
+    const punchHole = disk === 'element' && streamOf(seed, `holes ${node}`).below(2) === 1;
     return new SimulatedDisk({
       sizeBytes,
       blockSizeBytes: sectorBytes,
@@ -145,6 +146,7 @@ export class NodeDisks {
       random: streamOf(seed, `disk ${node} ${disk} ${mirror ?? ''}`),
       latencyMs: synchronous ? 0 : latencyMs,
       synchronous,
+      punchHole,
       changed: (offsetBytes, lengthBytes) => changed({ node, disk, mirror, offsetBytes, lengthBytes }),
     });
   }

@@ -32,6 +32,8 @@ export interface SimulatedDiskOptions {
    * of a process that uses such a device, do nothing. Default false.
    */
   readonly synchronous?: boolean;
+  /** As its device says: then a resync's zeroes are written there without a look. Default false. */
+  readonly punchHole?: boolean;
   /** Called after each change of `contents`. */
   readonly changed: (offsetBytes: number, lengthBytes: number) => void;
 }
@@ -120,6 +122,7 @@ export class SimulatedDisk implements DiskView {
       sizeBytes: this.#options.sizeBytes,
       blockSizeBytes: this.#options.blockSizeBytes,
       synchronous: this.#synchronous,
+      punchHole: this.#options.punchHole ?? false,
       position: () => this.#cache.position,
       submit: (request) => {
         requests.submit(request, this.#delayMs());
