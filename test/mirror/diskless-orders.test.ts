@@ -141,8 +141,8 @@ describe('An order while the service goes on through the peer (write.error)', ()
     await pair.clock.settled(pair.mirror('alpha').demote(), 5_000);
     const mirror = pair.mirror('alpha');
     expect(mirror.state()).to.include({ serving: 'no', role: 'source', element: 'failed' });
-    for (const order of [mirror.verify({ repair: true }), mirror.regenerate({ full: true })])
-      expect(await pair.clock.settled(ending(order), 60_000)).to.equal('HM_REFUSED write.error');
+    for (const order of [() => mirror.verify({ repair: true }), () => mirror.regenerate({ full: true })])
+      expect(await pair.clock.settled(ending(order()), 60_000)).to.equal('HM_REFUSED write.error');
     expect(disks.alpha.log).to.deep.equal([]);
     expect(mirror.state().findingBytes).to.equal(0);
   });
