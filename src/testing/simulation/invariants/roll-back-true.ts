@@ -5,6 +5,7 @@ import type { PairView, Watcher, WatcherFactory } from '../watcher.ts';
 /** What an element held when the resync began that its undo journal is of. */
 interface Image {
   readonly undoId: string;
+  /** Of the mirror as it was: where a resync makes it larger, what lies beyond is nobody's (rule lineage.grow). */
   readonly contents: Uint8Array;
 }
 
@@ -35,10 +36,12 @@ class RollBackTrue implements Watcher {
   /** The journal counts from the moment at which the metadata name it; nothing of the resync is written before. */
   #keep(node: (typeof nodeNames)[number], mirror: string, view: PairView): void {
     const side = view.nodes[node].mirrors.get(mirror);
-    const undo = side?.known?.undo;
-    if (!side || !undo) return;
+    const known = side?.known;
+    if (!side || !known?.undo) return;
+    const { undo, sizeBytes } = known;
     const place = `${mirror} at ${node}`;
-    if (this.#images.get(place)?.undoId !== undo.id) this.#images.set(place, { undoId: undo.id, contents: side.element.contents.slice() });
+    if (this.#images.get(place)?.undoId !== undo.id)
+      this.#images.set(place, { undoId: undo.id, contents: side.element.contents.slice(0, sizeBytes) });
   }
 
   #compare(place: string, view: PairView): string | null {

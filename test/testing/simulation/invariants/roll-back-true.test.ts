@@ -2,11 +2,11 @@ import { expect } from 'chai';
 
 import type { ElementMetadata } from '../../../../src/mirror/metadata.ts';
 import { rollBackTrue } from '../../../../src/testing/simulation/invariants/roll-back-true.ts';
-import { mirror, Story } from './story.ts';
+import { mirror, sizeBytes, Story } from './story.ts';
 
 /** A resync to beta begins that keeps an undo journal of this name. */
 function begins(story: Story, id: string): void {
-  story.beta.side.known = { undo: { id } } as ElementMetadata;
+  story.beta.side.known = { undo: { id }, sizeBytes } as ElementMetadata;
   story.check();
 }
 
