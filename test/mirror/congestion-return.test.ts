@@ -2,9 +2,9 @@ import { expect } from 'chai';
 
 import type { ServingState } from '../../src/mirror/state.ts';
 import { simulatePair } from '../../src/testing/simulation/simulated-pair.ts';
+import { outcome } from './support/endings.ts';
 import { congest, congestible, delayMs, done, soonMs, storedState } from './support/congestible.ts';
 import type { Rig } from './support/congestible.ts';
-import { outcome } from './support/faulty-pair.ts';
 import { MirrorPair, pattern } from './support/mirror-pair.ts';
 import { slowLink } from './support/slow-link.ts';
 

@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 
 import { decodeMessages } from '../../src/mirror/wire.ts';
-import { asked, FaultyPair, outcome } from './support/faulty-pair.ts';
-import type { Ending } from './support/faulty-pair.ts';
+import { asked, outcome } from './support/endings.ts';
+import type { Ending } from './support/endings.ts';
+import { FaultyPair } from './support/faulty-pair.ts';
 import { tapFrames } from './support/frame-tap.ts';
 import { pattern } from './support/mirror-pair.ts';
 import type { MirrorPairOptions, NodeName } from './support/mirror-pair.ts';

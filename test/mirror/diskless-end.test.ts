@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 
-import { asked, FaultyPair, outcome } from './support/faulty-pair.ts';
+import { asked, outcome } from './support/endings.ts';
+import { FaultyPair } from './support/faulty-pair.ts';
 import { pattern } from './support/mirror-pair.ts';
 import type { NodeName } from './support/mirror-pair.ts';
 

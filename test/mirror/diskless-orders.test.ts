@@ -1,37 +1,13 @@
 import { expect } from 'chai';
 
-import type { BlockDevice } from '../../src/device/block-device.ts';
-import type { HotMirrorError } from '../../src/errors.ts';
 import type { MirrorLink } from '../../src/mirror/mirror-link.ts';
-import { MirrorPair, pattern } from './support/mirror-pair.ts';
-import type { NodeName } from './support/mirror-pair.ts';
-import { WornDisk } from './support/worn-disk.ts';
+import { outcome } from './support/endings.ts';
+import { pattern } from './support/mirror-pair.ts';
+import type { NodeName, MirrorPair } from './support/mirror-pair.ts';
+import { wornPair } from './support/worn-pair.ts';
+import type { Worn } from './support/worn-pair.ts';
 
 const block = 4096;
-
-interface Worn {
-  readonly pair: MirrorPair;
-  readonly disks: Record<NodeName, WornDisk>;
-}
-
-async function wornPair(options: ConstructorParameters<typeof MirrorPair>[0] = {}): Promise<Worn> {
-  const disks = { alpha: new WornDisk(block), beta: new WornDisk(block) };
-  const wrap = (device: BlockDevice, what: string): BlockDevice => {
-    const [node, disk] = what.split(':');
-    return disk === 'disk' ? disks[node as NodeName].wrap(device) : device;
-  };
-  return { pair: await new MirrorPair({ ...options, wrap }).start(), disks };
-}
-
-/** How an order ends: its code and rule, or `done`. */
-const ending = (order: Promise<unknown>): Promise<string> =>
-  order.then(
-    () => 'done',
-    (error: unknown) => {
-      const { code, rule = 'no rule' } = error as HotMirrorError;
-      return `${code} ${rule}`;
-    },
-  );
 
 async function failingDisk(worn: Worn): Promise<void> {
   worn.disks.alpha.failWrites = 'HM_IO_WRITE';
@@ -93,7 +69,7 @@ describe('An order while the service goes on through the peer (write.error)', ()
       const { pair, disks } = worn;
       await pair.write('alpha', 0, pattern(block, 1));
       await failingDisk(worn);
-      expect(await pair.clock.settled(ending(order(pair.mirror(node), pair)), 60_000)).to.equal(expected);
+      expect(await pair.clock.settled(outcome(order(pair.mirror(node), pair)), 60_000)).to.equal(expected);
       await pair.write('alpha', 2 * block, pattern(block, 3));
       expect(await pair.read('alpha', 0, 3 * block)).to.deep.equal(
         new Uint8Array([...pattern(block, 1), ...pattern(block, 2), ...pattern(block, 3)]),
@@ -106,7 +82,7 @@ describe('An order while the service goes on through the peer (write.error)', ()
     const worn = await wornPair({ delayMs: 5 });
     const { pair, disks } = worn;
     await pair.write('alpha', 0, pattern(block, 1));
-    const verify = ending(pair.mirror('alpha').verify());
+    const verify = outcome(pair.mirror('alpha').verify());
     await pair.clock.runFor(1);
     await failingDisk(worn);
     expect(await pair.clock.settled(verify, 60_000)).to.equal('HM_REFUSED write.error');
@@ -120,7 +96,7 @@ describe('An order while the service goes on through the peer (write.error)', ()
       const { pair, disks } = await wornPair({ delayMs: 5 });
       await pair.write('alpha', 0, pattern(block, 1));
       pair.disks.beta.contents.fill(0xab, 0, block);
-      const verify = ending(pair.mirror('alpha').verify());
+      const verify = outcome(pair.mirror('alpha').verify());
       if (late) await pair.clock.runFor(1);
       else await pair.clock.settled(verify, 60_000);
       disks.alpha.failWrites = 'HM_IO_WRITE';
@@ -142,7 +118,7 @@ describe('An order while the service goes on through the peer (write.error)', ()
     const mirror = pair.mirror('alpha');
     expect(mirror.state()).to.include({ serving: 'no', role: 'source', element: 'failed' });
     for (const order of [() => mirror.verify({ repair: true }), () => mirror.regenerate({ full: true })])
-      expect(await pair.clock.settled(ending(order()), 60_000)).to.equal('HM_REFUSED write.error');
+      expect(await pair.clock.settled(outcome(order()), 60_000)).to.equal('HM_REFUSED write.error');
     expect(disks.alpha.log).to.deep.equal([]);
     expect(mirror.state().findingBytes).to.equal(0);
   });
@@ -150,7 +126,7 @@ describe('An order while the service goes on through the peer (write.error)', ()
   it('a resync under way ends, and with it the service: the peer does not hold everything (write.error)', async () => {
     const { pair, disks } = await wornPair({ delayMs: 20 });
     await pair.write('alpha', 0, pattern(block, 1));
-    const copy = ending(pair.mirror('alpha').regenerate({ full: true }));
+    const copy = outcome(pair.mirror('alpha').regenerate({ full: true }));
     await pair.until(() => pair.mirror('alpha').state().peerElement === 'inconsistent', 'the resync', 5_000);
     disks.alpha.failWrites = 'HM_IO_WRITE';
     let code: string | null = null;

@@ -1,26 +1,13 @@
 import { expect } from 'chai';
 
-import type { BlockDevice } from '../../src/device/block-device.ts';
-import type { ErrorCode, HotMirrorError } from '../../src/errors.ts';
-import { MirrorPair, pattern } from './support/mirror-pair.ts';
-import type { NodeName } from './support/mirror-pair.ts';
-import { WornDisk } from './support/worn-disk.ts';
+import type { HotMirrorError } from '../../src/errors.ts';
+import { asked } from './support/endings.ts';
+import type { MirrorPair } from './support/mirror-pair.ts';
+import { pattern } from './support/mirror-pair.ts';
+import { wornPair } from './support/worn-pair.ts';
+import type { Worn } from './support/worn-pair.ts';
 
 const block = 4096;
-
-interface Worn {
-  readonly pair: MirrorPair;
-  readonly disks: Record<NodeName, WornDisk>;
-}
-
-async function wornPair(options: ConstructorParameters<typeof MirrorPair>[0] = {}): Promise<Worn> {
-  const disks = { alpha: new WornDisk(block), beta: new WornDisk(block) };
-  const wrap = (device: BlockDevice, what: string): BlockDevice => {
-    const [node, disk] = what.split(':');
-    return disk === 'disk' ? disks[node as NodeName].wrap(device) : device;
-  };
-  return { pair: await new MirrorPair({ ...options, wrap }).start(), disks };
-}
 
 /** A pair whose serving node's element has just failed. */
 async function disklessPair(options: ConstructorParameters<typeof MirrorPair>[0] = {}): Promise<Worn> {
@@ -29,19 +16,6 @@ async function disklessPair(options: ConstructorParameters<typeof MirrorPair>[0]
   worn.disks.alpha.failWrites = 'HM_IO_WRITE';
   await worn.pair.write('alpha', block, pattern(block, 2));
   return worn;
-}
-
-interface Ending {
-  code: ErrorCode | 'done' | null;
-}
-
-function asked(start: (done: (error: HotMirrorError | null) => void) => void): Ending {
-  const ending: Ending = { code: null };
-  start((error) => {
-    expect(ending.code, 'a request ended twice').to.equal(null);
-    ending.code = error?.code ?? 'done';
-  });
-  return ending;
 }
 
 const rejection = (promise: Promise<unknown>): Promise<string | undefined | null> =>

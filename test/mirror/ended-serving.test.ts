@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 
-import { asked, FaultyPair } from './support/faulty-pair.ts';
-import type { Ending } from './support/faulty-pair.ts';
+import { asked } from './support/endings.ts';
+import type { Ending } from './support/endings.ts';
+import { FaultyPair } from './support/faulty-pair.ts';
 import { pattern } from './support/mirror-pair.ts';
 
 const block = 4_096;

@@ -2,14 +2,11 @@ import { expect } from 'chai';
 
 import { HotMirrorError } from '../../src/errors.ts';
 import { devicePromises } from '../../src/device/promises.ts';
-import { Counters } from '../../src/mirror/counters.ts';
 import type { DataConnection } from '../../src/mirror/data-connection.ts';
 import type { MirrorProtocol } from '../../src/mirror/options.ts';
 import { protocols } from '../../src/mirror/protocol.ts';
-import { TargetPhase } from '../../src/mirror/target-phase.ts';
-import { TargetSession } from '../../src/mirror/target.ts';
-import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { MemoryDevice } from '../../src/device/memory.ts';
+import { loneTarget } from './support/lone-target.ts';
 import { Endings } from './support/endings.ts';
 import { GatedDevice } from './support/gated-device.ts';
 import { MirrorPair, other, pattern } from './support/mirror-pair.ts';
@@ -141,20 +138,7 @@ describe('The protocols', () => {
         flush: () => undefined,
         hold: () => undefined,
       };
-      const session = new TargetSession({
-        images: null,
-        phase: new TargetPhase(false),
-        ...{ data: data as unknown as DataConnection, device, sizeBytes: extent, counters: new Counters(new VirtualClock()) },
-        ...{ extentBytes: extent, findings: { add: () => true, clear: () => undefined } },
-        handlers: {
-          adopt: () => undefined,
-          detach: () => undefined,
-          behind: () => undefined,
-          protocol: () => undefined,
-          failed: () => undefined,
-          changed: () => undefined,
-        },
-      });
+      const session = loneTarget(data as unknown as DataConnection, device);
       const empty = new Uint8Array(0);
       session.message({ name: 'protocol', a: protocols.indexOf('memsync'), b: 0, body: empty });
       const frame = [1, 2, 3].map((a) => ({ name: 'write' as const, a, b: a * block, body: pattern(block, a) }));

@@ -1,58 +1,26 @@
 import { expect } from 'chai';
 
-import type { ErrorCode } from '../../src/errors.ts';
-import { Counters } from '../../src/mirror/counters.ts';
 import type { DataConnection } from '../../src/mirror/data-connection.ts';
 import { Fetches } from '../../src/mirror/fetches.ts';
 import { defaultExtentBytes } from '../../src/mirror/metadata.ts';
 import type { PeerHelp } from '../../src/mirror/read-repair.ts';
 import { judgeUnreadable } from '../../src/mirror/read-repair.ts';
-import { TargetPhase } from '../../src/mirror/target-phase.ts';
-import { TargetSession } from '../../src/mirror/target.ts';
 import type { Message, MessageName } from '../../src/mirror/wire.ts';
 import { encodeLength, maxBodyBytes, maxFetchingBytes } from '../../src/mirror/wire.ts';
 import type { BlockDevice, Done } from '../../src/device/block-device.ts';
 import { MemoryDevice } from '../../src/device/memory.ts';
 import { HotMirrorError } from '../../src/errors.ts';
-import { VirtualClock } from '../../src/testing/virtual-clock.ts';
-import { MirrorPair, pattern } from './support/mirror-pair.ts';
-import type { NodeName } from './support/mirror-pair.ts';
-import { WornDisk } from './support/worn-disk.ts';
+import { asked } from './support/endings.ts';
+import type { Ending } from './support/endings.ts';
+import { loneTarget } from './support/lone-target.ts';
+import type { MirrorPair } from './support/mirror-pair.ts';
+import { pattern } from './support/mirror-pair.ts';
+import { wornPair } from './support/worn-pair.ts';
 
 const block = 4096;
 
-interface Worn {
-  readonly pair: MirrorPair;
-  readonly disks: Record<NodeName, WornDisk>;
-}
-
-function wornPair(options: ConstructorParameters<typeof MirrorPair>[0] = {}): Worn {
-  const disks = { alpha: new WornDisk(block), beta: new WornDisk(block) };
-  const wrap = (device: BlockDevice, what: string): BlockDevice => {
-    const [node, disk] = what.split(':');
-    return disk === 'disk' ? disks[node as NodeName].wrap(device) : device;
-  };
-  return { pair: new MirrorPair({ ...options, wrap }), disks };
-}
-
-async function wholeWornPair(options: ConstructorParameters<typeof MirrorPair>[0] = {}): Promise<Worn> {
-  const worn = wornPair(options);
-  await worn.pair.start();
-  return worn;
-}
-
-interface Ending {
-  code: ErrorCode | 'done' | null;
-}
-
-function reading(pair: MirrorPair, offsetBytes: number, into: Uint8Array): Ending {
-  const ending: Ending = { code: null };
-  pair.mirror('alpha').read(offsetBytes, into, (error) => {
-    expect(ending.code, 'a read ended twice').to.equal(null);
-    ending.code = error?.code ?? 'done';
-  });
-  return ending;
-}
+const reading = (pair: MirrorPair, offsetBytes: number, into: Uint8Array): Ending =>
+  asked((done) => pair.mirror('alpha').read(offsetBytes, into, done));
 
 async function goAlone(pair: MirrorPair): Promise<void> {
   const mirror = pair.mirror('alpha');
@@ -76,7 +44,7 @@ describe('A block that cannot be read', () => {
   });
 
   it('is read from the peer and written back, and administrators are told; service goes on (write.error)', async () => {
-    const { pair, disks } = await wholeWornPair();
+    const { pair, disks } = await wornPair();
     await pair.write('alpha', 2 * block, pattern(2 * block, 7));
     disks.alpha.bad.add(3 * block);
     expect(await pair.read('alpha', 2 * block, 2 * block)).to.deep.equal(pattern(2 * block, 7));
@@ -89,7 +57,7 @@ describe('A block that cannot be read', () => {
   });
 
   it('is told of once a second, however many there are', async () => {
-    const { pair, disks } = await wholeWornPair();
+    const { pair, disks } = await wornPair();
     for (let at = 0; at < 20 * block; at += block) disks.alpha.bad.add(at);
     for (let at = 0; at < 20 * block; at += block) await pair.read('alpha', at, block);
     expect(disks.alpha.bad.size).to.equal(0);
@@ -97,7 +65,7 @@ describe('A block that cannot be read', () => {
   });
 
   it('is not written back over a newer write (write.order)', async () => {
-    const { pair, disks } = await wholeWornPair({ delayMs: 10 });
+    const { pair, disks } = await wornPair({ delayMs: 10 });
     await pair.write('alpha', 0, pattern(block, 1));
     disks.alpha.bad.add(0);
     const into = new Uint8Array(block);
@@ -113,7 +81,7 @@ describe('A block that cannot be read', () => {
   });
 
   it('is not fetched while a write to it is under way, which its reader must not see yet (serve.fresh)', async () => {
-    const { pair, disks } = await wholeWornPair({ delayMs: 10 });
+    const { pair, disks } = await wornPair({ delayMs: 10 });
     await pair.write('alpha', 0, pattern(2 * block, 1));
     disks.alpha.bad.add(block);
     let written: string | null = null;
@@ -131,7 +99,7 @@ describe('A block that cannot be read', () => {
 
   it('is fetched in pieces that fit a message each, and no more at a time than the target has room for', async () => {
     const sizeBytes = 16 * maxBodyBytes;
-    const { pair, disks } = await wholeWornPair({ sizeBytes, delayMs: 5 });
+    const { pair, disks } = await wornPair({ sizeBytes, delayMs: 5 });
     const lengthBytes = maxFetchingBytes / 2 + block;
     for (let at = 0; at < sizeBytes; at += maxBodyBytes) await pair.write('alpha', at, pattern(maxBodyBytes, 1 + at / maxBodyBytes));
     for (const at of [0, lengthBytes - block, maxFetchingBytes, sizeBytes - block]) disks.alpha.bad.add(at);
@@ -147,7 +115,7 @@ describe('A block that cannot be read', () => {
   });
 
   it('is an error to the caller where the peer cannot read it either; both elements stay (write.error)', async () => {
-    const { pair, disks } = await wholeWornPair();
+    const { pair, disks } = await wornPair();
     disks.alpha.bad.add(0);
     disks.beta.bad.add(0);
     const into = new Uint8Array(block);
@@ -163,7 +131,7 @@ describe('A block that cannot be read', () => {
 
   it('fails the element where it cannot be written back, but a full disk does not (write.error)', async () => {
     for (const code of ['HM_IO_WRITE', 'HM_NO_SPACE'] as const) {
-      const { pair, disks } = await wholeWornPair();
+      const { pair, disks } = await wornPair();
       disks.alpha.bad.add(0);
       disks.alpha.failWrites = code;
       const ending = reading(pair, 0, new Uint8Array(block));
@@ -174,7 +142,7 @@ describe('A block that cannot be read', () => {
   });
 
   it('waits while the peer is away, and is read from it when it is back (serve.fresh)', async () => {
-    const { pair, disks } = await wholeWornPair();
+    const { pair, disks } = await wornPair();
     await pair.write('alpha', 0, pattern(block, 3));
     await pair.flush('alpha');
     disks.alpha.bad.add(0);
@@ -191,7 +159,7 @@ describe('A block that cannot be read', () => {
   });
 
   it('is read anew when the link drops within the fetch, and an error once this node goes on alone (alone)', async () => {
-    const { pair, disks } = await wholeWornPair({ delayMs: 10 });
+    const { pair, disks } = await wornPair({ delayMs: 10 });
     disks.alpha.bad.add(0);
     const ending = reading(pair, 0, new Uint8Array(block));
     await pair.clock.runFor(5);
@@ -205,7 +173,7 @@ describe('A block that cannot be read', () => {
   });
 
   it('is an error to the caller while a resync runs towards the peer (resync.target)', async () => {
-    const { pair, disks } = await wholeWornPair({
+    const { pair, disks } = await wornPair({
       sizeBytes: 64 * defaultExtentBytes,
       limits: { resyncWindowBytes: 4 * defaultExtentBytes },
     });
@@ -222,7 +190,7 @@ describe('A block that cannot be read', () => {
   });
 
   it('does not end a resync: the others are copied, it is tried again, nothing but what the source holds is copied (write.error)', async () => {
-    const { pair, disks } = await wholeWornPair({ sizeBytes: 64 * defaultExtentBytes });
+    const { pair, disks } = await wornPair({ sizeBytes: 64 * defaultExtentBytes });
     pair.kill('beta');
     await pair.until(() => pair.mirror('alpha').state().serving === 'parked', 'the loss');
     await goAlone(pair);
@@ -272,25 +240,7 @@ describe('Fetches', () => {
       close: () => Promise.resolve(),
     };
     const sent: Sent[] = [];
-    const handlers = {
-      adopt: () => undefined,
-      detach: () => undefined,
-      behind: () => undefined,
-      protocol: () => undefined,
-      failed: () => undefined,
-      changed: () => undefined,
-    };
-    const target = new TargetSession({
-      images: null,
-      phase: new TargetPhase(false),
-      data: recorded(sent),
-      device,
-      sizeBytes: device.sizeBytes,
-      extentBytes: 65_536,
-      findings: { add: () => true, clear: () => undefined },
-      counters: new Counters(new VirtualClock()),
-      handlers,
-    });
+    const target = loneTarget(recorded(sent), device);
     target.message(message('write', 1, 0, pattern(block, 1)));
     target.message(message('fetch', 1, 0, encodeLength(block)));
     expect(sent).to.deep.equal([]);
@@ -312,25 +262,7 @@ describe('Fetches', () => {
       writeZeroes: () => undefined,
       close: () => Promise.resolve(),
     };
-    const handlers = {
-      adopt: () => undefined,
-      detach: () => undefined,
-      behind: () => undefined,
-      protocol: () => undefined,
-      failed: () => undefined,
-      changed: () => undefined,
-    };
-    const target = new TargetSession({
-      images: null,
-      phase: new TargetPhase(false),
-      data: recorded([]),
-      device: stuck,
-      sizeBytes: device.sizeBytes,
-      extentBytes: 65_536,
-      findings: { add: () => true, clear: () => undefined },
-      counters: new Counters(new VirtualClock()),
-      handlers,
-    });
+    const target = loneTarget(recorded([]), stuck);
     for (const [offsetBytes, body] of [
       [0, new Uint8Array(3)],
       [0, encodeLength(0)],

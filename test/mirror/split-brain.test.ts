@@ -2,7 +2,7 @@ import { expect } from 'chai';
 
 import type { HotMirrorError } from '../../src/errors.ts';
 import type { ResolveOrder } from '../../src/vocabulary.ts';
-import { outcome } from './support/faulty-pair.ts';
+import { outcome } from './support/endings.ts';
 import { MirrorPair, other, pattern } from './support/mirror-pair.ts';
 import type { NodeName } from './support/mirror-pair.ts';
 

@@ -5,7 +5,8 @@ import { TargetPhase } from '../../src/mirror/target-phase.ts';
 import type { LineageWord } from '../../src/mirror/target-phase.ts';
 import { decodeMessages, encodeMessageHeader, frameHeaderBytes } from '../../src/mirror/wire.ts';
 import type { MessageName } from '../../src/mirror/wire.ts';
-import { asked, FaultyPair } from './support/faulty-pair.ts';
+import { asked } from './support/endings.ts';
+import { FaultyPair } from './support/faulty-pair.ts';
 import { tamperFrames } from './support/frame-tap.ts';
 import { other, pattern } from './support/mirror-pair.ts';
 

@@ -4,7 +4,8 @@ import { MemoryDevice } from '../../src/device/memory.ts';
 import { createElement, elementMetadataBytes } from '../../src/mirror/create-element.ts';
 import { ElementStore } from '../../src/mirror/element-store.ts';
 import { SeededRandom } from '../../src/testing/seeded-random.ts';
-import { asked, FaultyPair, outcome } from './support/faulty-pair.ts';
+import { asked, outcome } from './support/endings.ts';
+import { FaultyPair } from './support/faulty-pair.ts';
 import { pattern } from './support/mirror-pair.ts';
 import { WornDisk } from './support/worn-disk.ts';
 

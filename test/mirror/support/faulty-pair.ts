@@ -1,5 +1,4 @@
-import type { BlockDevice, Done } from '../../../src/device/block-device.ts';
-import type { ErrorCode, HotMirrorError } from '../../../src/errors.ts';
+import type { BlockDevice } from '../../../src/device/block-device.ts';
 import { readElementImage } from '../../../src/mirror/element-store.ts';
 import { GatedDevice } from './gated-device.ts';
 import { MirrorPair } from './mirror-pair.ts';
@@ -41,28 +40,3 @@ export class FaultyPair extends MirrorPair {
     await this.until(() => lost('alpha') && lost('beta'), 'the loss');
   }
 }
-
-/** How a request ended; null: not yet. */
-export interface Ending {
-  code: ErrorCode | 'done' | null;
-}
-
-/** Starts a request, and insists that it ends once. */
-export function asked(start: (done: Done) => void): Ending {
-  const ending: Ending = { code: null };
-  start((error) => {
-    if (ending.code !== null) throw new Error('a request ended twice');
-    ending.code = error?.code ?? 'done';
-  });
-  return ending;
-}
-
-/** How an order ends: its code and rule, or `done`. */
-export const outcome = (order: Promise<unknown>): Promise<string> =>
-  order.then(
-    () => 'done',
-    (error: unknown) => {
-      const { code, rule = 'no rule' } = error as HotMirrorError;
-      return `${code} ${rule}`;
-    },
-  );

@@ -1,5 +1,6 @@
 import type { Clock } from '../../../src/clock/clock.ts';
 import type { Connection, Receiver, Transport } from '../../../src/transport/transport.ts';
+import { ForwardingConnection, withConnections } from './forwarding-connection.ts';
 
 /** What a slow link is like. */
 export interface SlowLink {
@@ -12,57 +13,32 @@ export interface SlowLink {
 
 /** A transport that sends no faster than a link carries. */
 export function slowLink(transport: Transport, link: SlowLink): Transport {
-  const slow = (connection: Connection): Connection => new SlowConnection(connection, link);
-  return {
-    capabilities: transport.capabilities,
-    description: transport.description,
-    dial: async (signal) => slow(await transport.dial(signal)),
-    listen: (handlers) => transport.listen({ ...handlers, accepted: (connection) => handlers.accepted(slow(connection)) }),
-  };
+  return withConnections(transport, (connection) => new SlowConnection(connection, link));
 }
 
-class SlowConnection implements Connection {
-  readonly id: string;
-  readonly dialled: boolean;
-  readonly peer: string | null;
-  readonly description: string;
-  readonly maxFrameBytes: number;
-  readonly #inner: Connection;
+class SlowConnection extends ForwardingConnection {
   readonly #link: SlowLink;
   #queue: Uint8Array[] = [];
   #queuedBytes = 0;
   #busy = false;
   #full = false;
-  #over = false;
-  #receiver: Receiver | null = null;
+  #drained: () => void = () => undefined;
 
   constructor(inner: Connection, link: SlowLink) {
-    this.id = inner.id;
-    this.dialled = inner.dialled;
-    this.peer = inner.peer;
-    this.description = inner.description;
-    this.maxFrameBytes = inner.maxFrameBytes;
-    this.#inner = inner;
+    super(inner);
     this.#link = link;
   }
 
-  get pendingBytes(): number {
-    return this.#queuedBytes + this.#inner.pendingBytes;
+  override get pendingBytes(): number {
+    return this.#queuedBytes + super.pendingBytes;
   }
 
-  receive(receiver: Receiver): void {
-    this.#receiver = receiver;
-    this.#inner.receive({
-      frame: (bytes) => receiver.frame(bytes),
-      batchEnd: () => receiver.batchEnd?.(),
-      closed: (error) => {
-        this.#over = true;
-        receiver.closed(error);
-      },
-    });
+  override receive(receiver: Receiver): void {
+    this.#drained = () => receiver.drain?.();
+    super.receive(receiver);
   }
 
-  send(parts: readonly Uint8Array[]): boolean {
+  override send(parts: readonly Uint8Array[]): boolean {
     const frame = Buffer.concat(parts);
     this.#queue.push(frame);
     this.#queuedBytes += frame.byteLength;
@@ -71,42 +47,21 @@ class SlowConnection implements Connection {
     return !this.#full;
   }
 
-  pause(): void {
-    this.#inner.pause();
-  }
-
-  resume(): void {
-    this.#inner.resume();
-  }
-
-  close(): Promise<void> {
-    this.#over = true;
-    return this.#inner.close();
-  }
-
-  destroy(error?: Parameters<Connection['destroy']>[0]): void {
-    this.#over = true;
-    this.#inner.destroy(error);
-  }
-
   #pump(): void {
-    if (this.#busy || this.#over) return;
+    if (this.#busy || this.over) return;
     const frame = this.#queue.shift();
     if (!frame) {
-      if (this.#full) this.#drained();
+      if (!this.#full) return;
+      this.#full = false;
+      this.#drained();
       return;
     }
     this.#busy = true;
     this.#link.clock().timer((frame.byteLength * 1_000) / this.#link.bytesPerSecond(), () => {
       this.#busy = false;
       this.#queuedBytes -= frame.byteLength;
-      if (!this.#over) this.#inner.send([frame]);
+      if (!this.over) super.send([frame]);
       this.#pump();
     });
-  }
-
-  #drained(): void {
-    this.#full = false;
-    this.#receiver?.drain?.();
   }
 }
