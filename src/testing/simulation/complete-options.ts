@@ -37,6 +37,7 @@ export interface CompleteOptions {
   readonly links: LinkConditions;
   readonly latencies: Required<SimulatedLatencies>;
   readonly synchronousElements: boolean;
+  readonly punchHole: boolean;
   readonly powerCuts: boolean;
   readonly partitions: boolean;
   readonly driftPpm: Readonly<Partial<Record<NodeName, number>>>;
@@ -68,6 +69,7 @@ export function completeOptions(options: PairSimulationOptions): CompleteOptions
     links: options.links ?? { delayMs: 1 },
     latencies: { elementMs: 0, metadataMs: 0, arbiterMs: 0, ...options.latencies },
     synchronousElements: options.synchronousElements ?? false,
+    punchHole: options.punchHole ?? false,
     powerCuts: options.powerCuts ?? false,
     partitions: options.partitions ?? true,
     driftPpm: options.driftPpm ?? {},

@@ -154,6 +154,7 @@ export const optionsForm: z.ZodType = z.strictObject({
   links: conditions.optional(),
   latencies: z.strictObject({ elementMs: duration.optional(), metadataMs: duration.optional(), arbiterMs: duration.optional() }).optional(),
   synchronousElements: z.boolean().optional(),
+  punchHole: z.boolean().optional(),
   powerCuts: z.boolean().optional(),
   partitions: z.boolean().optional(),
   driftPpm: z.strictObject({ alpha: drift.optional(), beta: drift.optional() }).optional(),

@@ -60,6 +60,7 @@ interface NodeDisksOptions {
   readonly mirrors: readonly MirrorSize[];
   readonly latencies: Required<SimulatedLatencies>;
   readonly synchronousElements: boolean;
+  readonly punchHole: boolean;
   readonly undoJournalExtents: number;
   readonly changed: (change: DiskChange) => void;
 }
@@ -136,9 +137,8 @@ export class NodeDisks {
   }
 
   #disk(disk: DiskName, mirror: string | null, sizeBytes: number, latencyMs: number): SimulatedDisk {
-    const { node, seed, changed, synchronousElements } = this.#options;
+    const { node, seed, changed, synchronousElements, punchHole } = this.#options;
     const synchronous = disk === 'element' && synchronousElements;
-    const punchHole = disk === 'element' && streamOf(seed, `holes ${node}`).below(2) === 1;
     return new SimulatedDisk({
       sizeBytes,
       blockSizeBytes: sectorBytes,
@@ -146,7 +146,7 @@ export class NodeDisks {
       random: streamOf(seed, `disk ${node} ${disk} ${mirror ?? ''}`),
       latencyMs: synchronous ? 0 : latencyMs,
       synchronous,
-      punchHole,
+      punchHole: disk === 'element' && punchHole,
       changed: (offsetBytes, lengthBytes) => changed({ node, disk, mirror, offsetBytes, lengthBytes }),
     });
   }

@@ -346,13 +346,14 @@ export class World {
   }
 
   #node(node: NodeName): SimulatedNode {
-    const { seed, mirrors, latencies, synchronousElements, undoJournalExtents, driftPpm, fence } = this.options;
+    const { seed, mirrors, latencies, synchronousElements, punchHole, undoJournalExtents, driftPpm, fence } = this.options;
     const disks = new NodeDisks({
       node,
       seed,
       mirrors,
       latencies,
       synchronousElements,
+      punchHole,
       undoJournalExtents,
       changed: (change) => {
         for (const watcher of this.#watchers) watcher.changed?.(change);

@@ -1,4 +1,5 @@
 import { SeededRandom } from '../seeded-random.ts';
+import type { PairSimulationOptions } from '../simulation/options.ts';
 import type { SimulationSchedule } from '../simulation/schedule.ts';
 import { nodeNames, otherNode } from '../simulation/steps.ts';
 import type { SimulationStep } from '../simulation/steps.ts';
@@ -39,6 +40,7 @@ const growingPercent = 25;
 const growingBytes: readonly number[] = [4_096, 65_536, 458_752];
 const mostGrowing = 4;
 const diesGrowingPercent = 50;
+const holesPercent = 50;
 const undoJournalPercent = 30;
 const mostRollBacks = 2;
 /** Of the source: about as many as a short resync takes. */
@@ -63,7 +65,7 @@ export function drawSchedule(seed: number): SimulationSchedule {
     steps.push(...series, { do: 'run', forMs: runMs(random, configuration) });
     left -= Math.ceil(series.length / 2);
   }
-  const options = withProtocols(seed, configuration.options);
+  const options = withHoles(seed, withProtocols(seed, configuration.options));
   const mixed = withElementsTakenOut(seed, steps, configuration);
   const ordered = withDisksFailing(seed, withCopiesOrdered(seed, mixed, configuration), configuration);
   const switched = withProtocolsSwitched(seed, ordered, configuration);
@@ -84,6 +86,11 @@ function withCopiesOrdered(seed: number, steps: readonly SimulationStep[], confi
       insert(random, mixed, at + 1, { do: 'operator', node, order: 'resume-resync' }, configuration);
   }
   return mixed;
+}
+
+/** Some elements can punch holes; from a stream of chance of its own, as above. */
+function withHoles(seed: number, options: PairSimulationOptions): PairSimulationOptions {
+  return chance(streamOf(seed, 'holes'), holesPercent) ? { ...options, punchHole: true } : options;
 }
 
 /** In some schedules operators have mirrors complete by sync for a while, or for good; from a stream of chance of its own, as above. */

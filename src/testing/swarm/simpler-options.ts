@@ -4,6 +4,7 @@ const smallMirrorBytes = 65_536;
 const defaulted = [
   'fence',
   'synchronousElements',
+  'punchHole',
   'latencies',
   'links',
   'driftPpm',
