@@ -48,10 +48,10 @@ export async function recoverElement(device: BlockDevice, store: ElementStore): 
  * At the end: where the element and its map are durable, the next start need not take this for a crash. One that failed is recorded so, and where even that
  * fails the next start is after a crash: what it holds is not what the peer holds.
  */
-export async function settleElement(device: BlockDevice, store: ElementStore, failure: HotMirrorError | null): Promise<void> {
+export async function settleElement(device: BlockDevice, store: ElementStore, failed: boolean): Promise<void> {
   try {
-    if (failure) {
-      if (store.metadata.state !== 'failed') await store.update(() => failedBy(failure));
+    if (failed) {
+      await store.certain();
       return;
     }
     await flushElement(device);

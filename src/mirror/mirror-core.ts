@@ -68,7 +68,6 @@ export class MirrorCore {
   readonly #announcer: Announcer;
   readonly #repairs: RepairNews;
   readonly #activity: ActivityLog;
-  #failure: HotMirrorError | null = null;
 
   constructor({ options, limits, store, announcer, resync, epoch }: MirrorCoreOptions) {
     this.#options = options;
@@ -175,11 +174,6 @@ export class MirrorCore {
     this.changed();
   }
 
-  /** Why the element failed since it was opened; null: it has not. */
-  get failure(): HotMirrorError | null {
-    return this.#failure;
-  }
-
   /**
    * Rule write.error: a failed element is given up, and what it served goes on through the peer, or ends with errors. Resolves when the failure is durable, or cannot be.
    * A target's connection is ended by whoever noticed the failure, with its reason.
@@ -188,7 +182,6 @@ export class MirrorCore {
     const { serving, replication } = this;
     if (replication.element === 'failed') return;
     replication.element = 'failed';
-    this.#failure = error;
     const recorded = this.#record(error);
     const served = serving.state !== 'no';
     const through = served && serving.detach(error, recorded);

@@ -346,7 +346,7 @@ export class MirrorLink implements BlockDevice {
       if (!this.#core) return;
       this.#core.endServing(error);
       await this.#core.replication.stop();
-      await settleElement(device, this.#core.store, this.#core.failure);
+      await settleElement(device, this.#core.store, this.#core.replication.element === 'failed');
     });
     await (this.#core?.preservation.close() ?? undoJournal?.device.close());
     await device.close();
