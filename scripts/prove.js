@@ -1,10 +1,10 @@
 import { createHash, randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 
@@ -48,12 +48,23 @@ async function loadProofs(only) {
   return chosen;
 }
 
-/** Names the code that the proofs run: every compiled file, with its path. */
-function fingerprint() {
-  const root = path.resolve('.build');
-  const hash = createHash('sha256');
-  const files = readdirSync(root, { recursive: true }).filter((file) => file.endsWith('.js'));
-  for (const file of files.sort()) hash.update(`${file}\0`).update(readFileSync(path.join(root, file)));
+/** Every compiled file that this one names, be it to import it or to run it in a thread, and that those name. */
+function reachedFrom(file, reached = new Map()) {
+  if (reached.has(file)) return reached;
+  const text = readFileSync(file, 'utf8');
+  reached.set(file, text);
+  for (const [, name] of text.matchAll(/['"](\.{1,2}\/[^'"]+\.js)['"]/g)) {
+    const named = path.resolve(path.dirname(file), name);
+    if (existsSync(named)) reachedFrom(named, reached);
+  }
+  return reached;
+}
+
+/** Names the code that a proof runs: the compiled files that it reaches, with their paths, and the packages. */
+function fingerprint({ url }) {
+  const hash = createHash('sha256').update(readFileSync('package-lock.json'));
+  const files = [...reachedFrom(fileURLToPath(url))].sort(([a], [b]) => (a < b ? -1 : 1));
+  for (const [file, text] of files) hash.update(`${path.relative('.build', file)}\0`).update(text);
   return hash.digest('hex');
 }
 
@@ -119,8 +130,8 @@ function onEveryCore(proof) {
   };
 }
 
-async function prove(proof, code, count, interrupted) {
-  const state = loadState(proof, code);
+async function prove(proof, count, interrupted) {
+  const state = loadState(proof, fingerprint(proof));
   const last = Math.min(proof.target, state.done + count);
   const runner = proof.parallel ? onEveryCore(proof) : alone(proof);
   const report = () =>
@@ -158,11 +169,10 @@ async function main() {
     return;
   }
   mkdirSync(stateFolder, { recursive: true });
-  const code = fingerprint();
   let stop = false;
   process.once('SIGINT', () => (stop = true));
   for (const proof of proofs) {
-    if (!(await prove(proof, code, count, () => stop))) process.exitCode = 1;
+    if (!(await prove(proof, count, () => stop))) process.exitCode = 1;
   }
   if (stop) process.exitCode = 130;
 }

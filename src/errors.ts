@@ -69,11 +69,14 @@ const remedies = {
   HM_REQUEST_TIMEOUT: 'The peer did not answer in time. Whether it acted is unknown; ask for its status.',
 
   // failover
-  HM_REFUSED: 'A rule forbids it; the message names the rule and what it saw.',
+  HM_REFUSED:
+    'The message says what stands in the way, and the rule why: look at `hotmirror status` of both nodes, and ask again once that has changed.',
   HM_STEP_FAILED: 'A step failed for good and the sequence stopped there. Mend what its message says and run the command again.',
   HM_STEP_TIMEOUT: 'A step did not finish in time. Whether it took effect is probed before it is run again.',
 
   // node and command
+  HM_SALVAGE:
+    'Name a file that `hotmirror resolve --salvage` made, on the node that gave way, and an extent that `hotmirror salvage ls` lists.',
   HM_USAGE: 'See `hotmirror --help`.',
   HM_CONFIG: 'The configuration is not valid; the message names the path.',
   HM_KEY_MISSING: 'Copy the key file from the home primary, or run `init` there first.',

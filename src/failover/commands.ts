@@ -14,6 +14,7 @@ import type { Control } from './pair-record.ts';
 import { withEpoch } from './pair-record.ts';
 import { refusal } from './refusal.ts';
 import { resolveHere, resolveMirrors } from './resolve-run.ts';
+import type { ForwardResolve } from './resolve-run.ts';
 import { startService } from './serve.ts';
 import { takeOver } from './takeover-run.ts';
 
@@ -176,9 +177,11 @@ export class Commands {
   /** Ends the split brains that this node sees: of the pair records, and of the named mirror, or of all. */
   async resolve({ survivor, mirror, salvage }: ResolveWish): Promise<void> {
     const node = this.#node;
+    const otherOwner = this.#otherOwner();
     if (survivor === node.name) await this.#resolveRecord();
-    else if (node.monitor.reachable() || this.#otherOwner()) await this.#forward({ command: 'resolve', ...plainly });
-    await resolveMirrors(node, survivor, mirror, salvage, (resolve) => this.#forward({ command: 'resolve-mirror', ...plainly, resolve }));
+    else if (node.monitor.reachable() || otherOwner) await this.#forward({ command: 'resolve', ...plainly });
+    const forward: ForwardResolve = (resolve) => this.#forward({ command: 'resolve-mirror', ...plainly, resolve });
+    await resolveMirrors(node, { survivor, mirror, salvage, recordsSplit: otherOwner !== null }, forward);
   }
 
   /** The epoch of the other owner, where the pair records are split. */

@@ -82,7 +82,10 @@ async function markSplit(node: PairNode, other: Epoch): Promise<void> {
     void node.orderAll('demotion', (mirror) => mirror.demote());
     void loseService(node, 'boot.conflict', text);
   }
-  await recorded(node, () => node.keeper.change('split brain', (record) => ({ ...record, intent: null, released: null, conflict: other })));
+  // An operator may have ended it meanwhile.
+  const marked = (record: PairRecord): PairRecord =>
+    compareEpochs(other, record.epoch) === 'conflict' ? { ...record, intent: null, released: null, conflict: other } : record;
+  await recorded(node, () => node.keeper.change('split brain', marked));
 }
 
 /** A change that cannot be written is reported and tried again; nothing that depends on it happens. */

@@ -1,6 +1,6 @@
 import { HotMirrorError } from '../errors.ts';
 import type { PairNode } from './pair-node.ts';
-import type { ResolveOrder } from './ports.ts';
+import type { MirrorView, ResolveOrder } from './ports.ts';
 import { refusal } from './refusal.ts';
 
 /** An order for the mirror of one node, on its way there. */
@@ -11,15 +11,23 @@ export interface MirrorResolve extends ResolveOrder {
 /** Has the peer carry an order out; rejects with its refusal, or as a request does. */
 export type ForwardResolve = (order: MirrorResolve) => Promise<void>;
 
+/** What an operator decided. */
+export interface MirrorsResolve {
+  readonly survivor: string;
+  /** Null: every mirror that is split. */
+  readonly mirror: string | null;
+  readonly salvage: string | null;
+  /** The pair records were split too, so that the order ended something even where no mirror is. */
+  readonly recordsSplit: boolean;
+}
+
 /**
  * Ends the split brains of mirrors as this node sees them: of the named one, or of all. The survivor is told first, so that it takes back an earlier word that
  * it gives way, then the other gives way. Where the survivor cannot be reached the other may be told all the same: while both give way nothing is copied.
  */
 export async function resolveMirrors(
   node: PairNode,
-  survivor: string,
-  mirror: string | null,
-  salvage: string | null,
+  { survivor, mirror, salvage, recordsSplit }: MirrorsResolve,
   forward: ForwardResolve,
 ): Promise<void> {
   const meant = mirror === null ? node.mirrors : node.mirrors.filter(({ name }) => name === mirror);
@@ -29,10 +37,15 @@ export async function resolveMirrors(
     if (view.split) {
       const order: MirrorResolve = { mirror: one.name, survivor, judged: view.split.judged, ...(salvage === null ? {} : { salvage }) };
       await tell(node, order, forward);
-    } else if (mirror !== null && view.connection !== 'connected') {
-      throw refusal('lineage.resolve', `${node.name} knows of no split brain of ${mirror}: its data link is ${view.connection}`);
+    } else if (mirror !== null && view.connection !== 'connected' && !recordsSplit) {
+      throw refusal('lineage.resolve', unknownSplit(node, view));
     }
   }
+}
+
+function unknownSplit(node: PairNode, { name, connection }: MirrorView): string {
+  if (connection !== 'split-brain') return `${node.name} knows of no split brain of ${name}: its data link is ${connection}`;
+  return `${node.name} has not heard yet what the other node holds of ${name}: ask again once it has`;
 }
 
 /** Carries an order out on this node. */

@@ -1,6 +1,7 @@
 import { highestEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import type { ElementStore } from './element-store.ts';
+import type { KnownEpoch } from './known-epoch.ts';
 import type { Lease } from './lease.ts';
 import type { ElementMetadata } from './metadata.ts';
 import type { Preservation } from './preservation.ts';
@@ -23,7 +24,7 @@ interface DescribedParts {
 }
 
 /** What a mirror is now, as plain data, from the parts that know it. */
-export function describeMirror(name: string, sizeBytes: number, knownEpoch: Epoch, parts: DescribedParts): MirrorState {
+export function describeMirror(name: string, sizeBytes: number, known: KnownEpoch, parts: DescribedParts): MirrorState {
   const { store, serving, replication, preservation, control, findings } = parts;
   const { protocol, mayLoseBytes } = replication.sourceProtocol;
   const mayTakeOver = serving.state === 'no' && replication.element === 'uptodate';
@@ -32,11 +33,11 @@ export function describeMirror(name: string, sizeBytes: number, knownEpoch: Epoc
     name,
     sizeBytes,
     role: replication.role,
-    connection: replication.connection,
+    connection: known.disputed ? 'split-brain' : replication.connection,
     serving: serving.state,
     element: replication.element,
     peerElement: replication.peerElement,
-    epoch: highestEpoch([metadata.epoch, knownEpoch]),
+    epoch: highestEpoch([metadata.epoch, known.epoch]),
     currentId: metadata.current ?? '',
     connectionId: replication.connectionId,
     handshaking: replication.linked && !replication.connected,

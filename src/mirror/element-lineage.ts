@@ -1,4 +1,3 @@
-import createDebug from 'debug';
 import { z } from 'zod';
 
 import { randomHex } from '../clock/random.ts';
@@ -7,6 +6,7 @@ import type { BlockDevice } from '../device/block-device.ts';
 import { highestEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import { flushOrFail } from './element-lifecycle.ts';
+import { elementRoomBytes, measureElement } from './element-room.ts';
 import type { ElementStore } from './element-store.ts';
 import type { Findings } from './findings.ts';
 import type { Agreement, Start } from './handshake.ts';
@@ -20,8 +20,6 @@ import type { ProtocolInForce } from './protocol.ts';
 import type { ReplicationHost } from './replication-options.ts';
 import type { ElementState } from './state.ts';
 import { malformed } from './wire.ts';
-
-const debug = createDebug('hotmirror:mirror');
 
 const generationBytes = 8;
 
@@ -66,12 +64,7 @@ export class ElementLineage {
   /** Looks at the device again, which may have been enlarged; what the metadata says now is durable. Where there is no room for its map, only so much of it counts as there is room for. */
   async measure(): Promise<void> {
     const { device, store } = this.#options;
-    try {
-      await device.refreshSize?.();
-      await store.makeRoom(device.sizeBytes);
-    } catch (error) {
-      debug('the element is as large as before: %O', error);
-    }
+    await measureElement(device, store);
     await store.certain();
   }
 
@@ -84,8 +77,7 @@ export class ElementLineage {
       node,
       mirrorId: metadata.mirrorId,
       sizeBytes: blank ? null : metadata.sizeBytes,
-      // More than there is room for in the metadata is of no use.
-      deviceBytes: Math.min(device.sizeBytes, store.roomBytes),
+      deviceBytes: elementRoomBytes(device, store),
       state,
       current: metadata.current,
       base: metadata.base,

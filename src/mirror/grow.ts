@@ -1,6 +1,8 @@
 import type { Clock } from '../clock/clock.ts';
+import { within } from '../clock/within.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { Announcer } from './announcer.ts';
+import { elementRoomBytes, measureElement } from './element-room.ts';
 import type { MirrorCore } from './mirror-core.ts';
 import type { MirrorLimits } from './options.ts';
 import type { OrderContext } from './orders.ts';
@@ -9,15 +11,33 @@ import type { OrderContext } from './orders.ts';
 export interface Growth {
   /** Size of the mirror now. */
   readonly sizeBytes: number;
-  /** By how much it grew; 0 where one of the devices is no larger than the mirror. */
+  /** By how much it grew; 0 where one of the elements has no room for more. */
   readonly grownBytes: number;
+  /** How large a mirror each of the elements can hold, by its device and by the room of its metadata. */
+  readonly room: { readonly ownBytes: number; readonly peerBytes: number };
 }
 
-/** Rule lineage.grow, first: both sides look at their devices again, which they do at the beginning of a connection. */
-function lookAgain(context: OrderContext): Promise<void> {
+/**
+ * Rule lineage.grow, first: both sides look at their devices again, which the peer does at the beginning of a connection. False: this node's element has no
+ * room for more, and the connection stays.
+ */
+async function lookAgain(context: OrderContext, deadlineMs: number): Promise<boolean> {
   assertWhole(context);
-  context.replication.reconnect();
-  return Promise.resolve();
+  const { clock, device, store, replication } = context;
+  await within(clock, { deadlineMs, code: 'HM_STEP_TIMEOUT', what: 'the look at the device' }, () => measureElement(device, store));
+  assertWhole(context);
+  if (elementRoomBytes(device, store) <= store.metadata.sizeBytes) return false;
+  replication.reconnect();
+  return true;
+}
+
+/** What the mirror can come to by now. */
+function growthOf({ store, device, replication }: OrderContext): Growth {
+  const { sizeBytes: beforeBytes } = store.metadata;
+  const room = { ownBytes: elementRoomBytes(device, store), peerBytes: replication.peerRoomBytes };
+  const mostBytes = Math.min(room.ownBytes, room.peerBytes);
+  const sizeBytes = Math.max(beforeBytes, mostBytes - (mostBytes % device.blockSizeBytes));
+  return { sizeBytes, grownBytes: sizeBytes - beforeBytes, room };
 }
 
 /** Resolves as soon as the condition holds, or after the deadline. */
@@ -44,16 +64,13 @@ function waitUntil(condition: () => boolean, clock: Clock, deadlineMs: number, a
  */
 async function grow(context: OrderContext, grown: (growth: Growth) => void): Promise<Growth> {
   assertWhole(context);
-  const { store, device, replication, changed, failed } = context;
-  const { sizeBytes: beforeBytes } = store.metadata;
-  const mostBytes = Math.min(device.sizeBytes, store.roomBytes, replication.peerRoomBytes);
-  const sizeBytes = Math.max(beforeBytes, mostBytes - (mostBytes % device.blockSizeBytes));
-  const growth = { sizeBytes, grownBytes: sizeBytes - beforeBytes };
+  const { store, replication, changed, failed } = context;
+  const growth = growthOf(context);
   if (growth.grownBytes === 0) return growth;
   // First the end of the connection: whatever runs on it knows the former map. The next one waits for the size.
   replication.reconnect();
   try {
-    await store.grow(sizeBytes);
+    await store.grow(growth.sizeBytes);
   } catch (cause) {
     const error = HotMirrorError.from(cause, 'HM_STATE_UNWRITABLE', 'the larger size could not be made durable');
     await failed(error);
@@ -76,9 +93,11 @@ type Order = <T>(run: (context: OrderContext) => Promise<T>) => Promise<T>;
 
 /** See `MirrorLink.grow`. Between its two orders others may run, such as one to go alone. */
 export async function growByOrder({ core, announcer, limits }: GrowingMirror, clock: Clock, order: Order): Promise<Growth> {
-  await order(lookAgain);
-  const { replication } = core();
-  await waitUntil(() => replication.peerElement === 'uptodate', clock, limits.handshakeDeadlineMs, announcer);
+  const { handshakeDeadlineMs } = limits;
+  if (await order((context) => lookAgain(context, handshakeDeadlineMs))) {
+    const { replication } = core();
+    await waitUntil(() => replication.peerElement === 'uptodate', clock, handshakeDeadlineMs, announcer);
+  }
   return order((context) =>
     grow(context, ({ sizeBytes, grownBytes }) => {
       const evidence = { sizeBytes, grownBytes };

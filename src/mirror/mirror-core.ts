@@ -14,6 +14,7 @@ import { describeMirror, snapshotMirror } from './describe.ts';
 import type { MirrorSnapshot } from './describe.ts';
 import type { ElementStore } from './element-store.ts';
 import { Findings } from './findings.ts';
+import { KnownEpoch } from './known-epoch.ts';
 import { Lease } from './lease.ts';
 import { failedBy } from './metadata.ts';
 import type { MirrorEventName } from './mirror-events.ts';
@@ -61,8 +62,7 @@ export class MirrorCore {
   readonly replication: Replication;
   readonly control: ResyncControl;
   readonly findings: Findings;
-  /** The pair's epoch as this node knows it. */
-  readonly known: { epoch: Epoch };
+  readonly known: KnownEpoch;
   readonly #options: MirrorLinkOptions;
   readonly #limits: MirrorLimits;
   readonly #announcer: Announcer;
@@ -75,7 +75,7 @@ export class MirrorCore {
     this.#announcer = announcer;
     this.#repairs = new RepairNews(announcer, options.clock);
     this.store = store;
-    this.known = { epoch: highestEpoch([store.metadata.epoch, epoch]) };
+    this.known = new KnownEpoch(highestEpoch([store.metadata.epoch, epoch]));
     this.protocol = new ProtocolInForce(options.protocol ?? 'sync');
     this.lease = new Lease(options.clock, limits.leaseMs, limits.deadlineMs);
     this.counters = new Counters(options.clock);
@@ -95,7 +95,7 @@ export class MirrorCore {
 
   /** What the mirror is now; plain data. */
   state(): MirrorState {
-    return describeMirror(this.#options.name, this.sizeBytes, this.known.epoch, this);
+    return describeMirror(this.#options.name, this.sizeBytes, this.known, this);
   }
 
   /** All that a later step depends on, but for what is on its way. */
@@ -162,9 +162,9 @@ export class MirrorCore {
     const known = this.known.epoch;
     const { serving, replication } = this;
     const served = serving.state !== 'no';
-    const news = order === 'higher' || replication.connection !== 'split-brain';
+    const news = order === 'higher' || !this.known.disputed;
     if (order === 'higher') this.known.epoch = epoch;
-    else replication.connection = 'split-brain';
+    else this.known.rival = epoch;
     if (served || !replication.connected) replication.doubt();
     if (!served && news) this.changed();
     if (!served) return;

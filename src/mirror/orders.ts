@@ -7,6 +7,7 @@ import type { OutdateOrder, ParkedOn } from '../vocabulary.ts';
 import type { Rule } from '../rules.ts';
 import { flushOrFail } from './element-lifecycle.ts';
 import type { ElementStore } from './element-store.ts';
+import type { KnownEpoch } from './known-epoch.ts';
 import type { Preservation } from './preservation.ts';
 import { isMinted } from './metadata.ts';
 import type { ProtocolInForce } from './protocol.ts';
@@ -30,7 +31,7 @@ export interface OrderContext {
   readonly replication: Replication;
   readonly preservation: Preservation;
   /** The pair's epoch as this node knows it; it may rise at any time. */
-  readonly known: { epoch: Epoch };
+  readonly known: KnownEpoch;
   readonly protocol: ProtocolInForce;
   readonly emit: ReplicationHost['emit'];
   /** Something of the mirror's state changed. */
@@ -167,10 +168,11 @@ export async function seal(context: OrderContext, parked: ParkedOn | null): Prom
 }
 
 /** See `MirrorLink.raiseEpoch`. */
-export async function raiseEpoch({ node, store, serving, known }: OrderContext, epoch: Epoch): Promise<void> {
+export async function raiseEpoch({ node, store, serving, known, changed }: OrderContext, epoch: Epoch): Promise<void> {
   const order = compareEpochs(epoch, known.epoch);
   if (epoch.owner !== node || order === 'lower' || order === 'conflict') return;
   known.epoch = epoch;
+  changed();
   if (serving.state !== 'no' && !serving.diskless.active) await store.update(() => ({ epoch, servedEpoch: epoch.number }));
 }
 

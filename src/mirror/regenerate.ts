@@ -1,4 +1,5 @@
 import { HotMirrorError } from '../errors.ts';
+import type { Rule } from '../rules.ts';
 import type { MirrorCore } from './mirror-core.ts';
 import type { SourceEnd } from './source-end.ts';
 import type { VerifyReport } from './verify.ts';
@@ -25,13 +26,15 @@ export interface VerifyOutcome extends VerifyReport {
   readonly repaired: boolean;
 }
 
+const byVerify = { rule: 'verify' } as const;
+
 /** Calls back after each change of the mirror; returns how to stop that. */
 type OnChange = (listener: () => void) => () => void;
 
 /** See `MirrorLink.regenerate`. Resolves whether there was anything to copy. */
 export async function regenerate(core: MirrorCore, onChange: OnChange, { full = false, signal }: RegenerateOrder): Promise<boolean> {
   const { store, serving } = core;
-  sourceOf(core);
+  sourceOf(core, {});
   // Between two services a copy would take the element from the node that is about to serve.
   if (serving.state === 'no') throw new HotMirrorError('HM_NOT_SERVING', 'neither node serves this mirror now');
   if (full) {
@@ -46,7 +49,7 @@ export async function regenerate(core: MirrorCore, onChange: OnChange, { full = 
       throw error;
     }
   }
-  const { settled } = sourceOf(core);
+  const { settled } = sourceOf(core, {});
   if (store.dirty.count === 0 && settled) return false;
   copyMarked(core);
   await whenSame(core, onChange, signal);
@@ -60,8 +63,8 @@ function copyMarked({ store, replication }: MirrorCore): void {
 
 /** See `MirrorLink.verify`. */
 export async function verify(core: MirrorCore, onChange: OnChange, { repair = false, signal }: VerifyOrder): Promise<VerifyOutcome> {
-  const source = sourceOf(core);
-  if (!source.settled) throw refused('a resync runs; what is not copied yet cannot be verified');
+  const source = sourceOf(core, byVerify);
+  if (!source.settled) throw new HotMirrorError('HM_REFUSED', 'a resync runs; what is not copied yet cannot be verified', byVerify);
   core.tell('verify:started', 0, `both elements are compared by ${core.control.digest}`, {});
   try {
     const report = await source.verify(signal);
@@ -85,7 +88,7 @@ export async function verify(core: MirrorCore, onChange: OnChange, { repair = fa
 /** See `MirrorLink.waiveFindings`. */
 export function waiveFindings(core: MirrorCore, because: string): void {
   const { bytes } = core.findings;
-  const source = sourceOf(core);
+  const source = sourceOf(core, byVerify);
   // What the target has found and not told yet would be waived unseen.
   if (source.comparing) throw new HotMirrorError('HM_BUSY', 'the elements are being compared: what differs is not known yet');
   if (bytes === 0) return;
@@ -98,13 +101,14 @@ export function waiveFindings(core: MirrorCore, because: string): void {
   core.changed();
 }
 
-function sourceOf({ replication }: MirrorCore): SourceEnd {
+/** `grounds`: by which rule an order needs the peer. */
+function sourceOf({ replication }: MirrorCore, grounds: { readonly rule?: Rule }): SourceEnd {
   // Also once service through the peer has ended: the connection stays, and what the failed element holds is nothing to copy or to compare with.
   if (replication.element === 'failed') throw elementFailed();
   const { source, role } = replication;
   if (source) return source;
   if (role === 'target') throw new HotMirrorError('HM_NOT_SERVING', 'the other node holds the source of this mirror');
-  throw refused('the peer is not connected');
+  throw new HotMirrorError('HM_REFUSED', 'the data link is not connected', grounds);
 }
 
 /** There is nothing to copy from or to compare with. */
@@ -112,10 +116,6 @@ function elementFailed(): HotMirrorError {
   return new HotMirrorError('HM_REFUSED', 'the element of this node has failed: move the service, and replace the disk', {
     rule: 'write.error',
   });
-}
-
-function refused(because: string): HotMirrorError {
-  return new HotMirrorError('HM_REFUSED', because, { rule: 'verify' });
 }
 
 /** Resolves when the target holds everything, on whichever connection; rejects when this node is not its source any more. */

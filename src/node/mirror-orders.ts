@@ -91,11 +91,12 @@ async function waived(proxy: MirrorProxy): Promise<VerifyResult> {
 }
 
 async function grown(proxy: MirrorProxy): Promise<WishResult> {
-  const { sizeBytes, grownBytes } = await proxy.grow();
+  const { sizeBytes, grownBytes, room } = await proxy.grow();
   const changed = grownBytes > 0;
+  const [where, mostBytes] = room.ownBytes <= room.peerBytes ? ['this node', room.ownBytes] : ['the peer', room.peerBytes];
   const text = changed
     ? 'its new part is copied to the peer'
-    : 'no larger than before, for one of its devices is not, or has no room for its metadata';
+    : `no larger than before, for the element of ${where} holds at most ${String(mostBytes)}; enlarge its device, or the room for its metadata`;
   return { changed, text: `${proxy.name} has ${String(sizeBytes)} bytes; ${text}` };
 }
 

@@ -26,18 +26,18 @@ export interface SalvageFile {
   close(): Promise<void>;
 }
 
-/** Opens a salvage file for reading; it may be in use. Rejects with `HM_DEVICE_NOT_FOUND`, `HM_DEVICE_ACCESS`, or `HM_METADATA_MISSING` for a file that is none. */
+/** Opens a salvage file for reading; it may be in use. Rejects with `HM_DEVICE_ACCESS`, or with `HM_SALVAGE` where there is no such file, or it is none. */
 export async function openSalvage(path: string): Promise<SalvageFile> {
   const handle = await open(path, 'r').catch((error: unknown) => {
-    throw openError(error, path);
+    throw errnoOf(error) === 'ENOENT'
+      ? new HotMirrorError('HM_SALVAGE', `there is no file ${path}`, { cause: error })
+      : openError(error, path);
   });
   try {
     const { size } = await handle.stat();
     const log = await PreImageLog.open(reader(handle, size - (size % blockSizeBytes)));
     if (log) return { log, close: () => handle.close() };
-    throw new HotMirrorError('HM_METADATA_MISSING', `${path} is no salvage file`, {
-      details: { remedy: 'Name a file that `resolve --salvage` made.' },
-    });
+    throw new HotMirrorError('HM_SALVAGE', `${path} is no salvage file`);
   } catch (error) {
     await handle.close();
     throw error;

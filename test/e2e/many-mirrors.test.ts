@@ -69,7 +69,7 @@ describe('a node with eight mirrors', function () {
       );
       expect(mirrors.map(({ counters }) => counters?.requests.write.requests)).to.deep.equal(names.map(() => 1));
       for (const node of nodes) await truncate(path.join(folder, `${node}-m2.img`), 2 * elementBytes);
-      expect(await alpha.mirror('m2').grow()).to.deep.equal({ sizeBytes: 2 * elementBytes, grownBytes: elementBytes });
+      expect(await alpha.mirror('m2').grow()).to.include({ sizeBytes: 2 * elementBytes, grownBytes: elementBytes });
       await alpha.mirror('m2').write(elementBytes, new Uint8Array(sector).fill(9));
       while (!alpha.status().mirrors.every(({ peerElement }) => peerElement === 'uptodate')) await sleep(systemClock, pollMs);
       await alpha.orchestrator.switchover();

@@ -78,7 +78,8 @@ describe('A mirror that grows (lineage.grow)', () => {
     pair.enlarge('alpha', 3 * mebibyte);
     pair.enlarge('beta', 2 * mebibyte);
     const written = Promise.all([0, 1, 2].map((at) => pair.write('alpha', at * block, pattern(block, at))));
-    expect(await pair.grow('alpha')).to.deep.equal({ sizeBytes: 2 * mebibyte, grownBytes: mebibyte });
+    const room = { ownBytes: 3 * mebibyte, peerBytes: 2 * mebibyte };
+    expect(await pair.grow('alpha')).to.deep.equal({ sizeBytes: 2 * mebibyte, grownBytes: mebibyte, room });
     await written;
     await pair.write('alpha', 2 * mebibyte - block, pattern(block, 9));
     await pair.whole('alpha');
@@ -89,11 +90,20 @@ describe('A mirror that grows (lineage.grow)', () => {
     expect(told).to.deep.equal([['alpha', 'lineage.grow']]);
   });
 
-  it('stays as it is where a device was not enlarged', async () => {
+  it('stays as it is where the device of the peer was not enlarged', async () => {
     const pair = await new GrowingPair().start();
     pair.enlarge('alpha', 2 * mebibyte);
-    expect(await pair.grow('alpha')).to.deep.equal({ sizeBytes: mebibyte, grownBytes: 0 });
+    const room = { ownBytes: 2 * mebibyte, peerBytes: mebibyte };
+    expect(await pair.grow('alpha')).to.deep.equal({ sizeBytes: mebibyte, grownBytes: 0, room });
     await pair.write('alpha', 0, pattern(block, 1));
+  });
+
+  it('stays as it is, and stays connected, where its own device was not enlarged', async () => {
+    const pair = await new GrowingPair().start();
+    pair.enlarge('beta', 2 * mebibyte);
+    const { connectionId } = pair.mirror('alpha').state();
+    expect((await pair.grow('alpha')).grownBytes).to.equal(0);
+    expect(pair.mirror('alpha').state()).to.include({ connectionId, connection: 'connected', serving: 'yes' });
   });
 
   it('does so only where it is served, and while the peer holds the same', async () => {
@@ -119,7 +129,7 @@ describe('A mirror that grows (lineage.grow)', () => {
     await pair.open('alpha');
     await pair.whole('beta');
     expect(pair.mirror('alpha').sizeBytes).to.equal(mebibyte);
-    expect(await pair.grow('beta')).to.deep.equal({ sizeBytes: 2 * mebibyte, grownBytes: mebibyte });
+    expect(await pair.grow('beta')).to.include({ sizeBytes: 2 * mebibyte, grownBytes: mebibyte });
     await pair.whole('beta');
     expect(pair.mirror('alpha').sizeBytes).to.equal(2 * mebibyte);
     expect(pair.equal(2 * mebibyte)).to.equal(true);

@@ -47,7 +47,7 @@ export class FakeMirror implements HostedMirror {
 
   async grow(): Promise<Growth> {
     await this.#ordered('grow');
-    return { sizeBytes: 8192, grownBytes: 4096 };
+    return { sizeBytes: 8192, grownBytes: 4096, room: { ownBytes: 8192, peerBytes: 8192 } };
   }
 
   counters(): MirrorCounters {

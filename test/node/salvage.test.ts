@@ -56,12 +56,12 @@ describe('salvage files of a node', () => {
       const { device, created } = await openSparseFile(file, preImageLogBytes(4, extent));
       await device.close();
       expect([created, (await stat(file)).size]).to.deep.equal([false, 1_000]);
-      expect(await codeOf(openSalvage(file))).to.equal('HM_METADATA_MISSING');
+      expect(await codeOf(openSalvage(file))).to.equal('HM_SALVAGE');
     }));
 
   it('that cannot be opened are told of', () =>
     withFolder(async (folder) => {
-      expect(await codeOf(openSalvage(path.join(folder, 'none')))).to.equal('HM_DEVICE_NOT_FOUND');
+      expect(await codeOf(openSalvage(path.join(folder, 'none')))).to.equal('HM_SALVAGE');
       await chmod(folder, 0o700);
       expect(await codeOf(openSparseFile(path.join(folder, 'none', '\0'), 512))).to.equal('HM_STATE_UNWRITABLE');
     }));

@@ -39,6 +39,29 @@ async function split(seed: number): Promise<SimulatedPair> {
   return pair;
 }
 
+const conflicts = (pair: SimulatedPair, node: NodeName): boolean =>
+  pair.node(node)?.orchestrator.status().blockedBy[0]?.rule === 'boot.conflict';
+
+/** Serving, with an element on each node that holds the same. */
+const mirrored = (pair: SimulatedPair, node: NodeName): boolean => {
+  const { serving, connection, peerElement } = pair.node(node)!.mirrors.get(mirror)!.state();
+  return serves(pair, node) && serving === 'yes' && connection === 'connected' && peerElement === 'uptodate';
+};
+
+/** Alpha wrote alone and died; beta was told to serve and wrote nothing; both begin to hear each other again. */
+async function recordsSplit(seed: number): Promise<SimulatedPair> {
+  const pair = await simulatePair({ seed, workload: null, policy: { whenAlone: 'continue' } });
+  await pair.until({ whole: true, serving: 'alpha' });
+  await pair.crash('beta');
+  await pair.until(() => pair.node('alpha')?.mirrors.get(mirror)?.state().serving === 'yes', { withinMs: 60_000 });
+  await writeOn(pair, 'alpha', 0, 1);
+  await pair.crash('alpha');
+  await pair.boot('beta');
+  await pair.settled(pair.node('beta')!.orchestrator.fallback({ force: true, reason: 'the test' }));
+  await pair.boot('alpha');
+  return pair;
+}
+
 describe('a split brain in a whole pair (boot.conflict, lineage.split, lineage.resolve)', () => {
   for (const survivor of nodeNames)
     it(`neither serves, an operator lets ${survivor} survive by a word on each node, and the pair is whole with what ${survivor} wrote`, async () => {
@@ -55,4 +78,27 @@ describe('a split brain in a whole pair (boot.conflict, lineage.split, lineage.r
         expect([...new Set(bytes)], `at ${String(offset)}`).to.deep.equal([expected]);
       }
     });
+
+  for (const survivor of nodeNames)
+    it(`of the records alone, over elements that are the same, ends by one word for ${survivor}, and the service can move again`, async () => {
+      using pair = await recordsSplit(8);
+      await pair.until(() => nodeNames.every((node) => conflicts(pair, node)), { withinMs: 60_000 });
+      await pair.settled(pair.node('alpha')!.orchestrator.resolve({ survivor, mirror }));
+      await pair.until(() => nodeNames.some((node) => mirrored(pair, node)), { withinMs: 120_000 });
+      // A hand-over goes by what the other node has told since.
+      await pair.runFor(5_000);
+      const owner = nodeNames.find((node) => serves(pair, node))!;
+      await pair.settled(pair.node(owner)!.orchestrator.switchover());
+      expect(serves(pair, owner)).to.equal(false);
+      expect([...new Set(await pair.read({ mirror, offset: 0, length: block }))]).to.deep.equal([1]);
+    });
+
+  it('ends by a word that comes while it is being recorded, and stays ended', async () => {
+    using pair = await recordsSplit(8);
+    const split = (node: NodeName): boolean => pair.node(node)?.mirrors.get(mirror)?.state().connection === 'split-brain';
+    await pair.until(() => nodeNames.every(split), { withinMs: 60_000 });
+    await pair.settled(pair.node('beta')!.orchestrator.resolve({ survivor: 'beta' }));
+    await pair.until(() => nodeNames.some((node) => mirrored(pair, node)), { withinMs: 120_000 });
+    expect(nodeNames.some((node) => conflicts(pair, node))).to.equal(false);
+  });
 });

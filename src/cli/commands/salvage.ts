@@ -38,7 +38,7 @@ async function write(invocation: Invocation, file: SalvageFile, extent: number |
     for (let at = first; at < first + count; at += 1) {
       const image = await salvagedExtent(file, at);
       if (!image || image.bytes.byteLength === 0)
-        throw new HotMirrorError('HM_IO_READ', `extent ${String(at)} is not in the file, or not whole`);
+        throw new HotMirrorError('HM_SALVAGE', `extent ${String(at)} is not in the file, or not whole`);
       await invocation.io.outBytes(image.bytes);
     }
   }
