@@ -35,8 +35,25 @@ const ruleRemedies: Readonly<Partial<Record<Rule, string>>> = {
   'lineage.unrelated': 'Check that both nodes use the same configuration and the right devices.',
   'element.off': 'Run `hotmirror switchover` first: a node serves from its own element.',
   handover: 'Wait until the resync is complete and both nodes are up.',
-  alone: 'Make the peer reachable, or let an operator decide.',
+  alone: 'Make the peer reachable, or let an operator decide: `hotmirror resume --yes` where this node is the last owner.',
+  'boot.conflict': 'Name the node whose word counts: `hotmirror resolve MIRROR --survivor NODE`; neither serves before.',
+  'boot.alone':
+    'Start the other node. Where it is gone, run `hotmirror resume --yes` on the node that served last, or `hotmirror fallback --force --yes` (`recover` where this is the home primary).',
+  'boot.norecord': 'Start the other node, which knows who served last; a node without a pair record never serves alone.',
+  'boot.uptodate': 'Start the other node and wait for the resync, or accept an older state with `hotmirror fallback --force --yes`.',
+  'node.leave': 'Start the other node again, or move the service with `hotmirror fallback`.',
+  'write.both': 'Wait until `hotmirror status` shows the element of the other node as uptodate.',
+  'write.error':
+    'Move the service with `hotmirror switchover`, replace the disk, run `hotmirror init --force --blank` there and let it be filled.',
+  'lineage.decide': 'Wait until `hotmirror status` shows the data link as connected.',
+  verify: 'Wait until `hotmirror status` shows the data link as connected and no resync.',
+  'lineage.grow': 'Wait until `hotmirror status` shows the element of the other node as uptodate.',
 };
+
+/** What an operator can do about this rule; undefined where that depends on the case. */
+export function remedyOfRule(rule: string): string | undefined {
+  return Object.hasOwn(ruleRemedies, rule) ? ruleRemedies[rule as Rule] : undefined;
+}
 
 /** The exit code for an error. */
 export function exitCodeOf(error: HotMirrorError): ExitCode {
@@ -66,5 +83,5 @@ function ruleOf({ rule }: HotMirrorError): Rule | null {
 function remedyOf(error: HotMirrorError, rule: Rule | null): string {
   const given = error.details?.['remedy'];
   if (typeof given === 'string') return given;
-  return (error.code === 'HM_REFUSED' && rule ? ruleRemedies[rule] : undefined) ?? error.remedy;
+  return (error.code === 'HM_REFUSED' && rule ? remedyOfRule(rule) : undefined) ?? error.remedy;
 }

@@ -1,9 +1,10 @@
 import type { ResyncProgress } from '../failover/ports.ts';
 import type { PairConfig } from '../node/config.ts';
 import { isUnfenced, peerOf } from '../node/config.ts';
-import type { LinkStatus, MirrorStatus, NodeStatus, VerifyStatus } from '../node/control-protocol.ts';
+import type { Blocked, LinkStatus, MirrorStatus, NodeStatus, VerifyStatus } from '../node/control-protocol.ts';
 import { unfencedWarning } from '../node/timing.ts';
 import { countersView } from './counters-view.ts';
+import { remedyOfRule } from './refusal.ts';
 import { formatBytes, formatDuration, formatTable } from './table.ts';
 
 const boxWidth = 30;
@@ -71,6 +72,21 @@ function verifyLine(mirror: string, { lastFinished, nextDue, waitsFor }: VerifyS
   return `verify of ${mirror}: ${lastFinished === null ? 'none has finished here' : `last finished ${lastFinished}`}${next}`;
 }
 
+/** Writes may complete, and one disk is all that holds them. */
+function oneCopy({ node }: NodeStatus, { name, element, peerElement }: MirrorStatus): string {
+  const holder = element === 'failed' ? 'the other node' : node;
+  return `warning: ${name} is complete on ${holder} alone: the other element is ${element === 'failed' ? element : peerElement}`;
+}
+
+function splitLine(mirror: string): string {
+  return `split brain of ${mirror}: ${remedyOfRule('lineage.split') ?? ''}`;
+}
+
+function blockLines({ rule, because }: Blocked): string[] {
+  const remedy = remedyOfRule(rule);
+  return [`blocked by ${rule}: ${because}`, ...(remedy === undefined ? [] : [`  remedy: ${remedy}`])];
+}
+
 function findings(status: NodeStatus, config: PairConfig): string[] {
   const lines = status.mirrors.flatMap((mirror) => [
     `mirror ${mirror.name}: ${formatBytes(mirror.sizeBytes)}, ${mirror.connection}, ${formatBytes(mirror.dirtyBytes)} dirty${mirror.export === null ? '' : `, ${mirror.export}`}`,
@@ -81,7 +97,11 @@ function findings(status: NodeStatus, config: PairConfig): string[] {
     ...(mirror.verify === undefined ? [] : [verifyLine(mirror.name, mirror.verify)]),
     ...(mirror.counters === undefined ? [] : countersView(mirror.name, mirror.counters)),
   ]);
-  lines.push(...status.blockedBy.map(({ rule, because }) => `blocked by ${rule}: ${because}`));
+  if (status.serving)
+    lines.push(...status.mirrors.filter(({ peerElement }) => peerElement !== 'uptodate').map((mirror) => oneCopy(status, mirror)));
+  const split = status.mirrors.filter(({ connection }) => connection === 'split-brain').map(({ name }) => splitLine(name));
+  if (!status.blockedBy.some(({ rule }) => rule === 'boot.conflict')) lines.push(...split);
+  lines.push(...status.blockedBy.flatMap(blockLines));
   if (status.control === 'auto' && isUnfenced(config)) lines.push(`warning takeover.unfenced: ${unfencedWarning}`);
   return lines;
 }

@@ -26,6 +26,8 @@ export interface VerifyOutcome extends VerifyReport {
   readonly repaired: boolean;
 }
 
+/** Who copies to whom, a handshake says. */
+const byHandshake = { rule: 'lineage.decide' } as const;
 const byVerify = { rule: 'verify' } as const;
 
 /** Calls back after each change of the mirror; returns how to stop that. */
@@ -34,7 +36,7 @@ type OnChange = (listener: () => void) => () => void;
 /** See `MirrorLink.regenerate`. Resolves whether there was anything to copy. */
 export async function regenerate(core: MirrorCore, onChange: OnChange, { full = false, signal }: RegenerateOrder): Promise<boolean> {
   const { store, serving } = core;
-  sourceOf(core, {});
+  sourceOf(core, byHandshake);
   // Between two services a copy would take the element from the node that is about to serve.
   if (serving.state === 'no') throw new HotMirrorError('HM_NOT_SERVING', 'neither node serves this mirror now');
   if (full) {
@@ -49,7 +51,7 @@ export async function regenerate(core: MirrorCore, onChange: OnChange, { full = 
       throw error;
     }
   }
-  const { settled } = sourceOf(core, {});
+  const { settled } = sourceOf(core, byHandshake);
   if (store.dirty.count === 0 && settled) return false;
   copyMarked(core);
   await whenSame(core, onChange, signal);
@@ -102,7 +104,7 @@ export function waiveFindings(core: MirrorCore, because: string): void {
 }
 
 /** `grounds`: by which rule an order needs the peer. */
-function sourceOf({ replication }: MirrorCore, grounds: { readonly rule?: Rule }): SourceEnd {
+function sourceOf({ replication }: MirrorCore, grounds: { readonly rule: Rule }): SourceEnd {
   // Also once service through the peer has ended: the connection stays, and what the failed element holds is nothing to copy or to compare with.
   if (replication.element === 'failed') throw elementFailed();
   const { source, role } = replication;

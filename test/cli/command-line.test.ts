@@ -487,6 +487,15 @@ describe('command line', () => {
         expect(out).to.contain('warning takeover.unfenced');
       }));
 
+    it('says which disk is the only one, and the way out of a split', () => {
+      const mirrors = exampleStatus.mirrors.map((mirror) => ({ ...mirror, connection: 'split-brain', peerElement: 'outdated' }) as const);
+      return withNode({ status: () => Promise.resolve({ ...exampleStatus, mirrors }) }, async (on) => {
+        const { out } = await on('status');
+        expect(out).to.contain('warning: files is complete on north alone: the other element is outdated');
+        expect(out).to.contain('split brain of files: Name the survivor: `hotmirror resolve MIRROR --survivor NODE`');
+      });
+    });
+
     it('draws what is wrong', () =>
       withNode(
         {
@@ -510,7 +519,7 @@ describe('command line', () => {
           const { out } = await on('status', '--node', 'south');
           expect(out).to.match(/Primary: north ─+┐ +┌ Standby: south/);
           expect(out).to.match(/│ ═+▶ │/);
-          expect(out).to.contain('blocked by takeover.auto: control is manual');
+          expect(out).to.contain('blocked by takeover.auto: control is manual\n  remedy: Switch to');
           expect(out).to.contain('resync files: 25 %, 1 MiB of 4 MiB, 512 KiB/s, 1 min 5 s left');
           expect(out).to.contain('never seen');
           expect(out).not.to.contain('unfenced');
@@ -851,7 +860,7 @@ describe('command line', () => {
           },
         };
         const { code, out, err } = await run(['run', '--config', file], { hostName: 'south', programs });
-        expect([code, out]).to.deep.equal([0, 'node south of pair office is ready\n']);
+        expect([code, out]).to.deep.equal([0, `node south of pair office is ready, process ${String(process.pid)}\n`]);
         expect(err).to.contain('takeover.unfenced');
       }));
 

@@ -19,7 +19,7 @@ export const runCommand: Command = {
       clock: io.clock,
       random: io.random,
       signal: io.signal,
-      ready: () => io.out(`node ${node} of pair ${loaded.config.pair} is ready\n`),
+      ready: () => io.out(`node ${node} of pair ${loaded.config.pair} is ready, process ${String(process.pid)}\n`),
       warn: (text) => io.err(`hotmirror: ${text}\n`),
     });
     return exitCodes.done;
