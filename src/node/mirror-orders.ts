@@ -76,10 +76,10 @@ async function regenerated(proxy: MirrorProxy, full: boolean, signal: AbortSigna
 
 async function verified(proxy: MirrorProxy, repair: boolean, signal: AbortSignal): Promise<VerifyResult> {
   const outcome = await proxy.verify({ repair, signal });
-  const { differingBytes, unreadableBytes, repaired } = outcome;
+  const { comparedBytes, differingBytes, unreadableBytes, repaired } = outcome;
   const unread = unreadableBytes === 0 ? '' : `; ${String(unreadableBytes)} bytes could not be read there`;
   // What was found before counts no more, and is copied with the rest.
-  const text = `${proxy.name}: ${repaired ? 'all that differed was copied to the other node' : `${String(differingBytes)} bytes differ`}${unread}`;
+  const text = `${proxy.name}: ${repaired ? 'all that differed was copied to the other node' : `${String(differingBytes)} of ${String(comparedBytes)} bytes compared differ`}${unread}`;
   return { ...outcome, changed: differingBytes > 0, text };
 }
 

@@ -72,9 +72,10 @@ export function controlHandlers(assembled: Promise<NodeControl>): ControlHandler
       const { orchestrator, status } = await assembled;
       const split = status().mirrors.some(({ name, connection }) => name === mirror && connection !== 'connected');
       await orchestrator.resolve({ mirror, survivor, ...(salvage === null ? {} : { salvage }) });
+      const kept = salvage === null ? '' : `, and kept there in ${salvage}`;
       return {
         changed: split,
-        text: `${mirror}: the other node gives way to ${survivor}, and is overwritten as soon as both are connected`,
+        text: `${mirror}: ${survivor} survives; what the other element holds differently is overwritten as soon as both are connected${kept}`,
       };
     },
     async plan({ wish: wanted }) {

@@ -1,17 +1,17 @@
 import { notYetDone } from './config.ts';
 import { HotMirrorNode } from './hotmirror-node.ts';
 import type { RunOptions } from './programs.ts';
-
-/** What ends a worry that a line before has told. */
-const allClear: ReadonlySet<string> = new Set(['writes:resumed', 'resync:finished', 'service:started', 'element:attached']);
+import { toldLines } from './told-lines.ts';
 
 /** Runs a node until the signal aborts; then stops it in order. */
 export async function runNode({ signal, ready, warn, ...options }: RunOptions): Promise<void> {
   const node = await HotMirrorNode.start(options);
   for (const text of notYetDone(options.loaded.config)) warn(text);
   for (const { because } of node.orchestrator.status().warnings) warn(because);
+  const told = toldLines();
   node.log.subscribe((event) => {
-    if (event.class > 0 || allClear.has(event.event)) warn(`class ${String(event.class)}: ${event.event}: ${event.text}`);
+    const line = told(event);
+    if (line !== null) warn(line);
   });
   ready();
   await new Promise<void>((resolve) => {

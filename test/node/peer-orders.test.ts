@@ -11,7 +11,7 @@ import { Pair } from '../heartbeat/pair.ts';
 
 const verify: MirrorOrder = { order: 'verify', mirror: 'files', wish: 'find' };
 const found: OrderResult = {
-  ...{ changed: true, text: 'files: 512 bytes differ', differingBytes: 512, comparedBytes: 4096, unreadableBytes: 0 },
+  ...{ changed: true, text: 'files: 512 of 4096 bytes compared differ', differingBytes: 512, comparedBytes: 4096, unreadableBytes: 0 },
   ...{ extents: [{ first: 0, count: 1 }], repaired: false },
 };
 

@@ -1,0 +1,22 @@
+import type { LoggedEvent } from './control-protocol.ts';
+
+/** What ends a worry that a line before has told. */
+const allClear: ReadonlySet<string> = new Set(['writes:resumed', 'resync:finished', 'service:started', 'element:attached']);
+/** What comes again with every attempt to connect. */
+const ofAttempts: ReadonlySet<string> = new Set(['lineage:decided', 'link:refused']);
+
+/**
+ * Which events a node in the foreground tells its operator: those of class 1 and above, and what ends a worry. What each attempt to connect finds is told when it
+ * is new.
+ */
+export function toldLines(): (event: Pick<LoggedEvent, 'event' | 'class' | 'text' | 'mirror'>) => string | null {
+  const lastOf = new Map<string, string>();
+  return ({ event, class: eventClass, text, mirror = '' }) => {
+    if (eventClass === 0 && !allClear.has(event)) return null;
+    const line = `class ${String(eventClass)}: ${event}: ${text}`;
+    const about = `${event} ${mirror}`;
+    if (ofAttempts.has(event) && lastOf.get(about) === line) return null;
+    lastOf.set(about, line);
+    return line;
+  };
+}
