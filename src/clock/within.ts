@@ -1,11 +1,14 @@
 import type { Clock } from './clock.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
+import type { Rule } from '../rules.ts';
 
 /** How long some work may take, and what its lateness is called. */
 export interface Limit {
   readonly deadlineMs: number;
   readonly code: ErrorCode;
+  /** The rule that asks for it, where one does. */
+  readonly rule?: Rule;
   /** What did not end in time, for the message. */
   readonly what: string;
   /** Gives up early, with the signal's reason. */
@@ -29,8 +32,9 @@ export function within<T>(clock: Clock, limit: Limit, work: (signal: AbortSignal
       reject(error);
     };
     const onAbort = (): void => fail(limit.signal?.reason as Error);
-    const timer = clock.timer(limit.deadlineMs, () =>
-      fail(new HotMirrorError(limit.code, `${limit.what} did not end within ${String(limit.deadlineMs)} ms`)),
+    const { deadlineMs, code, rule, what } = limit;
+    const timer = clock.timer(deadlineMs, () =>
+      fail(new HotMirrorError(code, `${what} did not end within ${String(deadlineMs)} ms`, rule ? { rule } : {})),
     );
     if (limit.signal?.aborted) {
       onAbort();
@@ -42,6 +46,22 @@ export function within<T>(clock: Clock, limit: Limit, work: (signal: AbortSignal
       resolve(value);
     }, fail);
   });
+}
+
+/**
+ * Runs `work` with a signal that is aborted as soon as one of these is, and listens to them no longer than that. What `AbortSignal.any` gives is kept alive by Node for as long as
+ * anybody listens to it, also where nothing else can reach it any more.
+ */
+export async function untilAny<T>(signals: readonly AbortSignal[], work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const inner = new AbortController();
+  const abort = (): void => inner.abort(signals.find(({ aborted }) => aborted)?.reason);
+  for (const signal of signals) signal.addEventListener('abort', abort, { once: true });
+  if (signals.some(({ aborted }) => aborted)) abort();
+  try {
+    return await work(inner.signal);
+  } finally {
+    for (const signal of signals) signal.removeEventListener('abort', abort);
+  }
 }
 
 /** Gives up the wait for what `begin` started, and nothing else, when the signal aborts: rejects with `HM_ABORTED`. */

@@ -38,6 +38,7 @@ export class PoolDevice implements BlockDevice {
   #lastRequest: Promise<void> = Promise.resolve();
   #queuedRequests = 0;
   #sizeBytes: number;
+  #enlarged: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | null = null;
 
   constructor({ path, file, sizeBytes, blockSizeBytes }: PoolDeviceOptions) {
@@ -94,7 +95,14 @@ export class PoolDevice implements BlockDevice {
   }
 
   /** Appends zeroes to the file, durably. Rejects as a write does; the device is as large as before then. */
-  async enlarge(sizeBytes: number): Promise<void> {
+  enlarge(sizeBytes: number): Promise<void> {
+    // One after the other: who asks meanwhile waits until the room is there.
+    const done = this.#enlarged.then(() => this.#enlarge(sizeBytes));
+    this.#enlarged = done.catch(() => undefined);
+    return done;
+  }
+
+  async #enlarge(sizeBytes: number): Promise<void> {
     const moreBytes = sizeBytes - this.#sizeBytes;
     if (moreBytes <= 0) return;
     const before = this.#sizeBytes;

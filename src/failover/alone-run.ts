@@ -1,4 +1,5 @@
 import { randomHex } from '../clock/random.ts';
+import { untilAny } from '../clock/within.ts';
 import type { Epoch } from '../epoch.ts';
 import { compareEpochs, formatEpoch, highestEpoch } from '../epoch.ts';
 import type { AloneAction, AloneDecision } from './alone.ts';
@@ -61,8 +62,8 @@ async function fencePeer(node: PairNode): Promise<boolean> {
   const abort = new AbortController();
   node.fencing = abort;
   try {
-    const signal = AbortSignal.any([abort.signal, node.ended.signal]);
-    await node.service.fence(node.knownEpoch().number, `${node.peerName} is silent, and ${node.name} is to go on alone`, signal);
+    const because = `${node.peerName} is silent, and ${node.name} is to go on alone`;
+    await untilAny([abort.signal, node.ended.signal], (signal) => node.service.fence(node.knownEpoch().number, because, signal));
     forgetAttempts(node);
     return true;
   } catch (error) {

@@ -1,5 +1,6 @@
 import { sleep } from '../clock/clock.ts';
 import { randomHex } from '../clock/random.ts';
+import { untilAny } from '../clock/within.ts';
 import { compareEpochs, formatEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
@@ -13,9 +14,10 @@ import type { PairNode } from './pair-node.ts';
 import type { Control } from './pair-record.ts';
 import { withEpoch } from './pair-record.ts';
 import { refusal } from './refusal.ts';
-import { resolveHere, resolveMirrors } from './resolve-run.ts';
+import { assertResolvable, resolveHere, resolveMirrors } from './resolve-run.ts';
 import type { ForwardResolve } from './resolve-run.ts';
 import { startService } from './serve.ts';
+import { shownEpochs } from './shown-epochs.ts';
 import { takeOver } from './takeover-run.ts';
 
 /** How the service is to be moved. */
@@ -178,28 +180,37 @@ export class Commands {
   async resolve({ survivor, mirror, salvage }: ResolveWish): Promise<void> {
     const node = this.#node;
     const otherOwner = this.#otherOwner();
+    const wish = { survivor, mirror, salvage, recordsSplit: otherOwner !== null };
+    assertResolvable(node, wish);
     if (survivor === node.name) await this.#resolveRecord();
     else if (node.monitor.reachable() || otherOwner) await this.#forward({ command: 'resolve', ...plainly });
+    if (otherOwner) await this.#heardAbove(otherOwner);
     const forward: ForwardResolve = (resolve) => this.#forward({ command: 'resolve-mirror', ...plainly, resolve });
-    await resolveMirrors(node, { survivor, mirror, salvage, recordsSplit: otherOwner !== null }, forward);
+    await resolveMirrors(node, wish, forward);
   }
 
   /** The epoch of the other owner, where the pair records are split. */
   #otherOwner(): Epoch | null {
     const { record } = this.#node;
-    const theirs = this.#node.livePeer()?.record?.epoch;
-    return record.conflict ?? (theirs && compareEpochs(theirs, record.epoch) === 'conflict' ? theirs : null);
+    return record.conflict ?? shownEpochs(this.#node).find((one) => compareEpochs(one, record.epoch) === 'conflict') ?? null;
+  }
+
+  /** The survivor owns a higher epoch, unless it had not heard yet of both owners. */
+  async #heardAbove({ number }: Epoch): Promise<void> {
+    const node = this.#node;
+    const found = (): true | null => (node.knownEpoch().number > number ? true : null);
+    await node.waitFor('the new epoch', node.policy.requestDeadlineMs, found).catch((error: unknown) => {
+      if (!(error instanceof HotMirrorError) || error.code !== 'HM_REQUEST_TIMEOUT') throw error;
+      throw refusal('lineage.resolve', 'the survivor has not heard yet that the pair is split: ask again');
+    });
   }
 
   /** This node owns a new epoch, which the other writes as soon as it hears of it. */
   async #resolveRecord(): Promise<void> {
     const node = this.#node;
-    const theirs = node.livePeer()?.record?.epoch;
-    await node.keeper.change('resolve', (record) => {
-      const split = record.conflict ?? (theirs && compareEpochs(theirs, record.epoch) === 'conflict' ? theirs : null);
-      if (!split) return record;
-      return withEpoch(record, { number: node.knownEpoch().number + 1, owner: node.name });
-    });
+    await node.keeper.change('resolve', (record) =>
+      this.#otherOwner() ? withEpoch(record, { number: node.knownEpoch().number + 1, owner: node.name }) : record,
+    );
     await node.orderAll('raising the epoch', (mirror) => mirror.raiseEpoch(node.record.epoch));
   }
 
@@ -239,13 +250,14 @@ export class Commands {
     const { command, reason, regenerate, force, resolve } = what;
     const id = randomHex(node.options.random, idBytes);
     const request = toJson({ kind: 'command', id, command, reason, regenerate, force, ...(resolve ? { resolve } : {}) });
-    const until = AbortSignal.any([node.ended.signal, ...(signal ? [signal] : [])]);
-    for (;;) {
-      const answer = await this.#ask(request, until);
-      if (answer?.state === 'done') return;
-      if (answer?.state === 'failed') throw HotMirrorError.fromJSON(answer.error);
-      await sleep(node.clock, pollMs, until);
-    }
+    await untilAny([node.ended.signal, ...(signal ? [signal] : [])], async (until) => {
+      for (;;) {
+        const answer = await this.#ask(request, until);
+        if (answer?.state === 'done') return;
+        if (answer?.state === 'failed') throw HotMirrorError.fromJSON(answer.error);
+        await sleep(node.clock, pollMs, until);
+      }
+    });
   }
 
   /** Null: no answer this time, while the peer is still there. */

@@ -71,8 +71,18 @@ async function yieldTo(node: PairNode, epoch: Epoch): Promise<void> {
   await recorded(node, () => node.adoptEpoch(epoch, node.heard.epoch.number === epoch.number ? node.heard.homes : null, 'lineage.epoch'));
 }
 
+/** An operator may have ended a split since it was seen: this node's epoch is above it, or the same. */
+function isOver({ epoch }: PairRecord, other: Epoch): boolean {
+  const order = compareEpochs(other, epoch);
+  return order === 'lower' || order === 'equal';
+}
+
 async function markSplit(node: PairNode, other: Epoch): Promise<void> {
   const own = node.record.epoch;
+  if (isOver(node.record, other)) {
+    node.wake();
+    return;
+  }
   const text = `split brain: ${formatEpoch(own)} and ${formatEpoch(other)} are one epoch with two owners; nothing is served until an operator names the survivor`;
   node.emit('split:detected', { class: 3, rule: 'boot.conflict', own, other, text });
   const served = node.serving;
@@ -82,9 +92,8 @@ async function markSplit(node: PairNode, other: Epoch): Promise<void> {
     void node.orderAll('demotion', (mirror) => mirror.demote());
     void loseService(node, 'boot.conflict', text);
   }
-  // An operator may have ended it meanwhile.
   const marked = (record: PairRecord): PairRecord =>
-    compareEpochs(other, record.epoch) === 'conflict' ? { ...record, intent: null, released: null, conflict: other } : record;
+    isOver(record, other) ? record : { ...record, intent: null, released: null, conflict: other };
   await recorded(node, () => node.keeper.change('split brain', marked));
 }
 

@@ -23,7 +23,7 @@ import { RecordKeeper } from './record-keeper.ts';
 import type { Unpromoted } from './serve.ts';
 import { longestBackoffMs, ServiceRunner } from './service-runner.ts';
 import type { Block } from './takeover.ts';
-import { within } from '../clock/within.ts';
+import { untilAny, within } from '../clock/within.ts';
 
 /** Between two looks at what could not be done yet. */
 export const retryMs = 500;
@@ -281,24 +281,27 @@ export class PairNode {
 
   /** Resolves with the first answer of `find` that is not null; rejects with what it throws, `HM_CLOSED`, or `HM_REQUEST_TIMEOUT`. */
   waitFor<T>(what: string, limitMs: number, find: () => T | null, signal?: AbortSignal): Promise<T> {
-    const signals = [this.ended.signal, ...(signal ? [signal] : [])];
-    return within(this.clock, { deadlineMs: limitMs, code: 'HM_REQUEST_TIMEOUT', what, signal: AbortSignal.any(signals) }, (inner) => {
-      return new Promise<T>((resolve, reject) => {
-        const waiter = (): void => {
-          try {
-            const found = find();
-            if (found === null) return;
-            this.#waiters.delete(waiter);
-            resolve(found);
-          } catch (error) {
-            this.#waiters.delete(waiter);
-            reject(error instanceof Error ? error : new HotMirrorError('HM_INTERNAL', String(error)));
-          }
-        };
-        inner.addEventListener('abort', () => this.#waiters.delete(waiter), { once: true });
-        this.#waiters.add(waiter);
-        waiter();
-      });
+    return untilAny([this.ended.signal, ...(signal ? [signal] : [])], (either) => {
+      const limit = { deadlineMs: limitMs, code: 'HM_REQUEST_TIMEOUT', what, signal: either } as const;
+      return within(this.clock, limit, (inner) => this.#found(find, inner));
+    });
+  }
+
+  #found<T>(find: () => T | null, signal: AbortSignal): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const waiter = (): void => {
+        try {
+          const found = find();
+          if (found === null) return;
+          resolve(found);
+        } catch (error) {
+          reject(error instanceof Error ? error : new HotMirrorError('HM_INTERNAL', String(error)));
+        }
+        this.#waiters.delete(waiter);
+      };
+      signal.addEventListener('abort', () => this.#waiters.delete(waiter), { once: true });
+      this.#waiters.add(waiter);
+      waiter();
     });
   }
 

@@ -40,6 +40,8 @@ export interface MirrorView {
   readonly peerElement: ElementState;
   /** The highest epoch in this element's metadata, or heard of on its data link. */
   readonly epoch: Epoch;
+  /** The epoch of the same number and another owner that its data link showed (rule `boot.conflict`); null or absent: none. */
+  readonly rival?: Epoch | null;
   /** The current generation of this element. */
   readonly currentId: string;
   /** The data link connection now, or the last one. */

@@ -1,6 +1,6 @@
 import { HotMirrorError } from '../errors.ts';
 import type { PairNode } from './pair-node.ts';
-import type { MirrorView, ResolveOrder } from './ports.ts';
+import type { MirrorPort, MirrorView, ResolveOrder } from './ports.ts';
 import { refusal } from './refusal.ts';
 
 /** An order for the mirror of one node, on its way there. */
@@ -27,25 +27,40 @@ export interface MirrorsResolve {
  */
 export async function resolveMirrors(
   node: PairNode,
-  { survivor, mirror, salvage, recordsSplit }: MirrorsResolve,
+  { survivor, mirror, salvage }: MirrorsResolve,
   forward: ForwardResolve,
 ): Promise<void> {
-  const meant = mirror === null ? node.mirrors : node.mirrors.filter(({ name }) => name === mirror);
-  if (meant.length === 0) throw new RangeError(`there is no mirror ${String(mirror)}`);
-  for (const one of meant) {
-    const view = one.state();
-    if (view.split) {
-      const order: MirrorResolve = { mirror: one.name, survivor, judged: view.split.judged, ...(salvage === null ? {} : { salvage }) };
-      await tell(node, order, forward);
-    } else if (mirror !== null && view.connection !== 'connected' && !recordsSplit) {
-      throw refusal('lineage.resolve', unknownSplit(node, view));
-    }
+  for (const one of meantMirrors(node, mirror)) {
+    const { split } = one.state();
+    if (!split) continue;
+    const order: MirrorResolve = { mirror: one.name, survivor, judged: split.judged, ...(salvage === null ? {} : { salvage }) };
+    await tell(node, order, forward);
   }
 }
 
+/** Before anything is changed: refuses a word about a split of the named mirror that this node does not know of. One that was ended already is none. */
+export function assertResolvable(node: PairNode, { mirror, salvage, recordsSplit }: MirrorsResolve): void {
+  if (mirror === null) return;
+  for (const one of meantMirrors(node, mirror)) {
+    const view = one.state();
+    if (view.split || (view.connection === 'connected' && !recordsSplit)) continue;
+    if (!recordsSplit) throw refusal('lineage.resolve', unknownSplit(node, view));
+    if (salvage !== null)
+      throw refusal(
+        'lineage.resolve',
+        `${node.name} knows only of a split of the pair records: nothing of ${mirror} would be kept in ${salvage}`,
+      );
+  }
+}
+
+function meantMirrors(node: PairNode, mirror: string | null): readonly MirrorPort[] {
+  const meant = mirror === null ? node.mirrors : node.mirrors.filter(({ name }) => name === mirror);
+  if (meant.length === 0) throw new RangeError(`there is no mirror ${String(mirror)}`);
+  return meant;
+}
+
 function unknownSplit(node: PairNode, { name, connection }: MirrorView): string {
-  if (connection !== 'split-brain') return `${node.name} knows of no split brain of ${name}: its data link is ${connection}`;
-  return `${node.name} has not heard yet what the other node holds of ${name}: ask again once it has`;
+  return `${node.name} knows of no split brain of ${name}: its data link is ${connection}`;
 }
 
 /** Carries an order out on this node. */

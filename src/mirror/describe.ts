@@ -38,6 +38,7 @@ export function describeMirror(name: string, sizeBytes: number, known: KnownEpoc
     element: replication.element,
     peerElement: replication.peerElement,
     epoch: highestEpoch([metadata.epoch, known.epoch]),
+    rival: known.disputed ? known.rival : null,
     currentId: metadata.current ?? '',
     connectionId: replication.connectionId,
     handshaking: replication.linked && !replication.connected,

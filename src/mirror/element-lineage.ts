@@ -1,3 +1,4 @@
+import createDebug from 'debug';
 import { z } from 'zod';
 
 import { randomHex } from '../clock/random.ts';
@@ -20,6 +21,8 @@ import type { ProtocolInForce } from './protocol.ts';
 import type { ReplicationHost } from './replication-options.ts';
 import type { ElementState } from './state.ts';
 import { malformed } from './wire.ts';
+
+const debug = createDebug('hotmirror:mirror');
 
 const generationBytes = 8;
 
@@ -64,7 +67,7 @@ export class ElementLineage {
   /** Looks at the device again, which may have been enlarged; what the metadata says now is durable. Where there is no room for its map, only so much of it counts as there is room for. */
   async measure(): Promise<void> {
     const { device, store } = this.#options;
-    await measureElement(device, store);
+    await measureElement(device, store).catch((error: unknown) => debug('the element is as large as before: %O', error));
     await store.certain();
   }
 

@@ -154,8 +154,8 @@ export class ElementStore {
 
   /** Makes room in the metadata for the map of a mirror of this size, where its device can be enlarged. */
   async makeRoom(sizeBytes: number): Promise<void> {
-    const neededBytes = metadataBytes(sizeBytes, this.#metadata.extentBytes);
-    if (this.#device.sizeBytes < neededBytes) await this.#device.enlarge?.(neededBytes);
+    // Also where it is that large by what it says: it may still be about it.
+    await this.#device.enlarge?.(metadataBytes(sizeBytes, this.#metadata.extentBytes));
   }
 
   /** The mirror becomes larger, and what is new is dirty (rule lineage.grow). Its bits, which mean nothing before, are durable first, then the size. */

@@ -17,18 +17,21 @@ export interface Growth {
   readonly room: { readonly ownBytes: number; readonly peerBytes: number };
 }
 
-/**
- * Rule lineage.grow, first: both sides look at their devices again, which the peer does at the beginning of a connection. False: this node's element has no
- * room for more, and the connection stays.
- */
-async function lookAgain(context: OrderContext, deadlineMs: number): Promise<boolean> {
+/** Rule lineage.grow, first: this node looks at its device again. Not an order among the others: a device that hangs delays none of them. */
+async function lookHere(context: OrderContext, deadlineMs: number): Promise<void> {
   assertWhole(context);
-  const { clock, device, store, replication } = context;
-  await within(clock, { deadlineMs, code: 'HM_STEP_TIMEOUT', what: 'the look at the device' }, () => measureElement(device, store));
+  const { clock, device, store } = context;
+  const limit = { deadlineMs, code: 'HM_REFUSED', rule: 'lineage.grow', what: 'the look at the device' } as const;
+  await within(clock, limit, () => measureElement(device, store));
+}
+
+/** Then the peer looks at its device, which it does at the beginning of a connection. False: this node's element has no room for more, and the connection stays. */
+function lookThere(context: OrderContext): Promise<boolean> {
   assertWhole(context);
-  if (elementRoomBytes(device, store) <= store.metadata.sizeBytes) return false;
-  replication.reconnect();
-  return true;
+  const { device, store, replication } = context;
+  const room = elementRoomBytes(device, store) > store.metadata.sizeBytes;
+  if (room) replication.reconnect();
+  return Promise.resolve(room);
 }
 
 /** What the mirror can come to by now. */
@@ -94,7 +97,8 @@ type Order = <T>(run: (context: OrderContext) => Promise<T>) => Promise<T>;
 /** See `MirrorLink.grow`. Between its two orders others may run, such as one to go alone. */
 export async function growByOrder({ core, announcer, limits }: GrowingMirror, clock: Clock, order: Order): Promise<Growth> {
   const { handshakeDeadlineMs } = limits;
-  if (await order((context) => lookAgain(context, handshakeDeadlineMs))) {
+  await lookHere(core().orderContext(), handshakeDeadlineMs);
+  if (await order(lookThere)) {
     const { replication } = core();
     await waitUntil(() => replication.peerElement === 'uptodate', clock, handshakeDeadlineMs, announcer);
   }

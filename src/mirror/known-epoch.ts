@@ -11,7 +11,7 @@ export class KnownEpoch {
     this.epoch = epoch;
   }
 
-  /** Two owners hold this epoch (rule boot.conflict): a split brain, until a higher one is known. */
+  /** Two owners hold this epoch (rule boot.conflict): a split brain, until a higher one is known, or the peer shows this one. */
   get disputed(): boolean {
     return this.rival !== null && compareEpochs(this.rival, this.epoch) === 'conflict';
   }

@@ -248,7 +248,7 @@ export async function leave({ store, replication, device, changed, failed }: Ord
 
 function assertOwnEpoch({ node, known }: OrderContext, epoch: Epoch): void {
   const order = compareEpochs(epoch, known.epoch);
-  if (epoch.owner === node && (order === 'equal' || order === 'higher')) return;
-  const text = `epoch ${formatEpoch(epoch)} is not this node's, or not above ${formatEpoch(known.epoch)}`;
+  if (epoch.owner === node && (order === 'higher' || (order === 'equal' && !known.disputed))) return;
+  const text = `epoch ${formatEpoch(epoch)} is not this node's alone, or not above ${formatEpoch(known.epoch)}`;
   throw new HotMirrorError('HM_STALE_EPOCH', text, { rule: 'lineage.epoch' });
 }

@@ -225,6 +225,7 @@ export class Replication extends KnownElements {
     const mine = host.epoch();
     const order = compareEpochs(theirs, mine);
     this.#stale = order === 'lower' && mine.owner !== peer;
+    if (order === 'equal') host.sameEpoch();
     if (order !== 'higher' && order !== 'conflict') return true;
     host.heardEpoch(theirs);
     // Serving has ended and with it this connection, where this node was the one in the wrong.

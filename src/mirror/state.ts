@@ -24,6 +24,8 @@ export interface MirrorState {
   readonly peerElement: ElementState;
   /** The highest epoch in this element's metadata, or heard of on its data link. */
   readonly epoch: Epoch;
+  /** The epoch of the same number and another owner that the data link showed (rule boot.conflict); null: none. */
+  readonly rival: Epoch | null;
   /** The current generation; empty for a blank element. */
   readonly currentId: string;
   /** The data link's connection now, or the last one; null before the first. */

@@ -93,10 +93,8 @@ async function waived(proxy: MirrorProxy): Promise<VerifyResult> {
 async function grown(proxy: MirrorProxy): Promise<WishResult> {
   const { sizeBytes, grownBytes, room } = await proxy.grow();
   const changed = grownBytes > 0;
-  const [where, mostBytes] = room.ownBytes <= room.peerBytes ? ['this node', room.ownBytes] : ['the peer', room.peerBytes];
-  const text = changed
-    ? 'its new part is copied to the peer'
-    : `no larger than before, for the element of ${where} holds at most ${String(mostBytes)}; enlarge its device, or the room for its metadata`;
+  const most = `of the serving node holds at most ${String(room.ownBytes)}, that of the other ${String(room.peerBytes)}`;
+  const text = changed ? 'its new part is copied to the peer' : `no larger than before, for the element ${most}`;
   return { changed, text: `${proxy.name} has ${String(sizeBytes)} bytes; ${text}` };
 }
 

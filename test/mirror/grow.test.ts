@@ -194,7 +194,7 @@ class EnlargeableDevice extends MemoryDevice {
   }
 
   enlarge(sizeBytes: number): Promise<void> {
-    const contents = new Uint8Array(sizeBytes);
+    const contents = new Uint8Array(Math.max(sizeBytes, this.#memory.sizeBytes));
     contents.set(this.#memory.contents);
     this.#memory = new MemoryDevice({ sizeBytes, contents });
     return Promise.resolve();

@@ -289,3 +289,40 @@ describe('whenSplit (lineage.unchanged)', () => {
     expect(pair.mirror('alpha').snapshot().metadata.unchanged).to.equal(false);
   });
 });
+
+describe('One epoch number with two owners, as their data link shows it (boot.conflict)', () => {
+  const own = { number: 5, owner: 'alpha' };
+  const rival = { number: 5, owner: 'beta' };
+
+  it('is told with the other epoch, and nothing is served in it', async () => {
+    const pair = await new MirrorPair().init();
+    await pair.open('alpha', { epoch: own });
+    await pair.open('beta', { epoch: rival });
+    await pair.until(() => nodes.every((node) => pair.mirror(node).state().rival !== null), 'the dispute');
+    expect(pair.mirror('alpha').state()).to.deep.include({ connection: 'split-brain', epoch: own, rival });
+    const promoted = pair.clock.settled(pair.mirror('alpha').promote({ epoch: own, alone: true, force: true }), 60_000, 'the promotion');
+    expect(await outcome(promoted)).to.equal('HM_STALE_EPOCH lineage.epoch');
+  });
+
+  it('is over with a higher epoch', async () => {
+    const pair = await new MirrorPair().init();
+    await pair.open('alpha', { epoch: own });
+    await pair.open('beta', { epoch: rival });
+    await pair.until(() => pair.mirror('alpha').state().rival !== null, 'the dispute');
+    await pair.clock.settled(pair.mirror('alpha').raiseEpoch({ number: 6, owner: 'alpha' }), 60_000, 'the order');
+    await pair.until(() => nodes.every((node) => pair.mirror(node).state().connection === 'connected'), 'the end of it');
+    expect(pair.mirror('beta').state()).to.deep.include({ rival: null, epoch: { number: 6, owner: 'alpha' } });
+  });
+
+  it('is over once the peer shows this epoch: its element and record were made anew', async () => {
+    const pair = await new MirrorPair().init();
+    await pair.open('alpha', { epoch: own });
+    await pair.open('beta', { epoch: rival });
+    await pair.until(() => pair.mirror('alpha').state().rival !== null, 'the dispute');
+    pair.kill('beta');
+    await pair.initNode('beta', 'blank', true);
+    await pair.open('beta', { epoch: own });
+    await pair.until(() => pair.mirror('beta').state().element === 'uptodate', 'the fill');
+    expect(pair.mirror('alpha').state()).to.include({ connection: 'connected', rival: null });
+  });
+});

@@ -4,8 +4,8 @@ import { HotMirrorError } from '../../errors.ts';
 import type { PlatformAction, PlatformActions, PlatformStep } from '../../platform/platform-actions.ts';
 import type { Connection, ListenHandlers, Receiver, Transport } from '../../transport/transport.ts';
 
-/** Never settles: nobody is there any more to be told. */
-const never = new Promise<never>(() => undefined);
+/** Never settles: nobody is there any more to be told. One for each question, or it would hold on to all that ever waited for it. */
+const never = (): Promise<never> => new Promise(() => undefined);
 
 /** Hears of what a process sends and receives, as it happens. */
 export interface GateTap {
@@ -66,7 +66,7 @@ export class EffectGate {
 
   /** The same for an effect that answers by a promise. */
   async ask<Answer>(question: () => Promise<Answer>): Promise<Answer> {
-    const answer = this.effect(() => unheard(question()), never);
+    const answer = this.effect(() => unheard(question()), never());
     await Promise.allSettled([answer]);
     await new Promise<void>((resolve) => this.hear(resolve));
     return answer;

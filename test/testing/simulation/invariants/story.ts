@@ -62,6 +62,7 @@ function mirrorState(node: NodeName): MirrorState {
     element: 'uptodate',
     peerElement: 'uptodate',
     epoch: { number: 1, owner: 'alpha' },
+    rival: null,
     currentId: 'a'.repeat(16),
     connectionId: null,
     handshaking: false,
