@@ -1,7 +1,7 @@
 import { sleep } from '../clock/clock.ts';
 import { randomHex } from '../clock/random.ts';
 import { untilAny } from '../clock/within.ts';
-import { compareEpochs, formatEpoch } from '../epoch.ts';
+import { compareEpochs, formatEpoch, highestEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { Rule } from '../rules.ts';
@@ -32,7 +32,7 @@ export interface MoveWish {
   readonly signal?: AbortSignal;
 }
 
-type Forwarded = Pick<CommandRequest, 'command' | 'reason' | 'regenerate' | 'force' | 'resolve'>;
+type Forwarded = Pick<CommandRequest, 'command' | 'reason' | 'regenerate' | 'force' | 'resolve' | 'split'>;
 
 /** Which split brains are to end, and how. */
 export interface ResolveWish {
@@ -182,8 +182,9 @@ export class Commands {
     const otherOwner = this.#otherOwner();
     const wish = { survivor, mirror, salvage, recordsSplit: otherOwner !== null };
     assertResolvable(node, wish);
-    if (survivor === node.name) await this.#resolveRecord();
-    else if (node.monitor.reachable() || otherOwner) await this.#forward({ command: 'resolve', ...plainly });
+    if (survivor === node.name) await this.#resolveRecord(null);
+    else if (node.monitor.reachable() || otherOwner)
+      await this.#forward({ command: 'resolve', ...plainly, ...(otherOwner ? { split: otherOwner } : {}) });
     if (otherOwner) await this.#heardAbove(otherOwner);
     const forward: ForwardResolve = (resolve) => this.#forward({ command: 'resolve-mirror', ...plainly, resolve });
     await resolveMirrors(node, wish, forward);
@@ -205,12 +206,15 @@ export class Commands {
     });
   }
 
-  /** This node owns a new epoch, which the other writes as soon as it hears of it. */
-  async #resolveRecord(): Promise<void> {
+  /** This node owns a new epoch, which the other writes as soon as it hears of it. `told`: an epoch that the other node saw conflict, and that this one may not have heard of. */
+  async #resolveRecord(told: Epoch | null): Promise<void> {
     const node = this.#node;
-    await node.keeper.change('resolve', (record) =>
-      this.#otherOwner() ? withEpoch(record, { number: node.knownEpoch().number + 1, owner: node.name }) : record,
-    );
+    await node.keeper.change('resolve', (record) => {
+      const isNews = told !== null && told.number >= record.epoch.number;
+      if (!isNews && !this.#otherOwner()) return record;
+      if (record.epoch.number === 0) throw refusal('boot.norecord', `${node.name} has no pair record: it cannot be the survivor`);
+      return withEpoch(record, { number: highestEpoch([node.knownEpoch(), told]).number + 1, owner: node.name });
+    });
     await node.orderAll('raising the epoch', (mirror) => mirror.raiseEpoch(node.record.epoch));
   }
 
@@ -228,7 +232,7 @@ export class Commands {
     return { state: 'running' };
   }
 
-  #carryOut({ command, reason, regenerate, force, resolve }: CommandRequest): Promise<void> {
+  #carryOut({ command, reason, regenerate, force, resolve, split }: CommandRequest): Promise<void> {
     const node = this.#node;
     switch (command) {
       case 'give':
@@ -236,7 +240,7 @@ export class Commands {
       case 'adopt':
         return node.serving ? this.adopt() : Promise.reject(refusal('handover', 'neither node serves'));
       case 'resolve':
-        return this.#resolveRecord();
+        return this.#resolveRecord(split ?? null);
       case 'resolve-mirror':
         return resolve ? resolveHere(node, resolve) : Promise.reject(refusal('lineage.resolve', 'the order is missing'));
       case 'start-service':
@@ -247,9 +251,18 @@ export class Commands {
   /** Has the other node do it, and asks until it has ended. */
   async #forward(what: Forwarded, signal?: AbortSignal): Promise<void> {
     const node = this.#node;
-    const { command, reason, regenerate, force, resolve } = what;
+    const { command, reason, regenerate, force, resolve, split } = what;
     const id = randomHex(node.options.random, idBytes);
-    const request = toJson({ kind: 'command', id, command, reason, regenerate, force, ...(resolve ? { resolve } : {}) });
+    const request = toJson({
+      kind: 'command',
+      id,
+      command,
+      reason,
+      regenerate,
+      force,
+      ...(resolve ? { resolve } : {}),
+      ...(split ? { split } : {}),
+    });
     await untilAny([node.ended.signal, ...(signal ? [signal] : [])], async (until) => {
       for (;;) {
         const answer = await this.#ask(request, until);

@@ -239,8 +239,12 @@ function settle(node: PairNode): void {
 /** Row "peer unreachable" of the boot table: serving alone needs an epoch of its own. */
 async function serveAlone(node: PairNode, because: string): Promise<void> {
   const { epoch } = node.record;
-  const next: Epoch = { number: node.knownEpoch().number + 1, owner: node.name };
-  if (node.arbitration.present && !node.operatorWord?.overrides.includes('takeover.arbiter')) {
+  const overridden = node.operatorWord?.overrides.includes('takeover.arbiter') === true;
+  // What an arbiter that is not asked has granted to the other node, nobody else may own.
+  const granted = overridden ? await node.arbitration.current() : 'none';
+  const known = highestEpoch([node.knownEpoch(), typeof granted === 'string' ? null : granted]);
+  const next: Epoch = { number: known.number + 1, owner: node.name };
+  if (node.arbitration.present && !overridden) {
     const answer = await node.arbitration.grant(epoch, next);
     if (!answer.granted) {
       node.boot = node.boot && { ...node.boot, action: 'wait', rule: 'boot.arbiter', because: answer.because };

@@ -40,6 +40,7 @@ const command = z.object({
       salvage: z.string().max(4_096).optional(),
     })
     .optional(),
+  split: epochSchema.optional(),
 });
 
 const requestSchema: z.ZodType<Request> = z.discriminatedUnion('kind', [outdate, handover, control, command]);
@@ -77,6 +78,8 @@ export interface CommandRequest {
   readonly force: boolean;
   /** `resolve-mirror`: the order. */
   readonly resolve?: MirrorResolve | undefined;
+  /** `resolve`: the epoch of another owner that the asker knows of. */
+  readonly split?: Epoch | undefined;
 }
 
 /** What one node asks of the other. */

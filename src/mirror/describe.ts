@@ -29,16 +29,17 @@ export function describeMirror(name: string, sizeBytes: number, known: KnownEpoc
   const { protocol, mayLoseBytes } = replication.sourceProtocol;
   const mayTakeOver = serving.state === 'no' && replication.element === 'uptodate';
   const { metadata, dirty } = store;
+  const rival = known.rivalOf(metadata.epoch);
   return {
     name,
     sizeBytes,
     role: replication.role,
-    connection: known.disputed ? 'split-brain' : replication.connection,
+    connection: rival ? 'split-brain' : replication.connection,
     serving: serving.state,
     element: replication.element,
     peerElement: replication.peerElement,
     epoch: highestEpoch([metadata.epoch, known.epoch]),
-    rival: known.disputed ? known.rival : null,
+    rival,
     currentId: metadata.current ?? '',
     connectionId: replication.connectionId,
     handshaking: replication.linked && !replication.connected,

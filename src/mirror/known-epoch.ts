@@ -11,8 +11,14 @@ export class KnownEpoch {
     this.epoch = epoch;
   }
 
-  /** Two owners hold this epoch (rule boot.conflict): a split brain, until a higher one is known, or the peer shows this one. */
+  /** Two owners hold this epoch (rule boot.conflict): a split brain, until a higher one is known. */
   get disputed(): boolean {
     return this.rival !== null && compareEpochs(this.rival, this.epoch) === 'conflict';
+  }
+
+  /** The other owner's epoch, also where it is the element's own, durable one that conflicts; null: there is none. */
+  rivalOf(durable: Epoch): Epoch | null {
+    if (this.disputed) return this.rival;
+    return compareEpochs(this.epoch, durable) === 'conflict' ? this.epoch : null;
   }
 }

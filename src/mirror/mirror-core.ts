@@ -279,11 +279,6 @@ export class MirrorCore {
     return {
       epoch: () => this.known.epoch,
       heardEpoch: (epoch) => this.heardEpoch(epoch),
-      sameEpoch: () => {
-        if (!this.known.disputed) return;
-        this.known.rival = null;
-        this.changed();
-      },
       heard: () => this.#announcer.heard(),
       emit: (name, eventClass, text, extra) => {
         this.counters.told(name);

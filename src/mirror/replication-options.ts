@@ -21,8 +21,6 @@ export interface ReplicationHost {
   epoch(): Epoch;
   /** A frame carried a higher or conflicting epoch. */
   heardEpoch(epoch: Epoch): void;
-  /** The peer showed the epoch that this node knows: it claims no other of that number any more. */
-  sameEpoch(): void;
   /** The peer answered a probe: an authenticated sign of life. */
   heard(): void;
   emit(name: MirrorEventName, eventClass: 0 | 1 | 2 | 3, text: string, extra?: Record<string, unknown>): void;

@@ -1,4 +1,4 @@
-import { compareEpochs, formatEpoch } from '../epoch.ts';
+import { compareEpochs, formatEpoch, noEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { Connection } from '../transport/transport.ts';
@@ -50,6 +50,8 @@ export class Replication extends KnownElements {
   #lastTarget: TargetEnd | null = null;
   /** The frame at hand carries an older epoch than this node's. */
   #stale = false;
+  /** The epoch that the peer showed last on this connection. */
+  #shown: Epoch = noEpoch;
   /** False once this node is leaving: it takes over no lineage any more. */
   #adopting = true;
   /** Requests to the device of connections that have ended. */
@@ -194,6 +196,7 @@ export class Replication extends KnownElements {
       },
     });
     this.#data = data;
+    this.#shown = noEpoch;
     this.connectionId = data.id;
     this.#handshake = new Handshake({ data, peer, clock, deadlineMs: limits.handshakeDeadlineMs, host: this.#handshakeHost() });
     this.#options.serving.freeze(true);
@@ -225,7 +228,7 @@ export class Replication extends KnownElements {
     const mine = host.epoch();
     const order = compareEpochs(theirs, mine);
     this.#stale = order === 'lower' && mine.owner !== peer;
-    if (order === 'equal') host.sameEpoch();
+    this.#shown = theirs;
     if (order !== 'higher' && order !== 'conflict') return true;
     host.heardEpoch(theirs);
     // Serving has ended and with it this connection, where this node was the one in the wrong.
@@ -258,8 +261,10 @@ export class Replication extends KnownElements {
 
   #lost(data: DataConnection, error: HotMirrorError | null): void {
     if (this.#data !== data) return;
-    const { serving, host, clock } = this.#options;
+    const { serving, host, clock, peer } = this.#options;
     const [connected, target] = [this.connected, this.#target];
+    // Its owner may have gone on without this element before this end noticed the loss (rule element.start).
+    if (host.epoch().owner === peer && host.epoch().number > this.#shown.number) this.doubt();
     if (target) this.#leftovers.add(target.idle());
     this.#handshake?.end();
     this.#source?.end();

@@ -227,6 +227,35 @@ describe('MirrorLink', () => {
       expect(beta.state().element).to.equal('consistent');
     });
 
+    it('comes with the loss of a connection on which the source never showed its newest epoch: it may have gone on alone before this end noticed', async () => {
+      const pair = await new MirrorPair().start();
+      const beta = pair.mirror('beta');
+      pair.link.cut();
+      await pair.clock.settled(beta.raiseEpoch({ number: 2, owner: 'alpha' }), 1_000);
+      expect(beta.state()).to.include({ element: 'uptodate', connection: 'connected' });
+      await pair.until(() => beta.state().connection !== 'connected', 'the loss');
+      expect(beta.state().element).to.equal('consistent');
+    });
+
+    it('comes also where a takeover seals such an element before the loss was noticed', async () => {
+      const pair = await new MirrorPair().start();
+      const beta = pair.mirror('beta');
+      pair.link.cut();
+      await pair.clock.settled(beta.raiseEpoch({ number: 2, owner: 'alpha' }), 1_000);
+      await pair.clock.settled(beta.seal(), 1_000);
+      expect(beta.state().element).to.equal('consistent');
+    });
+
+    it('does not come with the loss of a connection on which the source showed it', async () => {
+      const pair = await new MirrorPair().start();
+      const [alpha, beta] = [pair.mirror('alpha'), pair.mirror('beta')];
+      await pair.clock.settled(alpha.raiseEpoch({ number: 2, owner: 'alpha' }), 1_000);
+      await pair.until(() => beta.state().epoch.number === 2, 'the epoch');
+      pair.link.cut();
+      await pair.until(() => beta.state().connection !== 'connected', 'the loss');
+      expect(beta.state().element).to.equal('uptodate');
+    });
+
     it('makes it consistent at once where there is no connection', async () => {
       const pair = await new MirrorPair().start();
       pair.kill('alpha');

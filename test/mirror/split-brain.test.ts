@@ -313,16 +313,4 @@ describe('One epoch number with two owners, as their data link shows it (boot.co
     await pair.until(() => nodes.every((node) => pair.mirror(node).state().connection === 'connected'), 'the end of it');
     expect(pair.mirror('beta').state()).to.deep.include({ rival: null, epoch: { number: 6, owner: 'alpha' } });
   });
-
-  it('is over once the peer shows this epoch: its element and record were made anew', async () => {
-    const pair = await new MirrorPair().init();
-    await pair.open('alpha', { epoch: own });
-    await pair.open('beta', { epoch: rival });
-    await pair.until(() => pair.mirror('alpha').state().rival !== null, 'the dispute');
-    pair.kill('beta');
-    await pair.initNode('beta', 'blank', true);
-    await pair.open('beta', { epoch: own });
-    await pair.until(() => pair.mirror('beta').state().element === 'uptodate', 'the fill');
-    expect(pair.mirror('alpha').state()).to.include({ connection: 'connected', rival: null });
-  });
 });
