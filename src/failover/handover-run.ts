@@ -116,7 +116,8 @@ async function release(node: PairNode, order: GiveOrder): Promise<void> {
   } catch (error) {
     node.withoutOwnerSinceMs = null;
     const mine = compareEpochs(node.record.epoch, epoch) === 'equal' && epoch.owner === node.name;
-    if (wasServing && mine) await serve(node, { alone: false, force: false, rule: 'handover', reason: 'the hand-over was given up' });
+    if (wasServing && mine)
+      await serve(node, { alone: false, force: false, rollBack: false, rule: 'handover', reason: 'the hand-over was given up' });
     throw error;
   }
   node.offer = { attempts: 0, force: order.force, sent: false };
@@ -257,7 +258,7 @@ export async function take(node: PairNode): Promise<void> {
   node.taking = null;
   if (!taking || compareEpochs(node.record.epoch, taking.epoch) !== 'equal') return;
   const sinceMs = node.clock.nowMs();
-  await serve(node, { alone: false, force: taking.force, rule: 'handover', reason: `handed over by ${node.peerName}` });
+  await serve(node, { alone: false, force: taking.force, rollBack: true, rule: 'handover', reason: `handed over by ${node.peerName}` });
   node.withoutOwnerSinceMs = sinceMs;
   finished(node, taking.epoch, 'taken', `${node.name} serves`);
 }

@@ -201,7 +201,7 @@ async function carryOut(node: PairNode, decision: BootDecision): Promise<void> {
   const { action, rule, because, epoch, homes } = decision;
   switch (action) {
     case 'serve':
-      await serve(node, { alone: false, force: false, rule, reason: because });
+      await serve(node, { alone: false, force: false, rollBack: false, rule, reason: because });
       return;
     case 'serve-alone':
       await serveAlone(node, because);
@@ -256,9 +256,11 @@ async function serveAlone(node: PairNode, because: string): Promise<void> {
     const shown = shownEpochs(node).some((one) => compareEpochs(one, next) !== 'lower');
     if (shown || node.livePeer() || compareEpochs(record.epoch, epoch) !== 'equal')
       throw refusal('boot.alone', 'the peer answered meanwhile');
+    if (worstOf(node.views().map((view) => node.trusted(view))) === 'unfit')
+      throw refusal('boot.alone', 'an element of this node is no longer consistent');
     return withEpoch(record, next);
   });
-  await serve(node, { alone: true, force: true, rule: 'boot.alone', reason: because });
+  await serve(node, { alone: true, force: true, rollBack: false, rule: 'boot.alone', reason: because });
 }
 
 /** After a crash between intent and commit: the rules as they are now decide, and a living peer ends it. */

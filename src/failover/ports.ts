@@ -78,8 +78,11 @@ export interface MirrorPort {
   state(): MirrorView;
   /** Calls back after each change; returns how to stop that. */
   onChange(listener: () => void): () => void;
-  /** Makes the epoch durable in the element, then serves. `force` serves an element that is not `uptodate`, and rolls one back that is `inconsistent` and can be. */
-  promote(order: { readonly epoch: Epoch; readonly alone: boolean; readonly force?: boolean }): Promise<void>;
+  /**
+   * Makes the epoch durable in the element, then serves. `force` serves an element that is not `uptodate`, and rolls one back that is `inconsistent` and can be, unless
+   * `rollBack` is false.
+   */
+  promote(order: { readonly epoch: Epoch; readonly alone: boolean; readonly force?: boolean; readonly rollBack?: boolean }): Promise<void>;
   /** Ends serving in order. `handedOver`: the peer's element durably holds everything, in the same generation. */
   demote(): Promise<{ readonly handedOver: boolean }>;
   /**

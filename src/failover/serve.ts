@@ -10,6 +10,8 @@ export interface ServeOrder {
   readonly alone: boolean;
   /** Serve from elements that are not uptodate. */
   readonly force: boolean;
+  /** Whether force rolls elements back: only where an operator has said so. */
+  readonly rollBack: boolean;
   readonly rule: Rule;
   readonly reason: string;
 }
@@ -46,7 +48,7 @@ export async function serve(node: PairNode, order: ServeOrder): Promise<void> {
 /** Promotes the given mirrors, and then starts the service. */
 export async function promote(node: PairNode, order: ServeOrder, mirrors: readonly MirrorPort[] = node.mirrors): Promise<void> {
   const { epoch } = node.record;
-  const force = order.force ? { force: true } : {};
+  const force = order.force ? { force: true, rollBack: order.rollBack } : {};
   const failed: MirrorPort[] = [];
   await node.orderAll(
     'promotion',

@@ -71,7 +71,13 @@ export async function takeOver(node: PairNode, wish: TakeoverWish): Promise<void
   } finally {
     node.takeover = null;
   }
-  await serve(node, { alone: true, force: acceptsOlder(wish), rule: 'takeover.commit', reason: `takeover: ${wish.reason}` });
+  await serve(node, {
+    alone: true,
+    force: acceptsOlder(wish),
+    rollBack: true,
+    rule: 'takeover.commit',
+    reason: `takeover: ${wish.reason}`,
+  });
 }
 
 function requireAllowed(node: PairNode, wish: TakeoverWish, decision: TakeoverDecision): void {

@@ -47,6 +47,8 @@ export interface PromoteOrder {
   readonly epoch: Epoch;
   readonly alone: boolean;
   readonly force?: boolean;
+  /** Whether force rolls an element back that is `inconsistent` and can be. Default true. */
+  readonly rollBack?: boolean;
 }
 
 /** See `MirrorLink.goAlone`. */
@@ -58,7 +60,7 @@ export interface GoAloneOrder {
 }
 
 /** See `MirrorLink.promote`. */
-export async function promote(context: OrderContext, { epoch, alone, force = false }: PromoteOrder): Promise<void> {
+export async function promote(context: OrderContext, { epoch, alone, force = false, rollBack = true }: PromoteOrder): Promise<void> {
   const { active, rested } = context.serving.diskless;
   if ((active || rested) && !alone) {
     goOnThrough(context, epoch);
@@ -68,7 +70,7 @@ export async function promote(context: OrderContext, { epoch, alone, force = fal
   const wasStopped = replication.stopped;
   try {
     assertOwnEpoch(context, epoch);
-    if (force && preservation.canRollBack) await rollBackHere(context);
+    if (force && rollBack && preservation.canRollBack) await rollBackHere(context);
     // A handshake or a copy that may yet make the element fit is not ended in vain.
     assertFit(context, force);
     await readyToServe(context, force);

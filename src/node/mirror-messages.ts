@@ -12,7 +12,7 @@ import type { Rule } from '../rules.ts';
 export interface MirrorCalls {
   readonly open: { readonly params: { readonly epoch: Epoch }; readonly result: null };
   readonly promote: {
-    readonly params: { readonly epoch: Epoch; readonly alone: boolean; readonly force?: boolean };
+    readonly params: { readonly epoch: Epoch; readonly alone: boolean; readonly force?: boolean; readonly rollBack?: boolean };
     readonly result: null;
   };
   readonly demote: { readonly params: null; readonly result: { readonly handedOver: boolean } };

@@ -85,7 +85,9 @@ describe('the undo journal (resync.undo)', () => {
     await interrupted(pair);
     const epoch = { number: 3, owner: 'beta' };
     expect(await outcome(pair, pair.mirror('beta').promote({ epoch, alone: true }))).to.include({ code: 'HM_REFUSED' });
-    expect(pair.mirror('beta').state().element).to.equal('inconsistent');
+    const asItIs = { epoch, alone: true, force: true, rollBack: false };
+    expect(await outcome(pair, pair.mirror('beta').promote(asItIs))).to.include({ code: 'HM_REFUSED' });
+    expect(pair.mirror('beta').state()).to.include({ element: 'inconsistent', canRollBack: true });
     expect(await outcome(pair, pair.mirror('beta').promote({ epoch, alone: true, force: true }))).to.equal(null);
     expect(await pair.read('beta', 0, block)).to.deep.equal(pattern(block, 1));
     await pair.write('beta', 0, pattern(block, 3));
