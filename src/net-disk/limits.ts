@@ -1,0 +1,45 @@
+/** Bounds of a net disk server; each has a default. */
+export interface NetDiskLimits {
+  /** Connections at once; one more is closed at once. */
+  readonly connections: number;
+  /** How long a client may haggle before it uses an export, TLS included. */
+  readonly handshakeDeadlineMs: number;
+  /** A connection on which nothing was asked for that long, and nothing is under way, is closed; 0: never. */
+  readonly idleDeadlineMs: number;
+  /** The largest read or write; offered to clients as their maximum. */
+  readonly requestBytes: number;
+  /** What writes and reads of one connection may hold in memory; more is not read from its socket. At least two requests. */
+  readonly windowBytes: number;
+  /** Requests of one connection that are under way; more are not read from its socket. */
+  readonly requests: number;
+  /** Options that a client may ask for before it uses an export. */
+  readonly options: number;
+}
+
+const kibibyte = 2 ** 10;
+const mebibyte = 2 ** 20;
+
+const defaults: NetDiskLimits = {
+  connections: 64,
+  handshakeDeadlineMs: 10_000,
+  idleDeadlineMs: 0,
+  requestBytes: 32 * mebibyte,
+  windowBytes: 64 * mebibyte,
+  requests: 1024,
+  options: 256,
+};
+
+/** The least request that every client may count on. */
+const leastRequestBytes = 64 * kibibyte;
+
+/** All limits, with defaults for those not given. Throws `RangeError` for one that cannot be. */
+export function netDiskLimits(given: Partial<NetDiskLimits> = {}): NetDiskLimits {
+  const limits = { ...defaults, ...given };
+  for (const [name, value] of Object.entries(limits))
+    if (!Number.isSafeInteger(value) || value < (name === 'idleDeadlineMs' ? 0 : 1))
+      throw new RangeError(`limits.${name} must be a whole number above 0`);
+  if (limits.requestBytes < leastRequestBytes) throw new RangeError(`limits.requestBytes must be at least ${String(leastRequestBytes)}`);
+  if (limits.windowBytes < 2 * limits.requestBytes)
+    throw new RangeError('limits.windowBytes must hold two requests of limits.requestBytes');
+  return limits;
+}

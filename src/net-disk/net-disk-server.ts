@@ -1,0 +1,182 @@
+import { chmodSync } from 'node:fs';
+import { lstat, unlink } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+
+import createDebug from 'debug';
+
+import type { Clock } from '../clock/clock.ts';
+import { HotMirrorError } from '../errors.ts';
+import { isLoopback } from '../transport/loopback.ts';
+import { ChunkPool } from './chunk-pool.ts';
+import type { HagglingHost } from './haggling.ts';
+import { netDiskLimits } from './limits.ts';
+import type { NetDiskLimits } from './limits.ts';
+import type { NetDiskAddress } from './net-disk-address.ts';
+import { assertExport } from './net-disk-export.ts';
+import type { NetDiskExport } from './net-disk-export.ts';
+import { Session } from './session.ts';
+import { readInto } from './socket-intake.ts';
+import { SocketWire } from './socket-wire.ts';
+
+const debug = createDebug('hotmirror:net-disk');
+
+/** What a {@link NetDiskServer} is made from. */
+export interface NetDiskServerOptions {
+  /** A unix socket, made with mode 0600, or a TCP port of a loopback address. */
+  readonly listen: NetDiskAddress;
+  readonly clock: Clock;
+  readonly limits?: Partial<NetDiskLimits>;
+}
+
+/** Memory that connections read into and reply from is used again, up to so much of it. */
+const keptBytes = 32 * 2 ** 20;
+const chunkBytes = 2 ** 20;
+
+/** A connection and what it uses. */
+interface Client {
+  readonly session: Session;
+  exported: NetDiskExport | null;
+}
+
+/**
+ * An NBD server: hands devices to the operating system and to whoever speaks the protocol. Each connection is bounded in what it may have under way; a client that misbehaves
+ * loses its own connection and nothing else.
+ */
+export class NetDiskServer {
+  readonly #server: Server;
+  readonly #limits: NetDiskLimits;
+  readonly #clock: Clock;
+  readonly #pool: ChunkPool = new ChunkPool({ chunkBytes, keptBytes });
+  readonly #exports = new Map<string, NetDiskExport>();
+  readonly #clients = new Set<Client>();
+  readonly #host: HagglingHost;
+  #whenEmpty: (() => void)[] = [];
+  #closing = false;
+
+  private constructor(server: Server, { clock, limits }: NetDiskServerOptions) {
+    this.#server = server;
+    this.#clock = clock;
+    this.#limits = netDiskLimits(limits);
+    this.#host = {
+      exports: () => this.#exports.values(),
+      find: (name) => this.#exports.get(name) ?? null,
+      closing: () => this.#closing,
+      tls: 'none',
+      limits: this.#limits,
+    };
+    server.on('connection', (socket) => this.#accept(socket));
+    server.on('error', (error) => debug('a connection could not be accepted: %O', error));
+  }
+
+  /**
+   * Listens. A socket file of a server that is gone is replaced. Rejects with `HM_ADDRESS_IN_USE`, `HM_ADDRESS`, or `HM_UNAUTHENTICATED_BIND` for an address beyond loopback (rule
+   * trust); throws `RangeError` for a limit that cannot be.
+   */
+  static async listen(options: NetDiskServerOptions): Promise<NetDiskServer> {
+    const { listen } = options;
+    netDiskLimits(options.limits);
+    if ('host' in listen && !isLoopback(listen.host))
+      throw new HotMirrorError('HM_UNAUTHENTICATED_BIND', `${listen.host} is not a loopback address, and this export has no TLS`, {
+        rule: 'trust',
+      });
+    if ('path' in listen) await removeLeftover(listen.path);
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
+    await bind(server, listen);
+    return new NetDiskServer(server, options);
+  }
+
+  /** Where it listens; the port is the one that it was given where it asked for any. */
+  get address(): NetDiskAddress {
+    const address = this.#server.address() as AddressInfo | string;
+    return typeof address === 'string' ? { path: address } : { host: address.address, port: address.port };
+  }
+
+  /** Connections there are. */
+  get connections(): number {
+    return this.#clients.size;
+  }
+
+  /** Lets clients use this disk from now on. Throws `RangeError` for a name that is taken or cannot travel. */
+  add(exported: NetDiskExport): void {
+    assertExport(exported);
+    if (this.#exports.has(exported.name)) throw new RangeError(`there is an export "${exported.name}" already`);
+    this.#exports.set(exported.name, exported);
+  }
+
+  /** Lets nobody use it any more: what its clients have asked is answered, then they are left. Resolves when nothing of them is under way. */
+  async remove(name: string): Promise<void> {
+    const exported = this.#exports.get(name);
+    this.#exports.delete(name);
+    await this.#leave([...this.#clients].filter((client) => client.exported !== null && client.exported === exported));
+  }
+
+  /** Listens no more, answers what was asked, and leaves. Resolves when every connection has ended; closing again resolves too. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    this.#server.close();
+    await this.#leave([...this.#clients]);
+  }
+
+  async #leave(clients: readonly Client[]): Promise<void> {
+    for (const { session } of clients) session.shutDown();
+    while (clients.some((client) => this.#clients.has(client))) await new Promise<void>((resolve) => this.#whenEmpty.push(resolve));
+  }
+
+  #accept(socket: Socket): void {
+    if (this.#closing || this.#clients.size >= this.#limits.connections) {
+      debug('a client was turned away: %d connections', this.#clients.size);
+      socket.destroy();
+      return;
+    }
+    const wire: SocketWire = new SocketWire({ sent: () => session.sent(), closed: () => this.#gone(client) }, () => undefined);
+    const session = new Session({
+      ...{ host: this.#host, limits: this.#limits, clock: this.#clock, pool: this.#pool, wire },
+      ended: (because) => debug('a client leaves: %s', because ?? 'in order'),
+      entered: (negotiated) => (client.exported = negotiated.export),
+    });
+    const client: Client = { session, exported: null };
+    this.#clients.add(client);
+    wire.over(readInto(socket, session));
+    session.begin();
+  }
+
+  #gone(client: Client): void {
+    client.session.lost();
+    this.#clients.delete(client);
+    for (const resolve of this.#whenEmpty.splice(0)) resolve();
+  }
+}
+
+function bind(server: Server, listen: NetDiskAddress): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (cause: NodeJS.ErrnoException): void => {
+      const code = cause.code === 'EADDRINUSE' ? 'HM_ADDRESS_IN_USE' : 'HM_ADDRESS';
+      reject(new HotMirrorError(code, `no net disk at ${JSON.stringify(listen)}: ${cause.message}`, { cause }));
+    };
+    server.once('error', failed);
+    server.listen(listen, () => {
+      server.off('error', failed);
+      resolve();
+    });
+    // Nobody but the owner may connect. The socket file is there already; nobody is accepted before the next turn.
+    if ('path' in listen && server.listening) chmodSync(listen.path, 0o600);
+  });
+}
+
+/** A socket file to which nobody listens any more is in the way of the next server. */
+async function removeLeftover(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => null);
+  if (!found) return;
+  if (!found.isSocket()) throw new HotMirrorError('HM_ADDRESS', `${path} exists and is no socket`);
+  const lives = await new Promise<boolean>((resolve) => {
+    const probe = connect({ path });
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', () => resolve(false));
+  });
+  if (lives) throw new HotMirrorError('HM_ADDRESS_IN_USE', `another process serves ${path}`);
+  await unlink(path);
+}

@@ -1,0 +1,214 @@
+import type { Chunk, ChunkPool } from './chunk-pool.ts';
+import { commands, magic, sizes } from './protocol.ts';
+
+/** A request as it came in. The object is used again for the next one. */
+export interface NbdRequest {
+  flags: number;
+  command: number;
+  /** By which the client knows the reply: 64 bits, in two halves. */
+  cookieHigh: number;
+  cookieLow: number;
+  /** Imprecise above 2^53, where no device reaches. */
+  offsetBytes: number;
+  lengthBytes: number;
+}
+
+/** What a {@link RequestReader} hands its requests to. */
+export interface RequestHandler {
+  /** Whether one more request that needs so much memory may be taken now; where not, `resume` is to be called once it may. */
+  mayTake(lengthBytes: number): boolean;
+  /** A write that will not be carried out is answered here, and its bytes are skipped: the answer is whether it was. */
+  refuseWrite(request: NbdRequest): boolean;
+  /** `payload` of a write lies in `chunk`, which has one user more for it, or in memory of its own. */
+  request(request: NbdRequest, payload: Uint8Array, chunk: Chunk | null): void;
+  /** What came is not this protocol: nothing more is read. */
+  malformed(because: string): void;
+}
+
+/** A write that gets memory of its own. */
+interface LargeWrite {
+  readonly bytes: Uint8Array;
+  at: number;
+}
+
+/** A write of more than that, which has not arrived as a whole, gets memory of its own. */
+const largeBytes = 64 * 2 ** 10;
+/** With less room than that a chunk is left for the next. */
+const leastRoomBytes = 64 * 2 ** 10;
+const noBytes = new Uint8Array(0);
+const twoTo32 = 2 ** 32;
+
+/**
+ * Takes the requests of one connection out of what is read from its socket, in place: where the next bytes go is asked with `buffer`, and `filled` tells how many
+ * came. Nothing is copied but what lies across the end of a chunk, and the beginning of a large write.
+ */
+export class RequestReader {
+  readonly #pool: ChunkPool;
+  readonly #handler: RequestHandler;
+  #chunk: Chunk;
+  #view: DataView;
+  /** What of the chunk is looked at, and what is filled. */
+  #from = 0;
+  #to = 0;
+  /** A large write of which only a part has come. */
+  #large: LargeWrite | null = null;
+  /** What the memory is part of that was offered last: a large write, or else the chunk. */
+  #offered: LargeWrite | null = null;
+  /** Bytes of a refused write that are still to come. */
+  #skipBytes = 0;
+  #stopped = false;
+  #ended = false;
+  readonly #request: NbdRequest = { flags: 0, command: 0, cookieHigh: 0, cookieLow: 0, offsetBytes: 0, lengthBytes: 0 };
+
+  constructor(pool: ChunkPool, handler: RequestHandler) {
+    this.#pool = pool;
+    this.#handler = handler;
+    this.#chunk = pool.take();
+    this.#view = viewOf(this.#chunk);
+  }
+
+  /** Where the next bytes go. They may come at any time from now on: until then no place in memory changes its meaning. */
+  buffer(): Uint8Array {
+    this.#offered = this.#large;
+    if (this.#large) return this.#large.bytes.subarray(this.#large.at);
+    if (this.#from === this.#to && this.#chunk.users === 0) this.#from = this.#to = 0;
+    else if (this.#chunk.bytes.byteLength - this.#to < leastRoomBytes) this.#turnOver();
+    return this.#chunk.bytes.subarray(this.#to);
+  }
+
+  /** So many bytes came. False: no more is to be read until `resume`. */
+  filled(lengthBytes: number): boolean {
+    if (this.#offered) this.#offered.at += lengthBytes;
+    else this.#to += lengthBytes;
+    this.#parse();
+    return !this.#mayNotRead();
+  }
+
+  /** There is room again. Returns whether more is to be read. */
+  resume(): boolean {
+    if (this.#ended) return false;
+    this.#stopped = false;
+    this.#parse();
+    return !this.#mayNotRead();
+  }
+
+  /** Nothing is taken any more. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#large = null;
+    const chunk = this.#chunk;
+    // Whoever still has bytes in it is the last user.
+    if (chunk.users === 0) this.#pool.give(chunk);
+  }
+
+  /** One user less of a chunk. */
+  release(chunk: Chunk): void {
+    chunk.users -= 1;
+    if (chunk.users > 0) return;
+    if (chunk !== this.#chunk || this.#ended) this.#pool.give(chunk);
+  }
+
+  #mayNotRead(): boolean {
+    return this.#stopped || this.#ended;
+  }
+
+  #parse(): void {
+    while (!this.#mayNotRead()) {
+      if (this.#large && !this.#topUp(this.#large)) break;
+      if (this.#skipBytes > 0 && !this.#skip()) break;
+      if (this.#to - this.#from < sizes.request || !this.#take()) break;
+    }
+  }
+
+  /** Whether a large write has come as a whole by now, and was handed over. What came behind its beginning may lie in the chunk. */
+  #topUp(large: LargeWrite): boolean {
+    const { bytes } = large;
+    const movedBytes = Math.min(bytes.byteLength - large.at, this.#to - this.#from);
+    bytes.set(this.#chunk.bytes.subarray(this.#from, this.#from + movedBytes), large.at);
+    this.#from += movedBytes;
+    large.at += movedBytes;
+    if (large.at < bytes.byteLength) return false;
+    this.#large = null;
+    this.#handler.request(this.#request, bytes, null);
+    return true;
+  }
+
+  /** Whether all of it has come by now. */
+  #skip(): boolean {
+    const bytes = Math.min(this.#skipBytes, this.#to - this.#from);
+    this.#skipBytes -= bytes;
+    this.#from += bytes;
+    return this.#skipBytes === 0;
+  }
+
+  /** Whether the next request was taken. */
+  #take(): boolean {
+    const request = this.#readHeader();
+    if (!request) return false;
+    const { command, lengthBytes } = request;
+    if (command !== commands.write) {
+      if (!this.#admit(command === commands.read ? lengthBytes : 0)) return false;
+      this.#from += sizes.request;
+      this.#handler.request(request, noBytes, null);
+      return true;
+    }
+    if (this.#handler.refuseWrite(request)) {
+      this.#from += sizes.request;
+      this.#skipBytes = lengthBytes;
+      return true;
+    }
+    if (!this.#admit(lengthBytes)) return false;
+    const begin = this.#from + sizes.request;
+    const end = begin + lengthBytes;
+    if (end > this.#to) {
+      if (lengthBytes <= largeBytes) return false;
+      // The header stays in `#request` until the rest has come: nothing else is parsed meanwhile.
+      this.#large = { bytes: Buffer.allocUnsafeSlow(lengthBytes), at: 0 };
+      this.#from = begin;
+      return true;
+    }
+    this.#from = end;
+    this.#chunk.users += 1;
+    this.#handler.request(request, this.#chunk.bytes.subarray(begin, end), this.#chunk);
+    return true;
+  }
+
+  #admit(lengthBytes: number): boolean {
+    if (this.#handler.mayTake(lengthBytes)) return true;
+    this.#stopped = true;
+    return false;
+  }
+
+  #readHeader(): NbdRequest | null {
+    const [view, at, request] = [this.#view, this.#from, this.#request];
+    if (view.getUint32(at) !== magic.request) {
+      this.#ended = true;
+      this.#handler.malformed('a request does not begin as one');
+      return null;
+    }
+    request.flags = view.getUint16(at + 4);
+    request.command = view.getUint16(at + 6);
+    request.cookieHigh = view.getUint32(at + 8);
+    request.cookieLow = view.getUint32(at + 12);
+    request.offsetBytes = view.getUint32(at + 16) * twoTo32 + view.getUint32(at + 20);
+    request.lengthBytes = view.getUint32(at + 24);
+    return request;
+  }
+
+  /** Goes on in another chunk, with what was not looked at yet: less than a header and a write that is not large. */
+  #turnOver(): void {
+    const [before, left] = [this.#chunk, this.#chunk.bytes.subarray(this.#from, this.#to)];
+    const next = this.#pool.take();
+    next.bytes.set(left);
+    this.#chunk = next;
+    this.#view = viewOf(next);
+    this.#from = 0;
+    this.#to = left.byteLength;
+    if (before.users === 0) this.#pool.give(before);
+  }
+}
+
+function viewOf({ bytes }: Chunk): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,74 @@
+import type { Socket } from 'node:net';
+
+import type { SessionWire } from './session.ts';
+import type { Intake } from './socket-intake.ts';
+
+/** What a {@link SocketWire} tells. */
+export interface WireHandlers {
+  /** All that was sent has left. */
+  sent(): void;
+  /** The connection is gone. */
+  closed(): void;
+}
+
+/** A session's connection over a socket. */
+export class SocketWire implements SessionWire {
+  #intake: Intake | null = null;
+  readonly #handlers: WireHandlers;
+  readonly #secure: (ready: () => void) => void;
+
+  constructor(handlers: WireHandlers, secure: (ready: () => void) => void) {
+    this.#handlers = handlers;
+    this.#secure = secure;
+  }
+
+  /** From now on it is this socket. */
+  over(intake: Intake): void {
+    this.#intake = intake;
+    const { socket } = intake;
+    socket.setNoDelay(true);
+    // 'close' follows it.
+    socket.on('error', () => undefined);
+    // A client that ends its side has nothing more to ask; what it asked is answered as far as it still listens.
+    socket.on('end', () => this.destroy());
+    socket.on('close', () => {
+      if (this.#intake === intake) this.#handlers.closed();
+    });
+  }
+
+  send(parts: readonly Uint8Array[]): boolean {
+    const socket = this.#socket;
+    if (!socket || socket.destroyed) return true;
+    const last = parts.length - 1;
+    socket.cork();
+    parts.forEach((part, index) => socket.write(part, index === last ? this.#written : undefined));
+    socket.uncork();
+    return socket.writableLength === 0;
+  }
+
+  resume(): void {
+    this.#intake?.resume();
+  }
+
+  startTls(ready: () => void): void {
+    this.#secure(ready);
+  }
+
+  end(): void {
+    this.#socket?.end();
+    // What still comes is dropped, lest the reset that unread bytes cause destroys what is on its way.
+    this.#socket?.destroySoon();
+  }
+
+  destroy(): void {
+    this.#socket?.destroy();
+  }
+
+  get #socket(): Socket | null {
+    return this.#intake?.socket ?? null;
+  }
+
+  readonly #written = (): void => {
+    if (this.#socket?.writableLength === 0) this.#handlers.sent();
+  };
+}

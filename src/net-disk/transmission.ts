@@ -1,0 +1,317 @@
+import type { Done } from '../device/block-device.ts';
+import type { HotMirrorError } from '../errors.ts';
+import type { Chunk, ChunkPool } from './chunk-pool.ts';
+import { allocationContextId } from './haggling.ts';
+import type { NegotiatedExport } from './haggling.ts';
+import type { NetDiskLimits } from './limits.ts';
+import { commandFlags, commands, errors } from './protocol.ts';
+import { replyErrorOf } from './reply-errors.ts';
+import { ReplyWriter } from './reply-writer.ts';
+import type { DataReply, ReplySink } from './reply-writer.ts';
+import { RequestReader } from './request-reader.ts';
+import type { NbdRequest, RequestHandler } from './request-reader.ts';
+import { judgeRequest } from './request-rules.ts';
+import type { RequestGround } from './request-rules.ts';
+
+/** What one client's use of an export works with. */
+export interface TransmissionOptions {
+  readonly negotiated: NegotiatedExport;
+  readonly limits: Pick<NetDiskLimits, 'requestBytes' | 'windowBytes' | 'requests'>;
+  readonly pool: ChunkPool;
+  readonly sink: ReplySink & {
+    /** More may be read again. */
+    resume(): void;
+    /** The client has left and has all its answers, or `because` it is to be left without more words. */
+    over(because: string | null): void;
+  };
+}
+
+/** A slice of a long run of zeroes: a device that writes them at once is not kept for longer than that takes. */
+const zeroesSliceBytes = 8 * 2 ** 20;
+
+/** A request that is under way. */
+class Pending {
+  cookieHigh = 0;
+  cookieLow = 0;
+  offsetBytes = 0;
+  /** What it takes of the window. */
+  heldBytes = 0;
+  chunk: Chunk | null = null;
+  data: DataReply | null = null;
+  /** The call that began it has not returned. */
+  calling = false;
+  /** How it ended while it was still calling; `undefined`: it did not. */
+  outcome: HotMirrorError | null | undefined = undefined;
+  readonly done: Done;
+
+  constructor(ended: (pending: Pending, error: HotMirrorError | null) => void) {
+    this.done = (error) => ended(this, error);
+  }
+}
+
+/**
+ * One client's use of one export: requests come in as bytes, go to the device, and their replies leave together. It does no I/O of its own, and is bounded: with
+ * the window full no more is read.
+ */
+export class Transmission implements RequestHandler {
+  readonly #options: TransmissionOptions;
+  /** As it was agreed: a device that grows does so for the next connection. */
+  readonly #ground: RequestGround;
+  readonly #reader: RequestReader;
+  readonly #writer: ReplyWriter;
+  readonly #free: Pending[] = [];
+  #underWay = 0;
+  #heldBytes = 0;
+  #stopped = false;
+  /** The client has left, or is to: no more is taken, and what is under way is answered. */
+  #leaving = false;
+  #over = false;
+  #shutDown = false;
+  #flushQueued = false;
+  /** Bytes are being looked at: replies wait until all of them are. */
+  #parsing = false;
+  /** Ended while another request's room for data was open at the end of the replies. */
+  readonly #later: Pending[] = [];
+  #reading = false;
+
+  constructor(options: TransmissionOptions) {
+    this.#options = options;
+    this.#ground = groundOf(options);
+    this.#reader = new RequestReader(options.pool, this);
+    this.#writer = new ReplyWriter(options.pool, options.sink, options.negotiated);
+  }
+
+  /** Requests under way. */
+  get underWay(): number {
+    return this.#underWay;
+  }
+
+  /** Where the next bytes go. */
+  buffer(): Uint8Array {
+    return this.#reader.buffer();
+  }
+
+  /** So many bytes came. False: no more is to be read until `resume` of the sink is called. */
+  filled(lengthBytes: number): boolean {
+    return this.#looking(() => this.#reader.filled(lengthBytes));
+  }
+
+  /** All that was handed over to be sent has left. */
+  sent(): void {
+    this.#writer.sent();
+    this.#goOn();
+  }
+
+  /** Requests that come from now on are refused with `ESHUTDOWN`, and the end comes as soon as nothing is under way. */
+  leave(): void {
+    this.#shutDown = true;
+    this.#leaving = true;
+    this.#endIfLeft();
+  }
+
+  /** The connection is gone. What is under way goes on; nobody hears of it. */
+  end(): void {
+    this.#over = true;
+    this.#reader.end();
+  }
+
+  mayTake(lengthBytes: number): boolean {
+    const { windowBytes, requestBytes, requests } = this.#options.limits;
+    // One that asks for more is refused, and takes nothing.
+    const neededBytes = Math.min(lengthBytes, requestBytes);
+    const may = this.#underWay < requests && this.#heldBytes + this.#writer.unsentBytes + neededBytes <= windowBytes;
+    this.#stopped ||= !may;
+    return may;
+  }
+
+  malformed(because: string): void {
+    this.#options.sink.over(because);
+  }
+
+  refuseWrite(request: NbdRequest): boolean {
+    return this.#refuse(request);
+  }
+
+  request(request: NbdRequest, payload: Uint8Array, chunk: Chunk | null): void {
+    if (request.command === commands.disconnect) {
+      this.#leaving = true;
+      this.#reader.end();
+      return;
+    }
+    if (request.command !== commands.write && this.#refuse(request)) return;
+    const { device } = this.#options.negotiated.export;
+    const { offsetBytes, lengthBytes, flags } = request;
+    const pending = this.#begin(request, chunk, request.command === commands.read ? lengthBytes : payload.byteLength);
+    const fua = (flags & commandFlags.fua) !== 0;
+    switch (request.command) {
+      case commands.read:
+        this.#read(pending, lengthBytes);
+        return;
+      case commands.write:
+        device.write(offsetBytes, payload, { fua }, pending.done);
+        return;
+      case commands.flush:
+        device.flush(pending.done);
+        return;
+      case commands.trim:
+        device.trim(offsetBytes, lengthBytes, fua ? this.#thenFlush(pending.done) : pending.done);
+        return;
+      case commands.writeZeroes:
+        this.#writeZeroes(pending, request, fua);
+        return;
+      default:
+        this.#answerAtOnce(pending, request);
+    }
+  }
+
+  /** `cache` needs nothing, and all is allocated as far as anybody can tell. */
+  #answerAtOnce(pending: Pending, { command, cookieHigh, cookieLow, lengthBytes }: NbdRequest): void {
+    if (command === commands.blockStatus)
+      this.#writer.blockStatus(cookieHigh, cookieLow, { context: allocationContextId, lengthBytes, flags: 0 });
+    else this.#writer.done(cookieHigh, cookieLow, errors.none);
+    this.#release(pending);
+  }
+
+  #read(pending: Pending, lengthBytes: number): void {
+    const data = (pending.data = this.#writer.begin(lengthBytes));
+    pending.calling = this.#reading = true;
+    this.#options.negotiated.export.device.read(pending.offsetBytes, data.into, pending.done);
+    pending.calling = this.#reading = false;
+    if (pending.outcome === undefined) this.#writer.detach(data);
+    else this.#answer(pending, pending.outcome);
+    for (const other of this.#later.splice(0)) this.#answer(other, other.outcome ?? null);
+  }
+
+  #writeZeroes(pending: Pending, { offsetBytes, lengthBytes, flags }: NbdRequest, fua: boolean): void {
+    const { device } = this.#options.negotiated.export;
+    const noHole = (flags & commandFlags.noHole) !== 0;
+    const slices = Math.ceil(lengthBytes / zeroesSliceBytes);
+    const slice = (index: number, done: Done): void => {
+      const at = index * zeroesSliceBytes;
+      device.writeZeroes(offsetBytes + at, Math.min(zeroesSliceBytes, lengthBytes - at), { noHole }, done);
+    };
+    inTurn(slices, slice, fua ? this.#thenFlush(pending.done) : pending.done);
+  }
+
+  #thenFlush(done: Done): Done {
+    return (error) => {
+      if (error) done(error);
+      else this.#options.negotiated.export.device.flush(done);
+    };
+  }
+
+  #refuse(request: NbdRequest): boolean {
+    const { cookieHigh, cookieLow } = request;
+    const refusal = this.#shutDown
+      ? { error: errors.ESHUTDOWN, because: 'the server is about to close' }
+      : judgeRequest(request, this.#ground);
+    if (refusal) this.#writer.done(cookieHigh, cookieLow, refusal.error, refusal.because);
+    else if (request.command === commands.writeZeroes && this.#isSlowZero(request))
+      this.#writer.done(cookieHigh, cookieLow, errors.ENOTSUP, 'zeroes are written as any other bytes here');
+    else return false;
+    return true;
+  }
+
+  #isSlowZero({ flags }: NbdRequest): boolean {
+    const { punchHole } = this.#options.negotiated.export.device.capabilities;
+    return (flags & commandFlags.fastZero) !== 0 && (!punchHole || (flags & commandFlags.noHole) !== 0);
+  }
+
+  #begin({ cookieHigh, cookieLow, offsetBytes }: NbdRequest, chunk: Chunk | null, heldBytes: number): Pending {
+    const pending = this.#free.pop() ?? new Pending((one, error) => this.#ended(one, error));
+    this.#underWay += 1;
+    this.#heldBytes += heldBytes;
+    pending.cookieHigh = cookieHigh;
+    pending.cookieLow = cookieLow;
+    pending.offsetBytes = offsetBytes;
+    pending.chunk = chunk;
+    pending.heldBytes = heldBytes;
+    pending.outcome = undefined;
+    return pending;
+  }
+
+  #ended(pending: Pending, error: HotMirrorError | null): void {
+    if (pending.calling) pending.outcome = error;
+    else if (this.#reading) {
+      pending.outcome = error;
+      this.#later.push(pending);
+    } else this.#answer(pending, error);
+  }
+
+  #answer(pending: Pending, error: HotMirrorError | null): void {
+    const { cookieHigh, cookieLow, data } = pending;
+    if (!error && data) this.#writer.finish(data, pending);
+    else {
+      if (data) this.#writer.giveUp(data);
+      this.#writer.done(cookieHigh, cookieLow, replyErrorOf(error), error?.message);
+    }
+    this.#release(pending);
+  }
+
+  #release(pending: Pending): void {
+    this.#underWay -= 1;
+    this.#heldBytes -= pending.heldBytes;
+    if (pending.chunk) this.#reader.release(pending.chunk);
+    pending.chunk = pending.data = null;
+    this.#free.push(pending);
+    if (this.#parsing || this.#flushQueued) return;
+    this.#flushQueued = true;
+    queueMicrotask(() => {
+      this.#flushQueued = false;
+      this.#goOn();
+    });
+  }
+
+  /** Sends what is ready, takes what had to wait, and ends where the client has left. */
+  #goOn(): void {
+    if (this.#over) return;
+    this.#writer.flush();
+    if (this.#stopped) {
+      this.#stopped = false;
+      if (this.#looking(() => this.#reader.resume())) this.#options.sink.resume();
+    }
+    this.#endIfLeft();
+  }
+
+  #looking(look: () => boolean): boolean {
+    this.#parsing = true;
+    const more = look();
+    this.#parsing = false;
+    if (this.#over) return false;
+    this.#writer.flush();
+    this.#endIfLeft();
+    return more;
+  }
+
+  #endIfLeft(): void {
+    if (!this.#leaving || this.#underWay > 0 || this.#over) return;
+    this.#over = true;
+    this.#options.sink.over(null);
+  }
+}
+
+function groundOf({ negotiated, limits }: TransmissionOptions): RequestGround {
+  const { export: exported, structured, allocation } = negotiated;
+  const { device, readOnly = false } = exported;
+  const { sizeBytes, blockSizeBytes, capabilities } = device;
+  return { sizeBytes, blockSizeBytes, readOnly, trim: capabilities.trim, structured, allocation, requestBytes: limits.requestBytes };
+}
+
+/** Runs steps one after the other until one fails. Those that end before their call returns cost no stack. */
+function inTurn(steps: number, run: (index: number, done: Done) => void, done: Done): void {
+  let index = 0;
+  const next = (): void => {
+    for (let atOnce = true; atOnce;) {
+      let returned = false;
+      atOnce = false;
+      run(index, (error) => {
+        index += 1;
+        if (error || index === steps) done(error);
+        else if (returned) next();
+        else atOnce = true;
+      });
+      returned = true;
+    }
+  };
+  next();
+}

@@ -1,0 +1,102 @@
+import type { BlockDevice } from '../../../src/device/block-device.ts';
+import { ChunkPool } from '../../../src/net-disk/chunk-pool.ts';
+import type { HagglingHost } from '../../../src/net-disk/haggling.ts';
+import { netDiskLimits } from '../../../src/net-disk/limits.ts';
+import type { NetDiskLimits } from '../../../src/net-disk/limits.ts';
+import type { NetDiskExport } from '../../../src/net-disk/net-disk-export.ts';
+import { options } from '../../../src/net-disk/protocol.ts';
+import { Session } from '../../../src/net-disk/session.ts';
+import { VirtualClock } from '../../../src/testing/virtual-clock.ts';
+import { clientFlags, go, option } from './nbd-bytes.ts';
+import { ServerBytes } from './nbd-replies.ts';
+
+/** How a {@link LoneSession} is made. */
+export interface LoneSessionOptions {
+  readonly exports: readonly NetDiskExport[];
+  readonly limits?: Partial<NetDiskLimits>;
+  readonly tls?: HagglingHost['tls'];
+  readonly chunkBytes?: number;
+}
+
+/** One client's session without a socket: what is fed to it goes where it wants it, and what it sends is kept. */
+export class LoneSession {
+  readonly clock: VirtualClock = new VirtualClock();
+  readonly received: ServerBytes = new ServerBytes();
+  readonly session: Session;
+  /** Why it ended; undefined: it did not. */
+  ended: string | null | undefined = undefined;
+  /** How the wire was ended; null: it was not. */
+  wireEnded: 'end' | 'destroy' | null = null;
+  /** It takes no bytes now. */
+  stopped = false;
+  closing = false;
+  /** What is sent stays in memory until `drain`. */
+  slow = false;
+  secure: (() => void) | null = null;
+  #kept: Uint8Array[] = [];
+
+  constructor({ exports, limits, tls = 'none', chunkBytes = 2 ** 20 }: LoneSessionOptions) {
+    const all = netDiskLimits(limits);
+    this.session = new Session({
+      host: {
+        exports: () => exports,
+        find: (name) => exports.find((one) => one.name === name) ?? null,
+        closing: () => this.closing,
+        ...{ tls, limits: all },
+      },
+      limits: all,
+      clock: this.clock,
+      pool: new ChunkPool({ chunkBytes, keptBytes: 4 * chunkBytes }),
+      wire: {
+        send: (parts) => this.#send(parts),
+        resume: () => (this.stopped = false),
+        startTls: (ready) => (this.secure = ready),
+        end: () => (this.wireEnded ??= 'end'),
+        destroy: () => (this.wireEnded ??= 'destroy'),
+      },
+      ended: (because) => (this.ended = because),
+      entered: () => undefined,
+    });
+    this.session.begin();
+  }
+
+  /** One that uses this device already. */
+  static using(
+    device: BlockDevice,
+    rest: Partial<LoneSessionOptions> & { readonly structured?: boolean; readonly readOnly?: boolean } = {},
+  ): LoneSession {
+    const { structured = true, readOnly = false } = rest;
+    const lone = new LoneSession({ ...rest, exports: [{ name: 'd', device, readOnly }] });
+    lone.feed(clientFlags);
+    if (structured) lone.feed(option(options.structuredReply));
+    lone.feed(go('d'));
+    lone.received.take(lone.received.left);
+    return lone;
+  }
+
+  /** Gives it bytes, at most so many at a time, as long as it takes them; returns how many it took. */
+  feed(bytes: Uint8Array, atOnceBytes = Infinity): number {
+    let at = 0;
+    while (at < bytes.byteLength && !this.stopped && this.wireEnded === null) {
+      const room = this.session.buffer();
+      const length = Math.min(room.byteLength, bytes.byteLength - at, atOnceBytes);
+      room.set(bytes.subarray(at, at + length));
+      at += length;
+      this.stopped = !this.session.filled(length);
+    }
+    return at;
+  }
+
+  /** What was sent has left. */
+  drain(): void {
+    for (const part of this.#kept.splice(0)) this.received.add(part);
+    this.session.sent();
+  }
+
+  #send(parts: readonly Uint8Array[]): boolean {
+    for (const part of parts)
+      if (this.slow) this.#kept.push(part);
+      else this.received.add(part);
+    return !this.slow;
+  }
+}
