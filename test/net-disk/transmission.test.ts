@@ -10,7 +10,7 @@ import { bytesOf, request } from './support/nbd-bytes.ts';
 
 const mebibyte = 2 ** 20;
 const block = 4096;
-const { read, write, flush, trim, cache, writeZeroes, blockStatus, disconnect } = commands;
+const { read, write, flush, cache, writeZeroes, blockStatus, disconnect } = commands;
 const filled = (value: number, lengthBytes = block): Uint8Array => new Uint8Array(lengthBytes).fill(value);
 
 /** A disk whose requests end when the test lets them, in any order. */
@@ -60,14 +60,20 @@ describe('The use of a net disk (NBD, transmission)', () => {
       request(read, { cookie: 5n, offsetBytes: 512, lengthBytes: 512 }),
       request(flush, { cookie: 6n }),
     );
-    const repliesTo = (atOnceBytes: number): string => {
+    // Their order is nobody's business.
+    const repliesTo = (atOnceBytes: number): string[] => {
       const lone = LoneSession.using(new MemoryDevice({ sizeBytes: mebibyte }), { chunkBytes: 256 * 1024 });
       expect(lone.feed(requests, atOnceBytes)).to.equal(requests.byteLength);
-      return Buffer.from(lone.received.take(lone.received.left).buffer).toString('hex');
+      const replies: string[] = [];
+      while (lone.received.left > 0) {
+        const { cookie, kind, error, data, text } = lone.received.reply();
+        replies.push(`${String(cookie)} ${String(kind)} ${String(error)} ${text} ${Buffer.from(data).toString('base64')}`);
+      }
+      return replies.sort();
     };
     const whole = repliesTo(Infinity);
     for (const atOnceBytes of [1, 27, 28, 29, 1000, 65_536, 131_072, 199_999])
-      expect(repliesTo(atOnceBytes) === whole, `${String(atOnceBytes)} at once`).to.equal(true);
+      expect(repliesTo(atOnceBytes).join() === whole.join(), `${String(atOnceBytes)} at once`).to.equal(true);
   });
 
   it('refuses as the protocol asks, skips the bytes of a refused write, and goes on', () => {
@@ -83,7 +89,6 @@ describe('The use of a net disk (NBD, transmission)', () => {
       [request(read, { cookie: 1n, offsetBytes: 0, lengthBytes: 512, flags: 1 << 9 }), errors.EINVAL],
       [request(flush, { cookie: 1n, flags: commandFlags.noHole }), errors.EINVAL],
       [request(blockStatus, { cookie: 1n, offsetBytes: 0, lengthBytes: 512 }), errors.EINVAL],
-      [request(trim, { cookie: 1n, offsetBytes: 0, lengthBytes: 512 }), errors.EINVAL],
       [request(77, { cookie: 1n }), errors.EINVAL],
       [request(writeZeroes, { cookie: 1n, offsetBytes: 0, lengthBytes: 512, flags: commandFlags.fastZero }), errors.ENOTSUP],
     ] as const;
@@ -137,7 +142,7 @@ describe('The use of a net disk (NBD, transmission)', () => {
     }
   });
 
-  it('answers in the order in which the device does, and keeps what is written until then', async () => {
+  it('answers each request when the device has, in any order, and keeps what is written until then', async () => {
     const device = new HeldDevice({ sizeBytes: mebibyte });
     const lone = LoneSession.using(device);
     for (let at = 0; at < 4; at += 1) lone.feed(request(write, { cookie: BigInt(at), offsetBytes: at * block, payload: filled(at + 1) }));
@@ -146,8 +151,9 @@ describe('The use of a net disk (NBD, transmission)', () => {
     expect(lone.received.reply()).to.include({ cookie: 10n });
     for (const index of [2, 0, 3, 1, 4]) device.held[index]!();
     await lone.clock.runFor(0);
-    expect([2, 0, 3, 1].map(() => lone.received.reply().cookie)).to.deep.equal([2n, 0n, 3n, 1n]);
-    expect(lone.received.reply().data[0]).to.equal(1);
+    const replies = [0, 1, 2, 3, 4].map(() => lone.received.reply());
+    expect(replies.map(({ cookie }) => cookie).sort()).to.deep.equal([0n, 1n, 2n, 3n, 9n]);
+    expect(replies.find(({ cookie }) => cookie === 9n)?.data[0]).to.equal(1);
     expect([0, 1, 2, 3].map((at) => device.contents[at * block])).to.deep.equal([1, 2, 3, 4]);
   });
 
@@ -240,7 +246,7 @@ describe('The use of a net disk (NBD, transmission)', () => {
 /** Disjoint requests at random, held and let go at random; at the end every byte must be what the model says. */
 async function modelRun(seed: number): Promise<void> {
   const random = new SeededRandom(seed);
-  const below = (bound: number): number => Math.floor(random.next() * bound);
+  const below = (bound: number): number => random.below(bound);
   const device = new HeldDevice({ sizeBytes: 4 * mebibyte });
   const lone = LoneSession.using(device, {
     structured: below(2) === 0,

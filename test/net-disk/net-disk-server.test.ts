@@ -1,0 +1,173 @@
+import { rename, stat, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import type { Socket } from 'node:net';
+import path from 'node:path';
+
+import { expect } from 'chai';
+
+import { systemClock } from '../../src/clock/system-clock.ts';
+import type { BlockDevice } from '../../src/device/block-device.ts';
+import { MemoryDevice } from '../../src/device/memory.ts';
+import { HotMirrorError } from '../../src/errors.ts';
+import { NetDiskServer } from '../../src/net-disk/net-disk-server.ts';
+import type { NetDiskServerOptions } from '../../src/net-disk/net-disk-server.ts';
+import { commands, errors } from '../../src/net-disk/protocol.ts';
+import { copiedInto } from '../../src/net-disk/socket-intake.ts';
+import { withFolder } from '../node/temporary-folder.ts';
+import { bytesOf, request } from './support/nbd-bytes.ts';
+import { NbdClient } from './support/nbd-client.ts';
+
+const sizeBytes = 2 ** 20;
+const block = 4096;
+const simpleReplyBytes = 16;
+const { read, write, flush, disconnect } = commands;
+const filled = (value: number, lengthBytes = block): Uint8Array => new Uint8Array(lengthBytes).fill(value);
+
+/** A server at a unix socket, with one export. */
+async function serving(
+  use: (server: NetDiskServer, device: MemoryDevice) => Promise<void>,
+  rest: Partial<NetDiskServerOptions> = {},
+): Promise<void> {
+  await withFolder(async (folder) => {
+    const server = await NetDiskServer.listen({ listen: { path: path.join(folder, 'd.nbd') }, clock: systemClock, ...rest });
+    const device = new MemoryDevice({ sizeBytes });
+    server.add({ name: 'd', device });
+    try {
+      await use(server, device);
+    } finally {
+      await server.close();
+    }
+  });
+}
+
+const codeOf = (promise: Promise<unknown>): Promise<string> =>
+  promise.then(
+    () => 'none',
+    (error: unknown) => (error instanceof HotMirrorError ? error.code : String(error)),
+  );
+
+describe('A net disk server', () => {
+  it('serves several clients, which see what the others wrote', () =>
+    serving(async (server) => {
+      const [one, two] = await Promise.all([NbdClient.using(server.address, 'd'), NbdClient.using(server.address, 'd')]);
+      one.send(request(write, { cookie: 1n, offsetBytes: block, payload: filled(5) }));
+      expect(await one.reply(simpleReplyBytes)).to.include({ cookie: 1n, error: 0 });
+      two.send(request(read, { cookie: 2n, offsetBytes: block, lengthBytes: block }));
+      expect((await two.reply(28 + block)).data.every((byte) => byte === 5)).to.equal(true);
+      expect(server.connections).to.equal(2);
+    }));
+
+  it('serves over TCP too, on loopback and nowhere else without TLS', async () => {
+    const options = { clock: systemClock };
+    expect(await codeOf(NetDiskServer.listen({ ...options, listen: { host: '0.0.0.0', port: 0 } }))).to.equal('HM_UNAUTHENTICATED_BIND');
+    const server = await NetDiskServer.listen({ ...options, listen: { host: '127.0.0.1', port: 0 } });
+    server.add({ name: 'd', device: new MemoryDevice({ sizeBytes }) });
+    const client = await NbdClient.using(server.address, 'd');
+    client.send(request(flush, { cookie: 1n }));
+    expect(await client.reply(simpleReplyBytes)).to.include({ cookie: 1n, error: 0 });
+    await server.close();
+    await client.end();
+  });
+
+  it('makes a socket for its owner alone, replaces one that nobody serves, and nothing else', () =>
+    withFolder(async (folder) => {
+      const listen = { path: path.join(folder, 'd.nbd') };
+      const open = (): Promise<NetDiskServer> => NetDiskServer.listen({ listen, clock: systemClock });
+      const before = createServer();
+      await new Promise<void>((resolve) => before.listen(path.join(folder, 'before'), resolve));
+      await rename(path.join(folder, 'before'), listen.path);
+      expect(await codeOf(open())).to.equal('HM_ADDRESS_IN_USE');
+      // It removes the file that it made, under the name that it knew: what is left is as of a process that died.
+      await new Promise((resolve) => before.close(resolve));
+      const server = await open();
+      expect((await stat(listen.path)).mode & 0o777).to.equal(0o600);
+      expect(await codeOf(open())).to.equal('HM_ADDRESS_IN_USE');
+      await server.close();
+      await writeFile(listen.path, 'no socket');
+      expect(await codeOf(open())).to.equal('HM_ADDRESS');
+    }));
+
+  it('loses a client that breaks the rules, and no other', () =>
+    serving(async (server) => {
+      const good = await NbdClient.using(server.address, 'd');
+      const bad = await NbdClient.using(server.address, 'd');
+      bad.send(new Uint8Array(1000).fill(0x55));
+      await bad.end();
+      const dying = await NbdClient.using(server.address, 'd');
+      dying.send(request(write, { cookie: 1n, payload: filled(9) }).subarray(0, 1000));
+      dying.socket.destroy();
+      good.send(request(read, { cookie: 2n, lengthBytes: block }));
+      expect((await good.reply(28 + block)).data.every((byte) => byte === 0)).to.equal(true);
+    }));
+
+  it('turns clients away that are too many', () =>
+    serving(
+      async (server) => {
+        const first = await NbdClient.using(server.address, 'd');
+        const second = NbdClient.connect(server.address);
+        await second.end();
+        first.send(request(disconnect, { cookie: 1n }));
+        await first.end();
+        await NbdClient.using(server.address, 'd');
+      },
+      { limits: { connections: 1 } },
+    ));
+
+  it('answers what was asked before it closes, and refuses what comes then', () =>
+    serving(async (server, device) => {
+      const held: (() => void)[] = [];
+      device.write = (...[offsetBytes, from, options, done]: Parameters<BlockDevice['write']>) =>
+        void held.push(() => MemoryDevice.prototype.write.call(device, offsetBytes, from, options, done));
+      const client = await NbdClient.using(server.address, 'd');
+      client.send(request(write, { cookie: 1n, payload: filled(1) }));
+      while (held.length === 0) await new Promise((resolve) => setImmediate(resolve));
+      const { path: socket } = server.address as { path: string };
+      const closed = server.close();
+      client.send(request(write, { cookie: 2n, payload: filled(2) }));
+      expect(await client.reply(20 + 6)).to.include({ cookie: 2n, error: errors.ESHUTDOWN });
+      held[0]!();
+      expect(await client.reply(simpleReplyBytes)).to.include({ cookie: 1n, error: 0 });
+      await Promise.all([closed, client.end()]);
+      const refused = await new Promise<string>((resolve) => connect(socket).once('error', ({ message }) => resolve(message)));
+      expect(refused).to.contain('ENOENT');
+    }));
+
+  it('leaves the clients of an export that is removed, and lets nobody in any more', () =>
+    serving(async (server) => {
+      server.add({ name: 'other', device: new MemoryDevice({ sizeBytes }) });
+      const [gone, stays] = await Promise.all([NbdClient.using(server.address, 'd'), NbdClient.using(server.address, 'other')]);
+      await server.remove('d');
+      await gone.end();
+      stays.send(request(flush, { cookie: 1n }));
+      expect(await stays.reply(simpleReplyBytes)).to.include({ cookie: 1n, error: 0 });
+      expect(() => server.add({ name: 'other', device: new MemoryDevice({ sizeBytes }) })).to.throw(RangeError);
+    }));
+});
+
+describe('What a socket is read into', () => {
+  it('gets the same bytes where they have to be copied, also when it takes no more for a while', async () => {
+    const got: number[] = [];
+    let stopped = 0;
+    const memory = new Uint8Array(3);
+    const server = createServer({ pauseOnConnect: true });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const bytes = bytesOf('what is read is what was sent');
+    const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve));
+    const client = connect((server.address() as { port: number }).port, '127.0.0.1');
+    client.write(bytes);
+    const intake = copiedInto(await accepted, {
+      buffer: () => memory,
+      filled: (lengthBytes) => {
+        got.push(...memory.subarray(0, lengthBytes));
+        stopped += 1;
+        if (stopped % 4 === 0) setImmediate(() => intake.resume());
+        return stopped % 4 !== 0;
+      },
+    });
+    intake.resume();
+    while (got.length < bytes.byteLength) await new Promise((resolve) => setImmediate(resolve));
+    expect(new Uint8Array(got)).to.deep.equal(bytes);
+    client.destroy();
+    server.close();
+  });
+});
