@@ -6,6 +6,8 @@ export interface NetDiskLimits {
   readonly handshakeDeadlineMs: number;
   /** A connection on which nothing was asked for that long, and nothing is under way, is closed; 0: never. */
   readonly idleDeadlineMs: number;
+  /** How long a connection that is to end may take over its answers. */
+  readonly closeDeadlineMs: number;
   /** The largest read or write; offered to clients as their maximum. */
   readonly requestBytes: number;
   /** What writes and reads of one connection may hold in memory; more is not read from its socket. At least two requests. */
@@ -23,6 +25,7 @@ const defaults: NetDiskLimits = {
   connections: 64,
   handshakeDeadlineMs: 10_000,
   idleDeadlineMs: 0,
+  closeDeadlineMs: 5_000,
   requestBytes: 32 * mebibyte,
   windowBytes: 64 * mebibyte,
   requests: 1024,

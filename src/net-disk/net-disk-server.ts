@@ -7,7 +7,7 @@ import createDebug from 'debug';
 
 import type { Clock } from '../clock/clock.ts';
 import { HotMirrorError } from '../errors.ts';
-import { isLoopback } from '../transport/loopback.ts';
+import { isLoopback } from '../loopback.ts';
 import { ChunkPool } from './chunk-pool.ts';
 import type { HagglingHost } from './haggling.ts';
 import { netDiskLimits } from './limits.ts';

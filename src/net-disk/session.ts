@@ -55,6 +55,7 @@ export class Session {
   #securing = false;
   #transmission: Transmission | null = null;
   #timer: Timer | null;
+  #closing: Timer | null = null;
   #lastAskedMs = 0;
   #ended = false;
 
@@ -90,26 +91,36 @@ export class Session {
 
   /** Requests are refused from now on, and the session ends as soon as nothing is under way. */
   shutDown(): void {
+    const { clock, limits } = this.#options;
+    // Also for a client that does not read its answers, whose connection has ended in order and does not go.
+    this.#closing ??= clock.timer(limits.closeDeadlineMs, () => this.#options.wire.destroy());
     if (!this.#transmission || this.#transmission.underWay === 0) this.#over(null);
     else this.#transmission.leave();
   }
 
   /** The connection is gone. */
   lost(): void {
+    this.#closing?.cancel();
     this.#end('the client is gone');
   }
 
   #haggle(): boolean {
-    while (!this.#ended && !this.#securing && !this.#transmission) {
+    while (this.#phase() === 'haggling') {
       const usedBytes = this.#skipBytes > 0 ? this.#skip() : this.#haggling ? this.#option(this.#haggling) : this.#clientFlags();
       if (usedBytes === 0) break;
       // What came in the clear behind the wish for TLS is not looked at: anybody may have put it there.
-      const leftBytes = this.#securing ? 0 : this.#filled - usedBytes;
+      const leftBytes = this.#phase() === 'securing' ? 0 : this.#filled - usedBytes;
       this.#scratch.copyWithin(0, usedBytes, usedBytes + leftBytes);
       this.#filled = leftBytes;
     }
     if (this.#transmission && this.#filled > 0) return this.#handOver(this.#transmission);
-    return !this.#ended && !this.#securing;
+    return this.#phase() === 'haggling' || this.#phase() === 'transmission';
+  }
+
+  #phase(): 'haggling' | 'securing' | 'transmission' | 'over' {
+    if (this.#ended) return 'over';
+    if (this.#securing) return 'securing';
+    return this.#transmission ? 'transmission' : 'haggling';
   }
 
   #skip(): number {

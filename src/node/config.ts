@@ -2,6 +2,9 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import { HotMirrorError } from '../errors.ts';
+import type { NetDiskAddress } from '../net-disk/net-disk-address.ts';
+import { parseNetDiskUri } from '../net-disk/net-disk-address.ts';
+import { isLoopback } from '../loopback.ts';
 import type { DigestName } from '../mirror/digests.ts';
 import type { MirrorProtocol } from '../mirror/options.ts';
 import type { StepCommand } from '../platform/command.ts';
@@ -48,11 +51,22 @@ export interface MirrorConfig {
   /** By node; a node without one has none. */
   readonly undoJournal: Readonly<Record<string, UndoJournalConfig>>;
   readonly dataLink: Readonly<Record<string, LinkAddress>>;
-  /** NBD URIs, as written: exports come with a later version. */
-  readonly export: Readonly<Record<string, string>>;
+  /** Where each node exports the mirror while it serves. */
+  readonly export: Readonly<Record<string, ExportConfig>>;
   readonly limits: MirrorLimitsConfig;
   readonly resync: ResyncConfig;
   readonly verify: VerifyConfig;
+}
+
+/** Where a mirror is handed to others. */
+export interface ExportConfig {
+  /** The NBD URI, as written. */
+  readonly uri: string;
+  readonly address: NetDiskAddress;
+  /** By which clients ask for it. */
+  readonly name: string;
+  /** It needs TLS, by its scheme or because others than this machine can reach it. */
+  readonly tls: boolean;
 }
 
 /** How and how often the elements are compared, as far as it is set. */
@@ -183,8 +197,8 @@ export function isUnfenced({ failover }: PairConfig): boolean {
 
 /** What a configuration asks for and this version does not do yet, in plain words. */
 export function notYetDone({ mirrors }: PairConfig): readonly string[] {
-  const exported = mirrors.filter((mirror) => Object.keys(mirror.export).length > 0).map(({ name }) => name);
-  return exported.length === 0 ? [] : [`exports are not in this version: nothing outside the node can use ${exported.join(', ')}`];
+  const uris = mirrors.flatMap((mirror) => Object.values(mirror.export)).flatMap(({ uri, tls }) => (tls ? [uri] : []));
+  return uris.map((uri) => `TLS is not in this version: ${uri} is not opened`);
 }
 
 async function readText(file: string): Promise<string> {
@@ -202,6 +216,12 @@ function configError(problems: readonly Problem[]): HotMirrorError {
   return new HotMirrorError('HM_CONFIG', message, { details: { problems } });
 }
 
+function exportOf(uri: string, absolute: (relative: string) => string): ExportConfig {
+  const { address, name, tls } = parseNetDiskUri(uri);
+  if ('path' in address) return { uri, name, tls, address: { path: absolute(address.path) } };
+  return { uri, name, tls: tls || !isLoopback(address.host), address };
+}
+
 function resolveConfig(file: FileConfig, folder: string): PairConfig {
   const absolute = (relative: string): string => path.resolve(folder, relative);
   const { monitor, failover } = file;
@@ -214,7 +234,7 @@ function resolveConfig(file: FileConfig, folder: string): PairConfig {
       elements: mapValues(mirror.elements, ({ device }) => ({ device: absolute(device) })),
       undoJournal: mapValues(mirror.undoJournal ?? {}, (journal) => ({ ...journal, file: absolute(journal.file) })),
       dataLink: mapValues(mirror.dataLink, bothAddresses),
-      export: mirror.export ?? {},
+      export: mapValues(mirror.export ?? {}, (uri) => exportOf(uri, absolute)),
       limits: withoutUndefined(mirror.limits),
       resync: withoutUndefined(mirror.resync),
     })),

@@ -353,7 +353,6 @@ function mirrorStatus(mirror: MirrorProxy, configured: MirrorConfig, verify: Ver
   const findings = findingBytes === 0 ? {} : { findingBytes };
   const another = protocol === undefined || role === 'none' || protocol === configured.protocol ? {} : { protocol };
   const calendar = verify === null ? {} : { verify };
-  // Exports come with the net disk.
   return {
     name,
     sizeBytes,
@@ -367,7 +366,7 @@ function mirrorStatus(mirror: MirrorProxy, configured: MirrorConfig, verify: Ver
     ...findings,
     ...another,
     ...calendar,
-    export: null,
+    export: mirror.exportUri,
   };
 }
 

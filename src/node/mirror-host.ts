@@ -8,6 +8,7 @@ import type { MirrorProtocol } from '../mirror/options.ts';
 import type { RegenerateOrder, VerifyOrder, VerifyOutcome } from '../mirror/regenerate.ts';
 import type { ResyncRateLimits } from '../mirror/resync-rate.ts';
 import type { Growth } from '../mirror/grow.ts';
+import type { MirrorExport } from './mirror-export.ts';
 import type { MirrorCall, MirrorCalls, MirrorMessage, MirrorMethod, MirrorThreadPort } from './mirror-messages.ts';
 
 /** A mirror as its thread holds it; `MirrorLink` fits as it is. */
@@ -24,6 +25,9 @@ export interface HostedMirror extends MirrorPort, BlockDevice {
   setProtocol(protocol: MirrorProtocol): Promise<void>;
 }
 
+/** Makes the net disk of a mirror that has just been opened; null where it has none. */
+type Exporting = (mirror: HostedMirror) => MirrorExport | null;
+
 type Handlers = {
   readonly [Method in Exclude<MirrorMethod, 'open' | 'giveUp'>]: (
     params: MirrorCalls[Method]['params'],
@@ -35,7 +39,7 @@ type Handlers = {
  * Serves a mirror to the other side of a port: carries out its calls, in the order in which they come as far as they start, and reports each change.
  * Changes that come in one go are reported once. The mirror is assembled when its first call, `open`, comes.
  */
-export function serveMirror(port: MirrorThreadPort, assemble: () => Promise<HostedMirror>): void {
+export function serveMirror(port: MirrorThreadPort, assemble: () => Promise<HostedMirror>, exporting: Exporting = () => null): void {
   let mirror: HostedMirror | null = null;
   let handlers: Handlers | null = null;
   let reportDue = false;
@@ -51,7 +55,7 @@ export function serveMirror(port: MirrorThreadPort, assemble: () => Promise<Host
     const assembled = await assemble();
     await assembled.open(options);
     mirror = assembled;
-    handlers = mirrorHandlers(assembled);
+    handlers = mirrorHandlers(assembled, exporting(assembled));
     assembled.onChange(report);
     return null;
   };
@@ -91,11 +95,17 @@ export function serveMirror(port: MirrorThreadPort, assemble: () => Promise<Host
   });
 }
 
-function mirrorHandlers(mirror: HostedMirror): Handlers {
+function mirrorHandlers(mirror: HostedMirror, exported: MirrorExport | null): Handlers {
   const device = devicePromises(mirror);
   return {
-    promote: (order) => nothing(mirror.promote(order)),
-    demote: () => mirror.demote(),
+    async promote(order) {
+      await mirror.promote(order);
+      // What mounts it follows.
+      await exported?.settle();
+      return null;
+    },
+    // Rule handover: nobody asks for anything any more before what was asked is drained.
+    demote: () => (exported ? exported.during(() => mirror.demote()) : mirror.demote()),
     seal: (parked) => mirror.seal(parked),
     unseal: () => nothing(mirror.unseal()),
     goAlone: (order) => nothing(mirror.goAlone(order)),
@@ -116,7 +126,11 @@ function mirrorHandlers(mirror: HostedMirror): Handlers {
     setElement: (wish) => nothing(mirror.setElement(wish)),
     setProtocol: (protocol) => nothing(mirror.setProtocol(protocol)),
     leave: () => nothing(mirror.leave()),
-    close: () => nothing(mirror.close()),
+    async close() {
+      await exported?.end();
+      await mirror.close();
+      return null;
+    },
     read: ({ offsetBytes, lengthBytes }) => device.read(offsetBytes, lengthBytes),
     write: ({ offsetBytes, bytes, fua }) => nothing(device.write(offsetBytes, bytes, { fua })),
     flush: () => nothing(device.flush()),

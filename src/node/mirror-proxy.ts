@@ -30,6 +30,7 @@ export class MirrorProxy implements MirrorPort {
   readonly #heardListeners: Set<(atMs: number) => void> = new Set();
   readonly #deathListeners: Set<(error: HotMirrorError) => void> = new Set();
   #view: MirrorView | null = null;
+  #exportUri: string | null = null;
   #nextId = 1;
   #end: HotMirrorError | null = null;
   #closing: Promise<void> | null = null;
@@ -68,6 +69,11 @@ export class MirrorProxy implements MirrorPort {
   state(): MirrorView {
     if (!this.#view) throw new HotMirrorError('HM_INTERNAL', `mirror ${this.name} was opened without a state`);
     return this.#view;
+  }
+
+  /** By which others can use it now; null while they cannot. */
+  get exportUri(): string | null {
+    return this.#exportUri;
   }
 
   onChange(listener: () => void): () => void {
@@ -268,6 +274,11 @@ export class MirrorProxy implements MirrorPort {
     });
   }
 
+  #noteExport({ name, payload }: MirrorThreadEvent): void {
+    if (name === 'export:closed') this.#exportUri = null;
+    if (name === 'export:opened') this.#exportUri = (payload as { readonly evidence: { readonly uri: string } }).evidence.uri;
+  }
+
   #received(message: MirrorMessage): void {
     switch (message.kind) {
       case 'reply': {
@@ -282,6 +293,7 @@ export class MirrorProxy implements MirrorPort {
         this.#changed(message.view);
         return;
       case 'event':
+        this.#noteExport(message.event);
         for (const tell of this.#eventListeners) tell(message.event);
         return;
       case 'heard':

@@ -1,9 +1,13 @@
 import { parentPort, workerData } from 'node:worker_threads';
 
 import { mirrorEventNames } from '../mirror/mirror-events.ts';
+import { systemClock } from '../clock/system-clock.ts';
+import type { MirrorLink } from '../mirror/mirror-link.ts';
 import { assembleMirror } from './mirror-assembly.ts';
 import type { MirrorSource } from './mirror-assembly.ts';
+import { MirrorExport } from './mirror-export.ts';
 import { serveMirror } from './mirror-host.ts';
+import type { HostedMirror } from './mirror-host.ts';
 import type { MirrorThreadPort } from './mirror-messages.ts';
 
 /**
@@ -12,8 +16,10 @@ import type { MirrorThreadPort } from './mirror-messages.ts';
  */
 const port = parentPort as MirrorThreadPort;
 
-serveMirror(port, async () => {
-  const mirror = await assembleMirror(workerData as MirrorSource);
+const source = workerData as MirrorSource;
+
+async function assemble(): Promise<MirrorLink> {
+  const mirror = await assembleMirror(source);
   for (const name of mirrorEventNames) {
     mirror.events.on(name, (payload: unknown) => {
       port.postMessage({ kind: 'event', event: { name, payload } });
@@ -23,4 +29,15 @@ serveMirror(port, async () => {
     port.postMessage({ kind: 'heard', atMs });
   });
   return mirror;
-});
+}
+
+function exportOf(mirror: HostedMirror): MirrorExport | null {
+  const config = source.config.mirrors.find(({ name }) => name === source.mirror)?.export[source.node];
+  if (!config || config.tls) return null;
+  return new MirrorExport({
+    ...{ config, mirror, clock: systemClock },
+    tell: (name, news) => port.postMessage({ kind: 'event', event: { name, payload: { atMs: systemClock.nowMs(), ...news } } }),
+  });
+}
+
+serveMirror(port, assemble, exportOf);

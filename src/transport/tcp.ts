@@ -11,7 +11,7 @@ import { sharedKeyBytes } from './authentication.ts';
 import type { HandshakeIdentity } from './authentication.ts';
 import { transportLimits } from './limits.ts';
 import type { TransportLimits } from './limits.ts';
-import { isLoopback } from './loopback.ts';
+import { isLoopback } from '../loopback.ts';
 import { SocketReader } from './socket-reader.ts';
 import { TcpConnection } from './tcp-connection.ts';
 import { authenticate } from './tcp-handshake.ts';

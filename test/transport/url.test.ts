@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 
 import { HotMirrorError } from '../../src/errors.ts';
-import { isLoopback } from '../../src/transport/loopback.ts';
+import { isLoopback } from '../../src/loopback.ts';
 import { agreeVersion, preamble } from '../../src/transport/preamble.ts';
 import { formatTcpUrl, parseTcpUrl } from '../../src/transport/url.ts';
 

@@ -1,0 +1,111 @@
+import { sleep } from '../clock/clock.ts';
+import type { Clock } from '../clock/clock.ts';
+import type { BlockDevice } from '../device/block-device.ts';
+import { HotMirrorError } from '../errors.ts';
+import type { EventBase } from '../events.ts';
+import type { MirrorPort } from '../failover/ports.ts';
+import { NetDiskServer } from '../net-disk/net-disk-server.ts';
+import type { ExportConfig } from './config.ts';
+
+/** What a {@link MirrorExport} tells, besides when. */
+export type ExportNews = Omit<EventBase, 'atMs'>;
+
+/** What an export is made from. */
+export interface MirrorExportOptions {
+  readonly config: ExportConfig;
+  readonly mirror: Pick<MirrorPort, 'name' | 'state' | 'onChange'> & BlockDevice;
+  readonly clock: Clock;
+  readonly tell: (name: 'export:opened' | 'export:closed' | 'export:failed', news: ExportNews) => void;
+}
+
+/** How long until an export that could not be opened is tried again. */
+const retryMs = 2_000;
+
+/**
+ * The net disk of one mirror: it is there exactly while the mirror is served. Whoever uses it is answered before it goes, as far as the mirror answers.
+ */
+export class MirrorExport {
+  readonly #options: MirrorExportOptions;
+  readonly #stopWatching: () => void;
+  readonly #ended = new AbortController();
+  #server: NetDiskServer | null = null;
+  /** It is kept closed, whatever the mirror says: serving is about to end. */
+  #held = false;
+  /** One step at a time. */
+  #turn: Promise<void> = Promise.resolve();
+  #failed = false;
+
+  constructor(options: MirrorExportOptions) {
+    this.#options = options;
+    this.#stopWatching = options.mirror.onChange(() => {
+      if (this.#wanted !== (this.#server !== null)) void this.settle();
+    });
+  }
+
+  /** Resolves when it is as it should be by now: open while the mirror is served, or tried in vain. */
+  settle(): Promise<void> {
+    this.#turn = this.#turn.then(() => (this.#wanted ? this.#open() : this.#close()));
+    return this.#turn;
+  }
+
+  /** Closes it for as long as `work` takes, which may end serving. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    this.#held = true;
+    try {
+      await this.settle();
+      return await work();
+    } finally {
+      this.#held = false;
+      void this.settle();
+    }
+  }
+
+  /** Closes it for good. */
+  async end(): Promise<void> {
+    this.#stopWatching();
+    this.#ended.abort(new HotMirrorError('HM_CLOSED', 'the export was closed'));
+    await this.settle();
+  }
+
+  get #wanted(): boolean {
+    return !this.#held && !this.#ended.signal.aborted && this.#options.mirror.state().serving !== 'no';
+  }
+
+  async #open(): Promise<void> {
+    if (this.#server) return;
+    const { config, mirror, clock, tell } = this.#options;
+    try {
+      const server = await NetDiskServer.listen({ listen: config.address, clock });
+      server.add({ name: config.name, device: mirror, description: `mirror ${mirror.name}` });
+      this.#server = server;
+    } catch (cause) {
+      const error = HotMirrorError.from(cause, 'HM_ADDRESS', config.uri);
+      // Without it nobody can use what is served.
+      if (!this.#failed)
+        tell('export:failed', {
+          class: 3,
+          text: `${config.uri} could not be opened, and is tried again: ${error.message}`,
+          evidence: { code: error.code },
+        });
+      this.#failed = true;
+      void this.#again();
+      return;
+    }
+    this.#failed = false;
+    tell('export:opened', { class: 0, text: `${config.uri} can be used`, evidence: { uri: config.uri } });
+  }
+
+  async #close(): Promise<void> {
+    const server = this.#server;
+    if (!server) return;
+    this.#server = null;
+    await server.close();
+    const { config, tell } = this.#options;
+    tell('export:closed', { class: 0, text: `${config.uri} is gone`, evidence: { uri: config.uri } });
+  }
+
+  async #again(): Promise<void> {
+    await sleep(this.#options.clock, retryMs, this.#ended.signal).catch(() => undefined);
+    await this.settle();
+  }
+}

@@ -1,0 +1,116 @@
+import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { expect } from 'chai';
+
+import { systemRandom } from '../../src/clock/system-random.ts';
+import { skipBecause } from '../support/skip.ts';
+import { CommandPair, elementBytes, patienceMs } from './support/command-pair.ts';
+import type { NodeName } from './support/command-pair.ts';
+import { runProgram } from './support/program.ts';
+
+const programs = { nbdinfo: 'libnbd-bin', nbdcopy: 'libnbd-bin', 'qemu-io': 'qemu-utils', 'qemu-img': 'qemu-utils', fio: 'fio' } as const;
+const mebibytes = elementBytes / 2 ** 20;
+
+/** Where a program is, for those that are not there say so by a skip. */
+const installed = (program: string): boolean => existsSync(path.join('/usr/bin', program));
+
+async function exported(): Promise<CommandPair> {
+  return CommandPair.healthy({
+    change: (file) => {
+      const [mirror] = file.mirrors;
+      Object.assign(mirror!, { export: { alpha: 'nbd+unix:///m0?socket=alpha/m0.nbd', beta: 'nbd+unix:///m0?socket=beta/m0.nbd' } });
+    },
+  });
+}
+
+/** As a client anywhere on this machine asks for it. */
+const uriOf = (pair: CommandPair, node: NodeName): string => `nbd+unix:///m0?socket=${path.join(pair.folder, node, 'm0.nbd')}`;
+
+/** Runs a program that must succeed; gives what it printed. */
+async function must(program: string, ...args: readonly string[]): Promise<string> {
+  const { exitCode, stdout, stderr } = await runProgram(program, args);
+  if (exitCode !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${String(exitCode)}: ${stderr}${stdout}`);
+  return stdout;
+}
+
+/** Every program that real users reach a disk with, once. */
+async function useBy(pair: CommandPair, node: NodeName): Promise<void> {
+  const uri = uriOf(pair, node);
+  expect(await must('nbdinfo', uri)).to.contain(`export-size: ${String(elementBytes)}`);
+  expect(await must('nbdinfo', '--list', uri.replace('/m0?', '/?'))).to.contain('export="m0"');
+  expect(await must('nbdinfo', '--map', uri)).to.match(new RegExp(`0 +${String(elementBytes)} +0`, 'u'));
+  const [there, back] = [path.join(pair.folder, 'there.raw'), path.join(pair.folder, 'back.raw')];
+  await writeFile(there, systemRandom.bytes(elementBytes));
+  await must('nbdcopy', '--connections=4', '--flush', there, uri);
+  await must('nbdcopy', '--connections=4', uri, back);
+  expect((await readFile(back)).equals(await readFile(there))).to.equal(true);
+  await must('qemu-img', 'compare', '-f', 'raw', '-F', 'raw', there, uri);
+  const commands = [
+    'write -P 7 4096 65536',
+    'read -P 7 4096 65536',
+    'write -z 8192 4096',
+    'read -P 0 8192 4096',
+    'flush',
+    'write -f -P 9 0 512',
+    'read -P 9 0 512',
+  ];
+  await must('qemu-io', '-f', 'raw', ...commands.flatMap((command) => ['-c', command]), uri);
+  await must('qemu-img', 'convert', '-n', '-f', 'raw', '-O', 'raw', there, uri);
+  await must(
+    'fio',
+    '--name=m0',
+    '--ioengine=nbd',
+    `--uri=${uri}`,
+    '--rw=randrw',
+    '--bsrange=512-256k',
+    '--blockalign=512',
+    '--iodepth=16',
+    `--size=${String(mebibytes)}m`,
+    '--verify=crc32c',
+  );
+}
+
+describe('A mirror as a net disk, by the programs that its users have (NBD)', function () {
+  this.timeout(4 * patienceMs);
+  let pair: CommandPair | null = null;
+
+  before(function () {
+    const missing = Object.entries(programs).filter(([program]) => !installed(program));
+    if (missing.length > 0) skipBecause(this, `not installed: ${[...new Set(missing.map(([, name]) => name))].join(', ')}`);
+  });
+
+  afterEach(async () => {
+    await pair?.end();
+    pair = null;
+  });
+
+  it('serves nbdinfo, nbdcopy, qemu-img, qemu-io and fio while the target is up, while it is down, and while a resync runs', async () => {
+    pair = await exported();
+    await pair.until('alpha', 'the export', ({ mirrors }) => mirrors[0]?.export === 'nbd+unix:///m0?socket=alpha/m0.nbd');
+    await useBy(pair, 'alpha');
+    expect(await pair.identical()).to.equal(true);
+    await pair.kill('beta');
+    await useBy(pair, 'alpha');
+    await pair.run('beta');
+    await useBy(pair, 'alpha');
+    await pair.health('alpha');
+    expect(await pair.identical()).to.equal(true);
+  });
+
+  it('moves with the service: it is there exactly on the node that serves', async () => {
+    pair = await exported();
+    expect((await pair.status('beta')).mirrors[0]?.export).to.equal(null);
+    await must('qemu-io', '-f', 'raw', '-c', 'write -P 5 0 65536', uriOf(pair, 'alpha'));
+    await pair.must('alpha', 'switchover');
+    await pair.until('beta', 'the export', ({ mirrors }) => mirrors[0]?.export !== null);
+    await must('qemu-io', '-f', 'raw', '-c', 'read -P 5 0 65536', uriOf(pair, 'beta'));
+    expect((await pair.status('alpha')).mirrors[0]?.export).to.equal(null);
+    expect(existsSync(path.join(pair.folder, 'alpha', 'm0.nbd'))).to.equal(false);
+    await pair.health('beta');
+    await pair.kill('beta');
+    await pair.until('alpha', 'the takeover', ({ mirrors }) => mirrors[0]?.export !== null);
+    await must('qemu-io', '-f', 'raw', '-c', 'read -P 5 0 65536', uriOf(pair, 'alpha'));
+  });
+});
