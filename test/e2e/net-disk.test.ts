@@ -5,9 +5,12 @@ import path from 'node:path';
 import { expect } from 'chai';
 
 import { systemRandom } from '../../src/clock/system-random.ts';
+import { SeededRandom } from '../../src/testing/seeded-random.ts';
 import { skipBecause } from '../support/skip.ts';
-import { CommandPair, elementBytes, patienceMs } from './support/command-pair.ts';
-import type { NodeName } from './support/command-pair.ts';
+import { elementBytes, patienceMs } from './support/command-pair.ts';
+import type { CommandPair, NodeName } from './support/command-pair.ts';
+import { exportedPair, uriOf } from './support/exported-pair.ts';
+import { killRound } from './support/kill-round.ts';
 import { runProgram } from './support/program.ts';
 
 const programs = { nbdinfo: 'libnbd-bin', nbdcopy: 'libnbd-bin', 'qemu-io': 'qemu-utils', 'qemu-img': 'qemu-utils', fio: 'fio' } as const;
@@ -15,18 +18,6 @@ const mebibytes = elementBytes / 2 ** 20;
 
 /** Where a program is, for those that are not there say so by a skip. */
 const installed = (program: string): boolean => existsSync(path.join('/usr/bin', program));
-
-async function exported(): Promise<CommandPair> {
-  return CommandPair.healthy({
-    change: (file) => {
-      const [mirror] = file.mirrors;
-      Object.assign(mirror!, { export: { alpha: 'nbd+unix:///m0?socket=alpha/m0.nbd', beta: 'nbd+unix:///m0?socket=beta/m0.nbd' } });
-    },
-  });
-}
-
-/** As a client anywhere on this machine asks for it. */
-const uriOf = (pair: CommandPair, node: NodeName): string => `nbd+unix:///m0?socket=${path.join(pair.folder, node, 'm0.nbd')}`;
 
 /** Runs a program that must succeed; gives what it printed. */
 async function must(program: string, ...args: readonly string[]): Promise<string> {
@@ -87,7 +78,7 @@ describe('A mirror as a net disk, by the programs that its users have (NBD)', fu
   });
 
   it('serves nbdinfo, nbdcopy, qemu-img, qemu-io and fio while the target is up, while it is down, and while a resync runs', async () => {
-    pair = await exported();
+    pair = await exportedPair();
     await pair.until('alpha', 'the export', ({ mirrors }) => mirrors[0]?.export === 'nbd+unix:///m0?socket=alpha/m0.nbd');
     await useBy(pair, 'alpha');
     expect(await pair.identical()).to.equal(true);
@@ -100,7 +91,7 @@ describe('A mirror as a net disk, by the programs that its users have (NBD)', fu
   });
 
   it('moves with the service: it is there exactly on the node that serves', async () => {
-    pair = await exported();
+    pair = await exportedPair();
     expect((await pair.status('beta')).mirrors[0]?.export).to.equal(null);
     await must('qemu-io', '-f', 'raw', '-c', 'write -P 5 0 65536', uriOf(pair, 'alpha'));
     await pair.must('alpha', 'switchover');
@@ -112,5 +103,23 @@ describe('A mirror as a net disk, by the programs that its users have (NBD)', fu
     await pair.kill('beta');
     await pair.until('alpha', 'the takeover', ({ mirrors }) => mirrors[0]?.export !== null);
     await must('qemu-io', '-f', 'raw', '-c', 'read -P 5 0 65536', uriOf(pair, 'alpha'));
+  });
+});
+
+describe('What a client of a net disk was told (write.both)', function () {
+  this.timeout(4 * patienceMs);
+
+  it('survives kill -9 of the serving node at random moments, there and back', async () => {
+    const pair = await exportedPair();
+    const random = new SeededRandom(1);
+    try {
+      for (const serving of ['alpha', 'beta', 'alpha'] as const) {
+        const { acknowledged, lost } = await killRound(pair, serving, random);
+        console.log(`      ${String(acknowledged)} writes acknowledged by ${serving} before it was killed, ${String(lost.length)} lost`);
+        expect(lost).to.deep.equal([]);
+      }
+    } finally {
+      await pair.end();
+    }
   });
 });

@@ -1,0 +1,24 @@
+import path from 'node:path';
+
+import { CommandPair } from './command-pair.ts';
+import type { NodeName } from './command-pair.ts';
+
+/** A healthy pair whose mirror is a net disk on the node that serves. */
+export function exportedPair(): Promise<CommandPair> {
+  return CommandPair.healthy({
+    change: (file) => {
+      const [mirror] = file.mirrors;
+      Object.assign(mirror!, { export: { alpha: 'nbd+unix:///m0?socket=alpha/m0.nbd', beta: 'nbd+unix:///m0?socket=beta/m0.nbd' } });
+    },
+  });
+}
+
+/** The socket of a node's net disk. */
+export function socketOf(pair: CommandPair, node: NodeName): string {
+  return path.join(pair.folder, node, 'm0.nbd');
+}
+
+/** As a client anywhere on this machine asks for it. */
+export function uriOf(pair: CommandPair, node: NodeName): string {
+  return `nbd+unix:///m0?socket=${socketOf(pair, node)}`;
+}
