@@ -3,13 +3,22 @@ import { HotMirrorError } from '../errors.ts';
 /** Where a server listens. */
 export type NetDiskAddress = { readonly path: string } | { readonly host: string; readonly port: number };
 
+/** What an NBD URI says. */
+export interface NetDiskLocation {
+  readonly address: NetDiskAddress;
+  /** Of the export. */
+  readonly name: string;
+  /** The scheme asks for TLS. */
+  readonly tls: boolean;
+}
+
 /** The port that is registered for NBD. */
 const registeredPort = 10_809;
 
 /**
  * Takes an NBD URI apart: `nbd+unix:///NAME?socket=PATH` or `nbd://HOST[:PORT]/NAME` (`nbds…` where TLS is needed). Throws `HM_ADDRESS` for anything else.
  */
-export function parseNetDiskUri(uri: string): { readonly address: NetDiskAddress; readonly name: string; readonly tls: boolean } {
+export function parseNetDiskUri(uri: string): NetDiskLocation {
   const url = parse(uri);
   const tls = url.protocol.startsWith('nbds');
   const name = decodeURIComponent(url.pathname.replace(/^\//u, ''));

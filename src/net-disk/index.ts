@@ -1,0 +1,7 @@
+/** `hotmirror/net-disk`: hands devices to the operating system, and to whoever speaks NBD. */
+export type { NetDiskLimits } from './limits.ts';
+export { parseNetDiskUri } from './net-disk-address.ts';
+export type { NetDiskAddress, NetDiskLocation } from './net-disk-address.ts';
+export type { NetDiskExport } from './net-disk-export.ts';
+export { NetDiskServer } from './net-disk-server.ts';
+export type { NetDiskServerOptions } from './net-disk-server.ts';
