@@ -60,3 +60,14 @@ export function exportUriProblem(text: string): string | null {
   if (url.protocol === 'nbd+unix:') return url.searchParams.get('socket') ? null : 'needs ?socket=PATH';
   return url.hostname === '' ? 'needs a host' : null;
 }
+
+/** Whether an element is the export of an NBD server. */
+export function isNetDiskUri(device: string): boolean {
+  return exportSchemes.includes(device.slice(0, device.indexOf('//')));
+}
+
+/** Says what is wrong with the URI of an element, or null. */
+export function elementUriProblem(text: string): string | null {
+  if (!isNetDiskUri(text)) return 'must be a path or an NBD URI';
+  return text.startsWith('nbds') ? 'needs TLS, which is not in this version' : exportUriProblem(text);
+}
