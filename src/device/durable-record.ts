@@ -1,3 +1,4 @@
+import { copyOf } from '../bytes.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { BlockDevice } from './block-device.ts';
 import { devicePromises } from './promises.ts';
@@ -135,7 +136,7 @@ export class DurableRecord {
     if (this.#queuedWrites >= maxQueuedWrites)
       throw new HotMirrorError('HM_BUSY', `${String(maxQueuedWrites)} writes of ${this.#layout.magic} wait`);
     this.#queuedWrites += 1;
-    const copy = payload.slice();
+    const copy = copyOf(payload);
     const result = this.#lastWrite.then(() => write(copy));
     this.#lastWrite = result.catch(() => undefined).finally(() => (this.#queuedWrites -= 1));
     await result;

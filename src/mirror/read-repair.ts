@@ -1,3 +1,4 @@
+import { copyOf } from '../bytes.ts';
 import type { BlockDevice } from '../device/block-device.ts';
 import type { HotMirrorError } from '../errors.ts';
 import type { DirtyMap } from './dirty-map.ts';
@@ -163,7 +164,7 @@ export class ReadRepair {
       reply(read, error);
     } else {
       read.into.set(bytes, atBytes);
-      if (!overtaken && !this.#options.diskless()) this.#rewrite(offsetBytes, bytes.slice());
+      if (!overtaken && !this.#options.diskless()) this.#rewrite(offsetBytes, copyOf(bytes));
       if (atBytes + lengthBytes < read.into.byteLength) this.#next({ read, atBytes: atBytes + lengthBytes, error });
       else reply(read, null);
     }

@@ -1,3 +1,4 @@
+import { copyOf } from '../bytes.ts';
 import type { HotMirrorError } from '../errors.ts';
 import type { StreamProgress } from './ack-watch.ts';
 import { Compares } from './compares.ts';
@@ -157,7 +158,7 @@ export class SourceSession {
     this.#keepOrder();
     const sequence = this.#track({ offsetBytes, lengthBytes, windowBytes: lengthBytes, promise, held });
     // By async the caller has its buffer back before the bytes are on their way.
-    this.#options.data.send('write', sequence, offsetBytes, promise === 'async' ? bytes.slice() : bytes);
+    this.#options.data.send('write', sequence, offsetBytes, promise === 'async' ? copyOf(bytes) : bytes);
     if (promise === 'async') held(sequence);
   }
 

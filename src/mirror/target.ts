@@ -1,3 +1,4 @@
+import { copyOf } from '../bytes.ts';
 import type { Done } from '../device/block-device.ts';
 import type { HotMirrorError } from '../errors.ts';
 import { ApplyOrder } from './apply-order.ts';
@@ -118,7 +119,7 @@ export class TargetSession {
         return;
       case 'adopt':
       case 'detach':
-        this.#changeLineage(message.body.slice(), message.name === 'adopt' ? 'adopt' : 'detach');
+        this.#changeLineage(copyOf(message.body), message.name === 'adopt' ? 'adopt' : 'detach');
         return;
       default:
         throw malformed(`a target cannot take ${message.name}`);
@@ -152,7 +153,7 @@ export class TargetSession {
     if (name === 'resync') counters.resync.receivedBytes += body.byteLength;
     else this.#count(body.byteLength);
     // The bytes are valid during this call only.
-    const bytes = device.capabilities.synchronous && !images ? body : body.slice();
+    const bytes = device.capabilities.synchronous && !images ? body : copyOf(body);
     this.#order.add(() => {
       this.#change(
         { offsetBytes, lengthBytes: bytes.byteLength },
@@ -227,7 +228,7 @@ export class TargetSession {
     if (offsetBytes % extentBytes !== 0) throw malformed('a comparison that begins within an extent');
     if (this.#comparingBytes + lengthBytes > maxComparingBytes) throw malformed('more is compared at a time than there is room for');
     this.#comparingBytes += lengthBytes;
-    const theirs = digests.slice();
+    const theirs = copyOf(digests);
     this.#readInOrder(offsetBytes, lengthBytes, (bytes, error) => {
       this.#comparingBytes -= lengthBytes;
       const extents = Math.ceil(lengthBytes / extentBytes);

@@ -1,3 +1,4 @@
+import { copyOf } from '../bytes.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { commands, errors } from './protocol.ts';
@@ -32,7 +33,7 @@ export class UnflushedWrites {
   }
 
   completed({ kind, offsetBytes, lengthBytes, bytes }: CompletedWrite): void {
-    this.#writes.push({ kind, offsetBytes, lengthBytes, bytes: bytes?.slice() ?? null });
+    this.#writes.push({ kind, offsetBytes, lengthBytes, bytes: bytes && copyOf(bytes) });
     this.#bytes += bytes?.byteLength ?? 0;
     this.#completed += 1;
   }

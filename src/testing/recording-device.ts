@@ -1,3 +1,4 @@
+import { copyOf } from '../bytes.ts';
 import type { Random } from '../clock/random.ts';
 import type { BlockDevice, DeviceCapabilities, Done, WriteOptions } from '../device/block-device.ts';
 import { devicePromises } from '../device/promises.ts';
@@ -153,7 +154,7 @@ export class RecordingDevice implements BlockDevice {
 
   write(offsetBytes: number, from: Uint8Array, options: WriteOptions, done: Done): void {
     const issued = this.#issued('write', offsetBytes, from.byteLength, options.fua ?? false);
-    const change = this.#change(issued, 'open', () => from.slice());
+    const change = this.#change(issued, 'open', () => copyOf(from));
     this.#device.write(offsetBytes, from, options, this.#ended('write', issued, done, this.#settle(change)));
   }
 

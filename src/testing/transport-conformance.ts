@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 
+import { copyOf } from '../bytes.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { TestRunner } from './test-runner.ts';
 import { Inbox, TransportSubject, fill, pattern, rejectsWith, text } from './transport-subject.ts';
@@ -115,7 +116,7 @@ const frameCases: Cases = {
   },
   'answers sent from within frame keep their order': async (link) => {
     const [a, b] = await link.ends();
-    b.inbox.onFrame = (bytes) => void b.connection.send([text('re: '), bytes.slice()]);
+    b.inbox.onFrame = (bytes) => void b.connection.send([text('re: '), copyOf(bytes)]);
     for (let index = 0; index < 50; index += 1) a.connection.send([text(String(index))]);
     assert.deepEqual(
       await link.settle(a.inbox.texts(50)),

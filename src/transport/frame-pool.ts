@@ -27,13 +27,14 @@ export class FramePool {
     this.#sized(sizeClass(buffer.byteLength)).push(buffer);
   }
 
-  #take(length: number): Uint8Array {
-    if (length <= smallestBytes) return new Uint8Array(length);
+  /** A `Buffer`, as sockets give: its `slice` is no copy. */
+  #take(length: number): Buffer {
+    if (length <= smallestBytes) return Buffer.alloc(length);
     const size = sizeClass(length);
     const buffer = this.#sized(size).pop();
-    if (!buffer) return new Uint8Array(new ArrayBuffer(2 ** size), 0, length);
+    if (!buffer) return Buffer.from(new ArrayBuffer(2 ** size), 0, length);
     this.#spareBytes -= buffer.byteLength;
-    return new Uint8Array(buffer, 0, length);
+    return Buffer.from(buffer, 0, length);
   }
 
   #sized(size: number): ArrayBufferLike[] {

@@ -117,13 +117,14 @@ describe('The protocols', () => {
       expect(pair.identical).to.equal(true);
     });
 
-    it('async: the caller may use its buffer again as soon as the write is complete', async () => {
-      const { pair } = await gatedPair('async');
-      const bytes = pattern(block, 1);
-      pair.mirror('alpha').write(0, bytes, {}, () => bytes.fill(2));
-      await pair.clock.runFor(10 * delayMs);
-      expect(pair.disks.beta.contents.subarray(0, block)).to.deep.equal(pattern(block, 1));
-    });
+    for (const kind of ['Uint8Array', 'Buffer'] as const)
+      it(`async: the caller may use its ${kind} again as soon as the write is complete`, async () => {
+        const { pair } = await gatedPair('async');
+        const bytes = kind === 'Buffer' ? Buffer.from(pattern(block, 1)) : pattern(block, 1);
+        pair.mirror('alpha').write(0, bytes, {}, () => bytes.fill(2));
+        await pair.clock.runFor(10 * delayMs);
+        expect(pair.disks.beta.contents.subarray(0, block)).to.deep.equal(pattern(block, 1));
+      });
 
     it('memsync: the target says that it received a frame before it applies anything of it, once', () => {
       const told: string[] = [];

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 
+import { copyOf } from '../../src/bytes.ts';
 import { HotMirrorError } from '../../src/errors.ts';
 import { TargetPhase } from '../../src/mirror/target-phase.ts';
 import type { LineageWord } from '../../src/mirror/target-phase.ts';
@@ -114,7 +115,7 @@ describe('A target that hears a word of the lineage out of turn, from a source t
 
   /** What the source says when the target is to be the same as it. */
   const adoptIn = (frame: Uint8Array): Buffer =>
-    said('adopt', (decodeMessages(frame).find(({ name }) => name === 'adopt')?.body ?? new Uint8Array(0)).slice());
+    said('adopt', copyOf(decodeMessages(frame).find(({ name }) => name === 'adopt')?.body ?? new Uint8Array(0)));
 
   it('refuses adopt after adopt, and holds what it adopted', async () => {
     const { pair, arm } = injecting();

@@ -64,7 +64,7 @@ export const protocolMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/source.ts',
-        find: `    this.#options.data.send('write', sequence, offsetBytes, promise === 'async' ? bytes.slice() : bytes);
+        find: `    this.#options.data.send('write', sequence, offsetBytes, promise === 'async' ? copyOf(bytes) : bytes);
     if (promise === 'async') held(sequence);`,
         replace: `    this.#options.data.send('write', sequence, offsetBytes, promise === 'sync' ? bytes : bytes.slice());
     if (promise !== 'sync') held(sequence);`,

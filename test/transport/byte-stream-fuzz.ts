@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
+import { copyOf } from '../../src/bytes.ts';
 import { HotMirrorError } from '../../src/errors.ts';
 import { SeededRandom } from '../../src/testing/seeded-random.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
@@ -159,7 +160,7 @@ async function converse(end: End, connection: TcpConnection, clock: VirtualClock
   let closed = 0;
   const over = new Promise<void>((resolve) => {
     connection.receive({
-      frame: (bytes) => void end.received.push(bytes.slice()),
+      frame: (bytes) => void end.received.push(copyOf(bytes)),
       closed: (error) => {
         closed += 1;
         if (error && !(error instanceof HotMirrorError)) throw new Error('an end without a typed error');

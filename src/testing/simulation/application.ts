@@ -1,3 +1,4 @@
+import type { BlockDevice, Done, WriteOptions } from '../../device/block-device.ts';
 import type { HotMirrorError } from '../../errors.ts';
 import { maxBodyBytes } from '../../mirror/wire.ts';
 import type { SeededRandom } from '../seeded-random.ts';
@@ -11,6 +12,8 @@ import { nodeNames } from './steps.ts';
 import type { ApplicationRequest } from './watcher.ts';
 
 const percent = 100;
+/** What a program puts into a buffer that it has back. */
+const usedAgain = 0xdb;
 const headBytes = 4;
 /** Of requests that overlap in part. */
 const longestInBlocks = 2;
@@ -105,13 +108,22 @@ export class Application {
     };
     if (kind === 'read') link.read(offsetBytes, bytes, ended);
     else if (zeroes) link.writeZeroes(offsetBytes, bytes.byteLength, { fua }, ended);
-    else if (kind === 'write') link.write(offsetBytes, bytes, { fua }, ended);
+    else if (kind === 'write') write(link, offsetBytes, bytes, { fua }, ended);
     else link.flush(ended);
   }
 
   #count(process: SimulatedProcess, by: number): void {
     this.#outstanding.set(process, this.outstanding(process) + by);
   }
+}
+
+/** Writes from a buffer, as a program does that uses it for something else as soon as it has it back. */
+function write(link: BlockDevice, offsetBytes: number, bytes: Uint8Array, options: WriteOptions, ended: Done): void {
+  const buffer = Buffer.from(bytes);
+  link.write(offsetBytes, buffer, options, (error) => {
+    buffer.fill(usedAgain);
+    ended(error);
+  });
 }
 
 /** The workload with its defaults. */

@@ -1,3 +1,4 @@
+import { copyOf } from '../../bytes.ts';
 import type { FailoverOrchestrator } from '../../failover/orchestrator.ts';
 import { HotMirrorError } from '../../errors.ts';
 import type { HeartbeatMonitor } from '../../heartbeat/heartbeat-monitor.ts';
@@ -213,7 +214,7 @@ export class SimulatedPair implements Disposable {
    * where no answer comes within `withinMs`: the write may still be done later.
    */
   write(request: PairRequest & { readonly bytes: Uint8Array; readonly fua?: boolean }): Promise<void> {
-    const asked = this.#ask('write', request, () => request.bytes.slice(), request.fua);
+    const asked = this.#ask('write', request, () => copyOf(request.bytes), request.fua);
     return new LazyPromise(async () => {
       await asked();
     });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 
+import { copyOf } from '../../../src/bytes.ts';
 import { messageTypes } from '../../../src/mirror/wire.ts';
 import type { MessageName } from '../../../src/mirror/wire.ts';
 import type { SeededRandom } from '../../../src/testing/seeded-random.ts';
@@ -118,14 +119,14 @@ const pick = <T>(list: readonly T[], random: SeededRandom): T | undefined => lis
 
 /** A recorded frame that says that it belongs to this connection, and sometimes keeps its own epoch. */
 function transplanted(context: MutationContext, header: Uint8Array): Uint8Array {
-  const frame = (pick(context.recorded, context.random) ?? header).slice();
+  const frame = copyOf(pick(context.recorded, context.random) ?? header);
   frame.set(header.subarray(8, headerBytes), 8);
   if (context.random.below(4) > 0) frame.set(header.subarray(0, 8), 0);
   return frame;
 }
 
 function flipped(frame: Uint8Array, random: SeededRandom, fromByte = 0): Uint8Array {
-  const bytes = frame.slice();
+  const bytes = copyOf(frame);
   for (let left = 1 + random.below(3); left > 0 && bytes.length > fromByte; left -= 1) {
     const at = fromByte + random.below(Math.min(bytes.length - fromByte, 200));
     bytes[at] = (bytes[at] ?? 0) ^ (1 << random.below(8));
@@ -144,7 +145,7 @@ function edited(frame: Uint8Array, { random, connectionId, drawn }: MutationCont
   const at = random.below(messages.length);
   const message = messages[at];
   const other = pick(pick(drawn, random) ?? [], random);
-  if (!message || !other) return frame.slice();
+  if (!message || !other) return copyOf(frame);
   const edits = [{ a: other.a }, { b: other.b }, { body: other.body }, { number: other.number }];
   messages[at] = { ...message, ...pick(edits, random) };
   return frameOf(frame, messages);
@@ -197,14 +198,14 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   flipBody: (frame, { random }) => [flipped(frame, random, headerBytes)],
   truncate: (frame, { random }) => [frame.slice(0, random.below(frame.length))],
   extend: (frame, { random }) => [new Uint8Array(Buffer.concat([frame, random.bytes(1 + random.below(60))]))],
-  duplicate: (frame) => [frame.slice(), frame.slice()],
+  duplicate: (frame) => [copyOf(frame), copyOf(frame)],
   drop: () => [],
-  replay: (frame, context) => [frame.slice(), transplanted(context, frame)],
+  replay: (frame, context) => [copyOf(frame), transplanted(context, frame)],
   replace: (frame, context) => [transplanted(context, frame)],
-  foreign: (_frame, { random, recorded }) => [(pick(recorded, random) ?? new Uint8Array(0)).slice()],
+  foreign: (_frame, { random, recorded }) => [copyOf(pick(recorded, random) ?? new Uint8Array(0))],
   splice: (frame, context) => [spliced(frame, transplanted(context, frame), context.random)],
   edit: (frame, context) => [edited(frame, context)],
-  draw: (frame, { random, drawn }) => [frameOf(frame, pick(drawn, random) ?? []), frame.slice()],
+  draw: (frame, { random, drawn }) => [frameOf(frame, pick(drawn, random) ?? []), copyOf(frame)],
   drawMany: (frame, { random, drawn }) => Array.from({ length: 4 }, () => frameOf(frame, pick(drawn, random) ?? [])),
   storm,
   garbage: (_frame, { random }) => [random.bytes(random.below(300))],

@@ -1,4 +1,5 @@
 import { ForwardingConnection, withConnections } from './forwarding-connection.ts';
+import { copyOf } from '../../../src/bytes.ts';
 import type { Connection, Receiver, Transport } from '../../../src/transport/transport.ts';
 
 /** Gives the receiver a frame, and says what came of it: it was not wanted any more, the connection goes on, or this ended it. */
@@ -10,7 +11,7 @@ export type Tamper = (frame: Uint8Array, deliver: Deliver, connection: Connectio
 /** A transport that hands out a copy of each frame that arrives here, before its receiver gets it. */
 export function tapFrames(transport: Transport, tap: (frame: Uint8Array, connection: Connection) => void): Transport {
   return tamperFrames(transport, (frame, deliver, connection) => {
-    tap(frame.slice(), connection);
+    tap(copyOf(frame), connection);
     deliver(frame);
   });
 }

@@ -1,3 +1,4 @@
+import { copyOf } from '../../../src/bytes.ts';
 import { regionBytes } from '../../../src/mirror/activity-log.ts';
 import type { BlockDevice } from '../../../src/device/block-device.ts';
 import { defaultMirrorLimits } from '../../../src/mirror/options.ts';
@@ -122,7 +123,7 @@ export class FuzzRound {
   #record(frame: Uint8Array): void {
     if (frame.length > longestRecorded) return;
     const at = this.#recorded.length < recordedFrames ? this.#recorded.length : this.#random.below(recordedFrames);
-    this.#recorded[at] = frame.slice();
+    this.#recorded[at] = copyOf(frame);
   }
 
   /** What arrives in place of a frame. The very same array stands for the frame as it was. */
@@ -133,7 +134,7 @@ export class FuzzRound {
     const names = [...Object.keys(mutations), 'delay'];
     const name = random.below(3) === 0 ? 'storm' : (names[random.below(names.length)] as string);
     if (name === 'delay' && !this.#onlyMalformed) {
-      this.#late.set(connection, frame.slice());
+      this.#late.set(connection, copyOf(frame));
       return late ? [late] : [];
     }
     const context = {
