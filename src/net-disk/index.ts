@@ -3,7 +3,5 @@ export type { NetDiskLimits } from './limits.ts';
 export { parseNetDiskUri } from './net-disk-address.ts';
 export type { NetDiskAddress, NetDiskLocation } from './net-disk-address.ts';
 export type { NetDiskExport } from './net-disk-export.ts';
-export { NetDiskDevice } from './net-disk-device.ts';
-export type { NetDiskDeviceLimits } from './net-disk-device.ts';
 export { NetDiskServer } from './net-disk-server.ts';
 export type { NetDiskServerOptions } from './net-disk-server.ts';

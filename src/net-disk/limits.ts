@@ -34,6 +34,7 @@ const defaults: NetDiskLimits = {
 
 /** The least request that every client may count on. */
 const leastRequestBytes = 64 * kibibyte;
+const mostRequestBytes = 2 ** 30;
 
 /** All limits, with defaults for those not given. Throws `RangeError` for one that cannot be. */
 export function netDiskLimits(given: Partial<NetDiskLimits> = {}): NetDiskLimits {
@@ -41,7 +42,9 @@ export function netDiskLimits(given: Partial<NetDiskLimits> = {}): NetDiskLimits
   for (const [name, value] of Object.entries(limits))
     if (!Number.isSafeInteger(value) || value < (name === 'idleDeadlineMs' ? 0 : 1))
       throw new RangeError(`limits.${name} must be a whole number above 0`);
-  if (limits.requestBytes < leastRequestBytes) throw new RangeError(`limits.requestBytes must be at least ${String(leastRequestBytes)}`);
+  const { requestBytes } = limits;
+  if (requestBytes < leastRequestBytes || requestBytes > mostRequestBytes || requestBytes % leastRequestBytes !== 0)
+    throw new RangeError(`limits.requestBytes must be a multiple of ${String(leastRequestBytes)}, at most ${String(mostRequestBytes)}`);
   if (limits.windowBytes < 2 * limits.requestBytes)
     throw new RangeError('limits.windowBytes must hold two requests of limits.requestBytes');
   return limits;

@@ -21,7 +21,7 @@ const registeredPort = 10_809;
 export function parseNetDiskUri(uri: string): NetDiskLocation {
   const url = parse(uri);
   const tls = url.protocol.startsWith('nbds');
-  const name = decodeURIComponent(url.pathname.replace(/^\//u, ''));
+  const name = decoded(uri, url.pathname.replace(/^\//u, ''));
   const socket = url.searchParams.get('socket');
   if (url.protocol.endsWith('+unix:')) {
     if (!socket || url.hostname !== '') throw wrong(uri, 'nbd+unix:///NAME?socket=PATH');
@@ -36,6 +36,14 @@ function parse(uri: string): URL {
   const url = URL.canParse(uri) ? new URL(uri) : null;
   if (!url || !/^nbds?(\+unix)?:$/u.test(url.protocol)) throw wrong(uri, 'nbd+unix:///NAME?socket=PATH');
   return url;
+}
+
+function decoded(uri: string, text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw wrong(uri, 'nbd+unix:///NAME?socket=PATH');
+  }
 }
 
 function wrong(uri: string, right: string): HotMirrorError {

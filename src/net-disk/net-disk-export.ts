@@ -15,11 +15,16 @@ export interface NetDiskExport {
 
 const text = new TextEncoder();
 
+/** Says what is wrong with the name of an export, or null. */
+export function exportNameProblem(name: string): string | null {
+  const fits = text.encode(name).byteLength <= sizes.text && !name.includes('\0');
+  return fits ? null : `the name of an export has at most ${String(sizes.text)} bytes and no NUL`;
+}
+
 /** Throws `RangeError` for a name or a description that cannot travel. */
 export function assertExport({ name, description = '' }: NetDiskExport): void {
-  for (const [what, value] of Object.entries({ name, description }))
-    if (text.encode(value).byteLength > sizes.text || value.includes('\0'))
-      throw new RangeError(`the ${what} of an export has at most ${String(sizes.text)} bytes and no NUL`);
+  const problem = exportNameProblem(name) ?? exportNameProblem(description);
+  if (problem !== null) throw new RangeError(problem);
 }
 
 /**

@@ -169,14 +169,16 @@ async function removeLeftover(path: string): Promise<void> {
   const found = await lstat(path).catch(() => null);
   if (!found) return;
   if (!found.isSocket()) throw new HotMirrorError('HM_ADDRESS', `${path} exists and is no socket`);
-  const lives = await new Promise<boolean>((resolve) => {
+  const code = await new Promise<string>((resolve) => {
     const probe = connect({ path });
     probe.once('connect', () => {
       probe.destroy();
-      resolve(true);
+      resolve('');
     });
-    probe.once('error', () => resolve(false));
+    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''));
   });
-  if (lives) throw new HotMirrorError('HM_ADDRESS_IN_USE', `another process serves ${path}`);
+  // A server that is busy, or somebody else's, refuses by another error.
+  if (code === 'ENOENT') return;
+  if (code !== 'ECONNREFUSED') throw new HotMirrorError('HM_ADDRESS_IN_USE', `another process serves ${path}`);
   await unlink(path);
 }

@@ -1,6 +1,8 @@
 import { infos, magic, optionReplies, sizes } from './protocol.ts';
 
 const encoder = new TextEncoder();
+/** Of a sentence for people, in characters. */
+const longestReason = 256;
 
 /** An answer to an option. */
 export function optionReply(option: number, kind: number, data: Uint8Array = new Uint8Array(0)): Uint8Array {
@@ -16,7 +18,7 @@ export function optionReply(option: number, kind: number, data: Uint8Array = new
 
 /** A refusal, with a sentence for people. */
 export function refuseOption(option: number, kind: number, because: string): Uint8Array {
-  return optionReply(option, kind, encoder.encode(because).subarray(0, sizes.text));
+  return optionReply(option, kind, encoder.encode(because.slice(0, longestReason)));
 }
 
 /** One export in a list. */

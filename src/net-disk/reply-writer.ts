@@ -29,7 +29,7 @@ export interface ReplySink {
 /** A data reply with more than that gets memory of its own. */
 const largeBytes = 256 * 2 ** 10;
 const encoder = new TextEncoder();
-const longestTextBytes = 256;
+const longestText = 256;
 
 /**
  * Gathers the replies of one connection, so that many leave in one call: one behind the other in a chunk, in which what is read lands where it is sent from.
@@ -47,6 +47,7 @@ export class ReplyWriter {
   /** Handed over, and not free yet. */
   #unsent: Segment[] = [];
   #unsentBytes = 0;
+  #readyBytes = 0;
 
   constructor(pool: ChunkPool, sink: ReplySink, { structured }: { readonly structured: boolean }) {
     this.#pool = pool;
@@ -56,15 +57,20 @@ export class ReplyWriter {
     this.#view = viewOf(this.#chunk.bytes);
   }
 
-  /** What was handed over and still takes memory. */
-  get unsentBytes(): number {
-    return this.#unsentBytes;
+  /** What takes memory until it has left: handed over, or gathered. */
+  get heldBytes(): number {
+    return this.#unsentBytes + this.gatheredBytes;
+  }
+
+  /** What is ready and not handed over. */
+  get gatheredBytes(): number {
+    return this.#readyBytes + this.#to - this.#from;
   }
 
   /** It is done, or it is not. A reason is told where replies are structured. */
   done(cookieHigh: number, cookieLow: number, error: ReplyError, because = ''): void {
     if (this.#structured && error !== errors.none) {
-      const text = encoder.encode(because).subarray(0, longestTextBytes);
+      const text = encoder.encode(because.slice(0, longestText));
       const at = this.#chunkHeader({ kind: chunks.error, cookieHigh, cookieLow, payloadBytes: 6 + text.byteLength });
       this.#view.setUint32(at, error);
       this.#view.setUint16(at + 4, text.byteLength);
@@ -131,7 +137,7 @@ export class ReplyWriter {
       view.setUint32(8, cookieHigh);
       view.setUint32(12, cookieLow);
     }
-    if (reply.detached) this.#ready.push({ bytes: reply.whole, chunk: reply.chunk });
+    if (reply.detached) this.#push({ bytes: reply.whole, chunk: reply.chunk });
   }
 
   /** There is no data: an error is told in its place. */
@@ -146,6 +152,7 @@ export class ReplyWriter {
     if (this.#ready.length === 0) return;
     const segments = this.#ready;
     this.#ready = [];
+    this.#readyBytes = 0;
     if (this.#sink.send(segments.map(({ bytes }) => bytes))) {
       this.#free(segments);
       return;
@@ -180,8 +187,13 @@ export class ReplyWriter {
   #seal(): void {
     if (this.#from === this.#to) return;
     this.#chunk.users += 1;
-    this.#ready.push({ bytes: this.#chunk.bytes.subarray(this.#from, this.#to), chunk: this.#chunk });
+    this.#push({ bytes: this.#chunk.bytes.subarray(this.#from, this.#to), chunk: this.#chunk });
     this.#from = this.#to;
+  }
+
+  #push(segment: Segment): void {
+    this.#ready.push(segment);
+    this.#readyBytes += segment.bytes.byteLength;
   }
 
   #turnOver(): void {

@@ -35,6 +35,8 @@ interface LargeWrite {
 const largeBytes = 64 * 2 ** 10;
 /** With less room than that a chunk is left for the next. */
 const leastRoomBytes = 64 * 2 ** 10;
+/** In front of what is read into a chunk, for what is left of the one before. */
+const headroomBytes = largeBytes + sizes.request;
 const noBytes = new Uint8Array(0);
 const twoTo32 = 2 ** 32;
 
@@ -52,8 +54,11 @@ export class RequestReader {
   #to = 0;
   /** A large write of which only a part has come. */
   #large: LargeWrite | null = null;
-  /** What the memory is part of that was offered last: a large write, or else the chunk. */
-  #offered: LargeWrite | null = null;
+  /** The chunk after this one, where it was offered. */
+  #next: Chunk | null = null;
+  /** What the memory is part of that was offered last. */
+  #offered: LargeWrite | 'chunk' | 'next' = 'chunk';
+  #closed = false;
   /** Bytes of a refused write that are still to come. */
   #skipBytes = 0;
   #stopped = false;
@@ -67,19 +72,24 @@ export class RequestReader {
     this.#view = viewOf(this.#chunk);
   }
 
-  /** Where the next bytes go. They may come at any time from now on: until then no place in memory changes its meaning. */
+  /** Where the next bytes go. They may come at any time from now on, also after the end: until then no place in memory changes its meaning. */
   buffer(): Uint8Array {
-    this.#offered = this.#large;
+    this.#offered = this.#large ?? (this.#next && 'next') ?? 'chunk';
     if (this.#large) return this.#large.bytes.subarray(this.#large.at);
+    if (this.#next) return this.#next.bytes.subarray(headroomBytes);
     if (this.#from === this.#to && this.#chunk.users === 0) this.#from = this.#to = 0;
-    else if (this.#chunk.bytes.byteLength - this.#to < leastRoomBytes) this.#turnOver();
-    return this.#chunk.bytes.subarray(this.#to);
+    if (this.#chunk.bytes.byteLength - this.#to >= leastRoomBytes) return this.#chunk.bytes.subarray(this.#to);
+    this.#offered = 'next';
+    this.#next = this.#pool.take();
+    return this.#next.bytes.subarray(headroomBytes);
   }
 
   /** So many bytes came. False: no more is to be read until `resume`. */
   filled(lengthBytes: number): boolean {
-    if (this.#offered) this.#offered.at += lengthBytes;
-    else this.#to += lengthBytes;
+    if (this.#ended) return false;
+    if (this.#offered === 'next') this.#turnOver(lengthBytes);
+    else if (this.#offered === 'chunk') this.#to += lengthBytes;
+    else this.#offered.at += lengthBytes;
     this.#parse();
     return !this.#mayNotRead();
   }
@@ -92,21 +102,25 @@ export class RequestReader {
     return !this.#mayNotRead();
   }
 
-  /** Nothing is taken any more. */
+  /** Nothing is taken any more. What was offered may still be read into, until `close`. */
   end(): void {
-    if (this.#ended) return;
     this.#ended = true;
-    this.#large = null;
-    const chunk = this.#chunk;
+  }
+
+  /** Nothing is read any more. */
+  close(): void {
+    if (this.#closed) return;
+    this.#ended = this.#closed = true;
+    if (this.#next) this.#pool.give(this.#next);
+    this.#next = null;
     // Whoever still has bytes in it is the last user.
-    if (chunk.users === 0) this.#pool.give(chunk);
+    if (this.#chunk.users === 0) this.#pool.give(this.#chunk);
   }
 
   /** One user less of a chunk. */
   release(chunk: Chunk): void {
     chunk.users -= 1;
-    if (chunk.users > 0) return;
-    if (chunk !== this.#chunk || this.#ended) this.#pool.give(chunk);
+    if (chunk.users === 0 && (chunk !== this.#chunk || this.#closed)) this.#pool.give(chunk);
   }
 
   #mayNotRead(): boolean {
@@ -153,6 +167,7 @@ export class RequestReader {
       this.#handler.request(request, noBytes, null);
       return true;
     }
+    if (!this.#admit(0)) return false;
     if (this.#handler.refuseWrite(request)) {
       this.#from += sizes.request;
       this.#skipBytes = lengthBytes;
@@ -196,15 +211,16 @@ export class RequestReader {
     return request;
   }
 
-  /** Goes on in another chunk, with what was not looked at yet: less than a header and a write that is not large. */
-  #turnOver(): void {
+  /** Goes on in the chunk that was offered, behind what was not looked at yet: less than a header and a write that is not large, or nothing would have been read. */
+  #turnOver(lengthBytes: number): void {
     const [before, left] = [this.#chunk, this.#chunk.bytes.subarray(this.#from, this.#to)];
-    const next = this.#pool.take();
-    next.bytes.set(left);
+    const next = this.#next ?? before;
+    next.bytes.set(left, headroomBytes - left.byteLength);
     this.#chunk = next;
+    this.#next = null;
     this.#view = viewOf(next);
-    this.#from = 0;
-    this.#to = left.byteLength;
+    this.#from = headroomBytes - left.byteLength;
+    this.#to = headroomBytes + lengthBytes;
     if (before.users === 0) this.#pool.give(before);
   }
 }

@@ -91,9 +91,7 @@ export class Session {
 
   /** Requests are refused from now on, and the session ends as soon as nothing is under way. */
   shutDown(): void {
-    const { clock, limits } = this.#options;
-    // Also for a client that does not read its answers, whose connection has ended in order and does not go.
-    this.#closing ??= clock.timer(limits.closeDeadlineMs, () => this.#options.wire.destroy());
+    this.#limitClosing();
     if (!this.#transmission || this.#transmission.underWay === 0) this.#over(null);
     else this.#transmission.leave();
   }
@@ -102,6 +100,7 @@ export class Session {
   lost(): void {
     this.#closing?.cancel();
     this.#end('the client is gone');
+    this.#transmission?.close();
   }
 
   #haggle(): boolean {
@@ -157,6 +156,8 @@ export class Session {
 
   #skipOption(option: number, lengthBytes: number): number {
     if (option === options.exportName) return this.#hangUp('the name of an export is too long');
+    this.#optionsLeft -= 1;
+    if (this.#optionsLeft < 0) return this.#hangUp('it asks for too many options');
     this.#options.wire.send([refuseOption(option, optionReplies.tooBig, 'the data of this option is too long')]);
     this.#skipBytes = lengthBytes;
     return sizes.optionHeader;
@@ -221,8 +222,16 @@ export class Session {
   #over(because: string | null): void {
     if (this.#ended) return;
     this.#end(because);
-    if (because === null) this.#options.wire.end();
-    else this.#options.wire.destroy();
+    if (because === null) {
+      this.#limitClosing();
+      this.#options.wire.end();
+    } else this.#options.wire.destroy();
+  }
+
+  /** A client that does not read its answers keeps a connection that was ended in order. */
+  #limitClosing(): void {
+    const { clock, limits, wire } = this.#options;
+    this.#closing ??= clock.timer(limits.closeDeadlineMs, () => wire.destroy());
   }
 
   #end(because: string | null): void {

@@ -29,7 +29,7 @@ export class SocketWire implements SessionWire {
     socket.setNoDelay(true);
     // 'close' follows it.
     socket.on('error', () => undefined);
-    // A client that ends its side has nothing more to ask; what it asked is answered as far as it still listens.
+    // A client that ends its side hears nothing more.
     socket.on('end', () => this.destroy());
     socket.on('close', () => {
       if (this.#intake === intake) this.#handlers.closed();
@@ -55,8 +55,6 @@ export class SocketWire implements SessionWire {
   }
 
   end(): void {
-    this.#socket?.end();
-    // What still comes is dropped, lest the reset that unread bytes cause destroys what is on its way.
     this.#socket?.destroySoon();
   }
 

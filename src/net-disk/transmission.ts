@@ -28,6 +28,8 @@ export interface TransmissionOptions {
 
 /** A slice of a long run of zeroes: a device that writes them at once is not kept for longer than that takes. */
 const zeroesSliceBytes = 8 * 2 ** 20;
+/** Replies leave at the latest when there are so many bytes of them. */
+const gatheredBytes = 2 ** 20;
 
 /** A request that is under way. */
 class Pending {
@@ -109,17 +111,24 @@ export class Transmission implements RequestHandler {
     this.#endIfLeft();
   }
 
-  /** The connection is gone. What is under way goes on; nobody hears of it. */
+  /** Nothing is taken or answered any more. What is under way goes on; nobody hears of it. */
   end(): void {
     this.#over = true;
     this.#reader.end();
   }
 
+  /** Nothing is read any more: the connection is gone. */
+  close(): void {
+    this.end();
+    this.#reader.close();
+  }
+
   mayTake(lengthBytes: number): boolean {
     const { windowBytes, requestBytes, requests } = this.#options.limits;
+    if (this.#writer.gatheredBytes > gatheredBytes) this.#writer.flush();
     // One that asks for more is refused, and takes nothing.
     const neededBytes = Math.min(lengthBytes, requestBytes);
-    const may = this.#underWay < requests && this.#heldBytes + this.#writer.unsentBytes + neededBytes <= windowBytes;
+    const may = this.#underWay < requests && this.#heldBytes + this.#writer.heldBytes + neededBytes <= windowBytes;
     this.#stopped ||= !may;
     return may;
   }
@@ -138,7 +147,11 @@ export class Transmission implements RequestHandler {
       this.#reader.end();
       return;
     }
-    if (request.command !== commands.write && this.#refuse(request)) return;
+    // A large write was judged when it began to come.
+    if ((request.command !== commands.write || this.#shutDown) && this.#refuse(request)) {
+      if (chunk) this.#reader.release(chunk);
+      return;
+    }
     const { device } = this.#options.negotiated.export;
     const { offsetBytes, lengthBytes, flags } = request;
     const pending = this.#begin(request, chunk, request.command === commands.read ? lengthBytes : payload.byteLength);
@@ -280,7 +293,7 @@ export class Transmission implements RequestHandler {
     if (this.#over) return false;
     this.#writer.flush();
     this.#endIfLeft();
-    return more;
+    return more && !this.#leaving;
   }
 
   #endIfLeft(): void {

@@ -12,7 +12,6 @@ import type { PlatformStep } from '../platform/platform-actions.ts';
 import { bothAddresses, crossFieldProblems, linkAddresses } from './config-rules.ts';
 import type { FileConfig, Problem } from './config-schema.ts';
 import { fileJsonSchema, parseFile } from './config-schema.ts';
-import { isNetDiskUri } from './link-address.ts';
 import type { LinkAddress } from './link-address.ts';
 
 export type { LinkAddress } from './link-address.ts';
@@ -223,14 +222,6 @@ function exportOf(uri: string, absolute: (relative: string) => string): ExportCo
   return { uri, name, tls: tls || !isLoopback(address.host), address };
 }
 
-/** The URI with its socket's path from the folder of the configuration. */
-function absoluteSocket(uri: string, absolute: (relative: string) => string): string {
-  const url = new URL(uri);
-  const socket = url.searchParams.get('socket');
-  if (socket !== null) url.searchParams.set('socket', absolute(socket));
-  return url.href;
-}
-
 function resolveConfig(file: FileConfig, folder: string): PairConfig {
   const absolute = (relative: string): string => path.resolve(folder, relative);
   const { monitor, failover } = file;
@@ -240,9 +231,7 @@ function resolveConfig(file: FileConfig, folder: string): PairConfig {
     nodes: mapValues(file.nodes, (node) => ({ ...node, stateDir: absolute(node.stateDir), controlSocket: absolute(node.controlSocket) })),
     mirrors: file.mirrors.map((mirror) => ({
       ...mirror,
-      elements: mapValues(mirror.elements, ({ device }) => ({
-        device: isNetDiskUri(device) ? absoluteSocket(device, absolute) : absolute(device),
-      })),
+      elements: mapValues(mirror.elements, ({ device }) => ({ device: absolute(device) })),
       undoJournal: mapValues(mirror.undoJournal ?? {}, (journal) => ({ ...journal, file: absolute(journal.file) })),
       dataLink: mapValues(mirror.dataLink, bothAddresses),
       export: mapValues(mirror.export ?? {}, (uri) => exportOf(uri, absolute)),

@@ -1,5 +1,8 @@
 import { isIPv4, isIPv6 } from 'node:net';
 
+import { parseNetDiskUri } from '../net-disk/net-disk-address.ts';
+import { exportNameProblem } from '../net-disk/net-disk-export.ts';
+
 /** Where a link's listener stands and where the peer dials it; the same unless something between them translates addresses. */
 export interface LinkAddress {
   /** Where the node listens. */
@@ -57,17 +60,11 @@ export function exportUriProblem(text: string): string | null {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (!url || !exportSchemes.includes(url.protocol))
     return 'must be an NBD URI: nbd+unix:///NAME?socket=PATH, nbd://host:port/NAME or nbds://host:port/NAME';
-  if (url.protocol === 'nbd+unix:') return url.searchParams.get('socket') ? null : 'needs ?socket=PATH';
-  return url.hostname === '' ? 'needs a host' : null;
-}
-
-/** Whether an element is the export of an NBD server. */
-export function isNetDiskUri(device: string): boolean {
-  return exportSchemes.includes(device.slice(0, device.indexOf('//')));
-}
-
-/** Says what is wrong with the URI of an element, or null. */
-export function elementUriProblem(text: string): string | null {
-  if (!isNetDiskUri(text)) return 'must be a path or an NBD URI';
-  return text.startsWith('nbds') ? 'needs TLS, which is not in this version' : exportUriProblem(text);
+  if (url.protocol === 'nbd+unix:' && !url.searchParams.get('socket')) return 'needs ?socket=PATH';
+  if (url.protocol !== 'nbd+unix:' && url.hostname === '') return 'needs a host';
+  try {
+    return exportNameProblem(parseNetDiskUri(text).name);
+  } catch (error) {
+    return (error as Error).message;
+  }
 }

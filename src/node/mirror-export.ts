@@ -1,5 +1,6 @@
-import { sleep } from '../clock/clock.ts';
-import type { Clock } from '../clock/clock.ts';
+import createDebug from 'debug';
+
+import type { Clock, Timer } from '../clock/clock.ts';
 import type { BlockDevice } from '../device/block-device.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { EventBase } from '../events.ts';
@@ -18,6 +19,8 @@ export interface MirrorExportOptions {
   readonly tell: (name: 'export:opened' | 'export:closed' | 'export:failed', news: ExportNews) => void;
 }
 
+const debug = createDebug('hotmirror:node');
+
 /** How long until an export that could not be opened is tried again. */
 const retryMs = 2_000;
 
@@ -27,35 +30,36 @@ const retryMs = 2_000;
 export class MirrorExport {
   readonly #options: MirrorExportOptions;
   readonly #stopWatching: () => void;
-  readonly #ended = new AbortController();
   #server: NetDiskServer | null = null;
-  /** It is kept closed, whatever the mirror says: serving is about to end. */
-  #held = false;
+  /** How many keep it closed, whatever the mirror says: serving is about to end. */
+  #held = 0;
+  #ended = false;
   /** One step at a time. */
   #turn: Promise<void> = Promise.resolve();
+  #retry: Timer | null = null;
   #failed = false;
 
   constructor(options: MirrorExportOptions) {
     this.#options = options;
     this.#stopWatching = options.mirror.onChange(() => {
-      if (this.#wanted !== (this.#server !== null)) void this.settle();
+      if (this.#wanted !== (this.#server !== null) && !this.#retry) void this.settle();
     });
   }
 
   /** Resolves when it is as it should be by now: open while the mirror is served, or tried in vain. */
   settle(): Promise<void> {
-    this.#turn = this.#turn.then(() => (this.#wanted ? this.#open() : this.#close()));
+    this.#turn = this.#turn.then(() => this.#step()).catch((error: unknown) => debug('%s: %O', this.#options.config.uri, error));
     return this.#turn;
   }
 
   /** Closes it for as long as `work` takes, which may end serving. */
   async during<T>(work: () => Promise<T>): Promise<T> {
-    this.#held = true;
+    this.#held += 1;
     try {
       await this.settle();
       return await work();
     } finally {
-      this.#held = false;
+      this.#held -= 1;
       void this.settle();
     }
   }
@@ -63,32 +67,38 @@ export class MirrorExport {
   /** Closes it for good. */
   async end(): Promise<void> {
     this.#stopWatching();
-    this.#ended.abort(new HotMirrorError('HM_CLOSED', 'the export was closed'));
+    this.#ended = true;
     await this.settle();
   }
 
   get #wanted(): boolean {
-    return !this.#held && !this.#ended.signal.aborted && this.#options.mirror.state().serving !== 'no';
+    return this.#held === 0 && !this.#ended && this.#options.mirror.state().serving !== 'no';
+  }
+
+  async #step(): Promise<void> {
+    this.#retry?.cancel();
+    this.#retry = null;
+    if (!this.#wanted) {
+      this.#failed = false;
+      await this.#close();
+    } else if (!this.#server) await this.#open();
   }
 
   async #open(): Promise<void> {
-    if (this.#server) return;
     const { config, mirror, clock, tell } = this.#options;
     try {
       const server = await NetDiskServer.listen({ listen: config.address, clock });
-      server.add({ name: config.name, device: mirror, description: `mirror ${mirror.name}` });
       this.#server = server;
+      server.add({ name: config.name, device: mirror, description: `mirror ${mirror.name}` });
     } catch (cause) {
       const error = HotMirrorError.from(cause, 'HM_ADDRESS', config.uri);
+      await this.#server?.close();
+      this.#server = null;
+      this.#retry = clock.timer(retryMs, () => void this.settle());
+      const text = `${config.uri} could not be opened, and is tried again: ${error.message}`;
       // Without it nobody can use what is served.
-      if (!this.#failed)
-        tell('export:failed', {
-          class: 3,
-          text: `${config.uri} could not be opened, and is tried again: ${error.message}`,
-          evidence: { code: error.code },
-        });
+      if (!this.#failed) tell('export:failed', { class: 3, text, evidence: { code: error.code } });
       this.#failed = true;
-      void this.#again();
       return;
     }
     this.#failed = false;
@@ -102,10 +112,5 @@ export class MirrorExport {
     await server.close();
     const { config, tell } = this.#options;
     tell('export:closed', { class: 0, text: `${config.uri} is gone`, evidence: { uri: config.uri } });
-  }
-
-  async #again(): Promise<void> {
-    await sleep(this.#options.clock, retryMs, this.#ended.signal).catch(() => undefined);
-    await this.settle();
   }
 }

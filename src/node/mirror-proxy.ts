@@ -312,6 +312,7 @@ export class MirrorProxy implements MirrorPort {
     this.#end ??= error;
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
+    this.#exportUri = null;
     if (asked || !this.#view) return;
     for (const tell of this.#deathListeners) tell(error);
     this.#changed({ ...this.#view, role: 'none', connection: 'standalone', serving: 'no', element: 'failed', resync: null });

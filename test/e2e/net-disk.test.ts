@@ -1,18 +1,14 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { expect } from 'chai';
 
-import { sleep } from '../../src/clock/clock.ts';
-import { systemClock } from '../../src/clock/system-clock.ts';
 import { systemRandom } from '../../src/clock/system-random.ts';
 import { SeededRandom } from '../../src/testing/seeded-random.ts';
 import { skipBecause } from '../support/skip.ts';
-import { CommandPair, elementBytes, patienceMs } from './support/command-pair.ts';
-import type { NodeName } from './support/command-pair.ts';
+import { elementBytes, patienceMs } from './support/command-pair.ts';
+import type { CommandPair, NodeName } from './support/command-pair.ts';
 import { exportedPair, uriOf } from './support/exported-pair.ts';
 import { killRound } from './support/kill-round.ts';
 import { runProgram } from './support/program.ts';
@@ -124,42 +120,6 @@ describe('What a client of a net disk was told (write.both)', function () {
       }
     } finally {
       await pair.end();
-    }
-  });
-});
-
-describe('An element behind an NBD server (any device to any device)', function () {
-  this.timeout(4 * patienceMs);
-
-  it('holds what the other does, through the death of its server, and serves it after a takeover', async function () {
-    if (!installed('nbdkit')) skipBecause(this, 'not installed: nbdkit');
-    const pair = await CommandPair.create({
-      change: (file) => {
-        const [mirror] = file.mirrors;
-        mirror!.elements.beta.device = 'nbd+unix:///?socket=beta/element.nbd';
-      },
-    });
-    const start = (): ChildProcess => {
-      rmSync(path.join(pair.folder, 'beta', 'element.nbd'), { force: true });
-      return spawn('nbdkit', ['-f', '-U', path.join(pair.folder, 'beta', 'element.nbd'), 'file', pair.element('beta')], {
-        stdio: 'ignore',
-      });
-    };
-    let server = start();
-    try {
-      while (!existsSync(path.join(pair.folder, 'beta', 'element.nbd'))) await sleep(systemClock, 50);
-      for (const node of ['alpha', 'beta'] as const) await pair.must(node, 'init');
-      await Promise.all([pair.run('alpha'), pair.run('beta')]);
-      await pair.health('alpha');
-      expect(await pair.identical()).to.equal(true);
-      server.kill('SIGKILL');
-      server = start();
-      await pair.must('alpha', 'verify', 'm0');
-      await pair.kill('alpha');
-      await pair.until('beta', 'the takeover', ({ serving }) => serving);
-    } finally {
-      await pair.end();
-      server.kill('SIGKILL');
     }
   });
 });

@@ -132,6 +132,30 @@ describe('A net disk server', () => {
       expect(refused).to.contain('ENOENT');
     }));
 
+  it('lets go of what a client is read into when its connection has ended, and not when it is left: another one would write it', () =>
+    serving(async (server) => {
+      const [left, used] = [new MemoryDevice({ sizeBytes: 16 * sizeBytes }), new MemoryDevice({ sizeBytes })];
+      server.add({ name: 'left', device: left });
+      server.add({ name: 'used', device: used });
+      const deaf = await NbdClient.using(server.address, 'left');
+      deaf.socket.pause();
+      deaf.send(request(read, { cookie: 1n, lengthBytes: 8 * sizeBytes }));
+      deaf.send(request(flush, { cookie: 2n }).subarray(0, 10));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      const removed = server.remove('left');
+      const other = await NbdClient.using(server.address, 'used');
+      const wish = request(write, { cookie: 3n, payload: filled(0x42, 32_768) });
+      other.send(wish.subarray(0, 20_000));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      deaf.send(filled(0x41, 10_000));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      other.send(wish.subarray(20_000));
+      expect(await other.reply(simpleReplyBytes)).to.include({ cookie: 3n, error: 0 });
+      expect(used.contents.subarray(0, 32_768).every((byte) => byte === 0x42)).to.equal(true);
+      deaf.socket.destroy();
+      await removed;
+    }));
+
   it('leaves the clients of an export that is removed, and lets nobody in any more', () =>
     serving(async (server) => {
       server.add({ name: 'other', device: new MemoryDevice({ sizeBytes }) });

@@ -189,6 +189,44 @@ describe('The use of a net disk (NBD, transmission)', () => {
     expect([deaf.stopped, deaf.received.reply(65_536).cookie]).to.deep.equal([false, 0n]);
   });
 
+  it('keeps no more replies than its window, of a burst of reads and of refusals that nobody reads', () => {
+    const limits = { requestBytes: 65_536, windowBytes: 131_072 };
+    const device = new MemoryDevice({ sizeBytes: mebibyte });
+    let reads = 0;
+    device.read = (...[offsetBytes, into, done]: Parameters<BlockDevice['read']>) => {
+      reads += 1;
+      MemoryDevice.prototype.read.call(device, offsetBytes, into, done);
+    };
+    const burst = LoneSession.using(device, { limits });
+    burst.slow = true;
+    burst.feed(bytesOf(...Array.from({ length: 40 }, (_, at) => request(read, { cookie: BigInt(at), lengthBytes: 65_536 }))));
+    expect([burst.stopped, reads]).to.deep.equal([true, 1]);
+    const refused = LoneSession.using(device, { limits });
+    refused.slow = true;
+    const writes = bytesOf(...Array.from({ length: 1000 }, () => request(write, { cookie: 1n, lengthBytes: 0 })));
+    let turns = 0;
+    while (!refused.stopped && turns < 100) {
+      refused.feed(writes);
+      turns += 1;
+    }
+    expect(turns).to.be.below(10);
+  });
+
+  it('has room for what comes next also where it was stopped with a full chunk, and loses nothing of it', async () => {
+    const device = new HeldDevice({ sizeBytes: mebibyte });
+    const lone = LoneSession.using(device, { limits: { requests: 1 }, chunkBytes: 256 * 1024 });
+    const writes = bytesOf(
+      ...Array.from({ length: 200 }, (_, at) => request(write, { cookie: BigInt(at), offsetBytes: at * block, payload: filled(at + 1) })),
+    );
+    for (let at = 0; at < writes.byteLength || device.held.length > 0;) {
+      at += lone.feed(writes.subarray(at));
+      expect(lone.session.buffer().byteLength).to.be.above(0);
+      device.held.splice(0, 1)[0]?.();
+      await lone.clock.runFor(0);
+    }
+    for (let at = 0; at < 200; at += 1) expect(device.contents[at * block + 1], `write ${String(at)}`).to.equal(at + 1);
+  });
+
   it('ends by DISC once all is answered, and answers nothing behind it', async () => {
     const device = new HeldDevice({ sizeBytes: mebibyte });
     const lone = LoneSession.using(device);

@@ -1,0 +1,97 @@
+import { createServer } from 'node:net';
+import path from 'node:path';
+
+import { expect } from 'chai';
+
+import { MemoryDevice } from '../../src/device/memory.ts';
+import type { MirrorView } from '../../src/failover/ports.ts';
+import { MirrorExport } from '../../src/node/mirror-export.ts';
+import { VirtualClock } from '../../src/testing/virtual-clock.ts';
+import { withFolder } from './temporary-folder.ts';
+
+/** A mirror that is served as the test says. */
+class ServedMirror extends MemoryDevice {
+  readonly name = 'm0';
+  readonly #listeners = new Set<() => void>();
+  #serving: MirrorView['serving'] = 'no';
+
+  constructor() {
+    super({ sizeBytes: 65_536 });
+  }
+
+  state(): MirrorView {
+    return { serving: this.#serving } as MirrorView;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  serve(serving: MirrorView['serving']): void {
+    this.#serving = serving;
+    for (const tell of this.#listeners) tell();
+  }
+}
+
+async function exporting(
+  use: (parts: { mirror: ServedMirror; exported: MirrorExport; told: string[]; clock: VirtualClock; socket: string }) => Promise<void>,
+): Promise<void> {
+  await withFolder(async (folder) => {
+    const [mirror, clock, told] = [new ServedMirror(), new VirtualClock(), [] as string[]];
+    const socket = path.join(folder, 'm0.nbd');
+    const config = { uri: `nbd+unix:///m0?socket=${socket}`, address: { path: socket }, name: 'm0', tls: false };
+    const exported = new MirrorExport({ config, mirror, clock, tell: (name) => void told.push(name) });
+    try {
+      await use({ mirror, exported, told, clock, socket });
+    } finally {
+      await exported.end();
+    }
+  });
+}
+
+describe('The net disk of a mirror', () => {
+  it('is there while the mirror is served, parked or not', () =>
+    exporting(async ({ mirror, exported, told }) => {
+      for (const serving of ['yes', 'parked', 'alone', 'no', 'yes'] as const) {
+        mirror.serve(serving);
+        await exported.settle();
+      }
+      expect(told).to.deep.equal(['export:opened', 'export:closed', 'export:opened']);
+    }));
+
+  it('is closed before serving ends, and stays so until the last who ends it is through', () =>
+    exporting(async ({ mirror, exported, told }) => {
+      mirror.serve('yes');
+      await exported.settle();
+      let go: () => void = () => undefined;
+      const first = exported.during(() => new Promise<void>((resolve) => (go = resolve)));
+      await exported.during(() => Promise.resolve());
+      await exported.settle();
+      expect(told).to.deep.equal(['export:opened', 'export:closed']);
+      go();
+      await first;
+      await exported.settle();
+      expect(told).to.deep.equal(['export:opened', 'export:closed', 'export:opened']);
+    }));
+
+  it('that cannot be opened says so once a service, and is tried again by one timer however much changes', () =>
+    exporting(async ({ mirror, exported, told, clock, socket }) => {
+      const taken = createServer();
+      await new Promise<void>((resolve) => taken.listen(socket, resolve));
+      mirror.serve('yes');
+      await exported.settle();
+      for (let change = 0; change < 50; change += 1) mirror.serve('yes');
+      await exported.settle();
+      expect([told, clock.pendingTimers]).to.deep.equal([['export:failed'], 1]);
+      mirror.serve('no');
+      await exported.settle();
+      mirror.serve('yes');
+      await exported.settle();
+      expect(told).to.deep.equal(['export:failed', 'export:failed']);
+      await new Promise((resolve) => taken.close(resolve));
+      await clock.runFor(2_000);
+      await exported.settle();
+      expect([told.at(-1), clock.pendingTimers]).to.deep.equal(['export:opened', 0]);
+    }));
+});
