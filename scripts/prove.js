@@ -62,7 +62,8 @@ function reachedFrom(file, reached = new Map()) {
 
 /** Names the code that a proof runs: the compiled files that it reaches, with their paths, and the packages. */
 function fingerprint({ url }) {
-  const hash = createHash('sha256').update(readFileSync('package-lock.json'));
+  const hash = createHash('sha256');
+  if (existsSync('package-lock.json')) hash.update(readFileSync('package-lock.json'));
   const files = [...reachedFrom(fileURLToPath(url))].sort(([a], [b]) => (a < b ? -1 : 1));
   for (const [file, text] of files) hash.update(`${path.relative('.build', file)}\0`).update(text);
   return hash.digest('hex');

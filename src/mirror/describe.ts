@@ -34,7 +34,8 @@ export function describeMirror(name: string, sizeBytes: number, known: KnownEpoc
     name,
     sizeBytes,
     role: replication.role,
-    connection: rival ? 'split-brain' : replication.connection,
+    // Of elements that have nothing in common neither is a copy of the other, whoever owns what.
+    connection: rival && replication.connection !== 'unrelated' ? 'split-brain' : replication.connection,
     serving: serving.state,
     element: replication.element,
     peerElement: replication.peerElement,

@@ -9,6 +9,7 @@ export type {
   FailoverConfig,
   LinkAddress,
   LoadedConfig,
+  ExportConfig,
   MirrorConfig,
   ResyncConfig,
   MirrorLimitsConfig,
