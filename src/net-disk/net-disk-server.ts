@@ -104,7 +104,7 @@ export class NetDiskServer {
     this.#exports.set(exported.name, exported);
   }
 
-  /** Lets nobody use it any more: what its clients have asked is answered, then they are left. Resolves when nothing of them is under way. */
+  /** Lets nobody use it any more: what its clients have asked is answered, then they are left; at the latest after `limits.closeDeadlineMs`, whatever the device still has of them. Resolves when their connections have ended. */
   async remove(name: string): Promise<void> {
     const exported = this.#exports.get(name);
     this.#exports.delete(name);
