@@ -1,6 +1,4 @@
-import { chmodSync } from 'node:fs';
-import { lstat, unlink } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 
 import createDebug from 'debug';
@@ -12,6 +10,7 @@ import { ChunkPool } from './chunk-pool.ts';
 import type { HagglingHost } from './haggling.ts';
 import { netDiskLimits } from './limits.ts';
 import type { NetDiskLimits } from './limits.ts';
+import { listenAt } from './listening.ts';
 import type { NetDiskAddress } from './net-disk-address.ts';
 import { assertExport } from './net-disk-export.ts';
 import type { NetDiskExport } from './net-disk-export.ts';
@@ -45,6 +44,9 @@ interface Client {
  */
 export class NetDiskServer {
   readonly #server: Server;
+  readonly #listen: NetDiskAddress;
+  /** Takes the socket file away. */
+  readonly #takeAway: () => Promise<void>;
   readonly #limits: NetDiskLimits;
   readonly #clock: Clock;
   readonly #pool: ChunkPool = new ChunkPool({ chunkBytes, keptBytes });
@@ -54,8 +56,10 @@ export class NetDiskServer {
   #whenEmpty: (() => void)[] = [];
   #closing = false;
 
-  private constructor(server: Server, { clock, limits }: NetDiskServerOptions) {
+  private constructor(server: Server, takeAway: () => Promise<void>, { listen, clock, limits }: NetDiskServerOptions) {
     this.#server = server;
+    this.#listen = listen;
+    this.#takeAway = takeAway;
     this.#clock = clock;
     this.#limits = netDiskLimits(limits);
     this.#host = {
@@ -80,16 +84,15 @@ export class NetDiskServer {
       throw new HotMirrorError('HM_UNAUTHENTICATED_BIND', `${listen.host} is not a loopback address, and this export has no TLS`, {
         rule: 'trust',
       });
-    if ('path' in listen) await removeLeftover(listen.path);
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
-    await bind(server, listen);
-    return new NetDiskServer(server, options);
+    return new NetDiskServer(server, await listenAt(server, listen), options);
   }
 
   /** Where it listens; the port is the one that it was given where it asked for any. */
   get address(): NetDiskAddress {
-    const address = this.#server.address() as AddressInfo | string;
-    return typeof address === 'string' ? { path: address } : { host: address.address, port: address.port };
+    if ('path' in this.#listen) return this.#listen;
+    const { address, port } = this.#server.address() as AddressInfo;
+    return { host: address, port };
   }
 
   /** Connections there are. */
@@ -114,8 +117,11 @@ export class NetDiskServer {
   /** Listens no more, answers what was asked, and leaves. Resolves when every connection has ended; closing again resolves too. */
   async close(): Promise<void> {
     this.#closing = true;
+    const left = this.#leave([...this.#clients]);
+    // While it listens nobody takes its place, so this is the file that it made.
+    await this.#takeAway();
     this.#server.close();
-    await this.#leave([...this.#clients]);
+    await left;
   }
 
   async #leave(clients: readonly Client[]): Promise<void> {
@@ -146,39 +152,4 @@ export class NetDiskServer {
     this.#clients.delete(client);
     for (const resolve of this.#whenEmpty.splice(0)) resolve();
   }
-}
-
-function bind(server: Server, listen: NetDiskAddress): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const failed = (cause: NodeJS.ErrnoException): void => {
-      const code = cause.code === 'EADDRINUSE' ? 'HM_ADDRESS_IN_USE' : 'HM_ADDRESS';
-      reject(new HotMirrorError(code, `no net disk at ${JSON.stringify(listen)}: ${cause.message}`, { cause }));
-    };
-    server.once('error', failed);
-    server.listen(listen, () => {
-      server.off('error', failed);
-      resolve();
-    });
-    // Nobody but the owner may connect. The socket file is there already; nobody is accepted before the next turn.
-    if ('path' in listen && server.listening) chmodSync(listen.path, 0o600);
-  });
-}
-
-/** A socket file to which nobody listens any more is in the way of the next server. */
-async function removeLeftover(path: string): Promise<void> {
-  const found = await lstat(path).catch(() => null);
-  if (!found) return;
-  if (!found.isSocket()) throw new HotMirrorError('HM_ADDRESS', `${path} exists and is no socket`);
-  const code = await new Promise<string>((resolve) => {
-    const probe = connect({ path });
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve('');
-    });
-    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''));
-  });
-  // A server that is busy, or somebody else's, refuses by another error.
-  if (code === 'ENOENT') return;
-  if (code !== 'ECONNREFUSED') throw new HotMirrorError('HM_ADDRESS_IN_USE', `another process serves ${path}`);
-  await unlink(path);
 }
