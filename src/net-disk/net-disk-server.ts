@@ -5,7 +5,6 @@ import createDebug from 'debug';
 
 import type { Clock } from '../clock/clock.ts';
 import { HotMirrorError } from '../errors.ts';
-import { isLoopback } from '../loopback.ts';
 import { ChunkPool } from './chunk-pool.ts';
 import type { HagglingHost } from './haggling.ts';
 import { netDiskLimits } from './limits.ts';
@@ -14,16 +13,21 @@ import { listenAt } from './listening.ts';
 import type { NetDiskAddress } from './net-disk-address.ts';
 import { assertExport } from './net-disk-export.ts';
 import type { NetDiskExport } from './net-disk-export.ts';
+import { assertCredentials, beginTls, exposureProblem, provesClients } from './net-disk-tls.ts';
+import type { NetDiskTls } from './net-disk-tls.ts';
 import { Session } from './session.ts';
-import { readInto } from './socket-intake.ts';
+import { copiedInto, readInto } from './socket-intake.ts';
 import { SocketWire } from './socket-wire.ts';
+import type { Secure } from './socket-wire.ts';
 
 const debug = createDebug('hotmirror:net-disk');
 
 /** What a {@link NetDiskServer} is made from. */
 export interface NetDiskServerOptions {
-  /** A unix socket, made with mode 0600, or a TCP port of a loopback address. */
+  /** A unix socket, made with mode 0600, or a TCP port: of a loopback address, unless TLS is required of clients that prove who they are. */
   readonly listen: NetDiskAddress;
+  /** Absent: it speaks none. */
+  readonly tls?: NetDiskTls;
   readonly clock: Clock;
   readonly limits?: Partial<NetDiskLimits>;
 }
@@ -47,6 +51,7 @@ export class NetDiskServer {
   readonly #listen: NetDiskAddress;
   /** Takes the socket file away. */
   readonly #takeAway: () => Promise<void>;
+  readonly #tls: NetDiskTls | null;
   readonly #limits: NetDiskLimits;
   readonly #clock: Clock;
   readonly #pool: ChunkPool = new ChunkPool({ chunkBytes, keptBytes });
@@ -56,17 +61,18 @@ export class NetDiskServer {
   #whenEmpty: (() => void)[] = [];
   #closing = false;
 
-  private constructor(server: Server, takeAway: () => Promise<void>, { listen, clock, limits }: NetDiskServerOptions) {
+  private constructor(server: Server, takeAway: () => Promise<void>, { listen, tls, clock, limits }: NetDiskServerOptions) {
     this.#server = server;
     this.#listen = listen;
     this.#takeAway = takeAway;
+    this.#tls = tls ?? null;
     this.#clock = clock;
     this.#limits = netDiskLimits(limits);
     this.#host = {
       exports: () => this.#exports.values(),
       find: (name) => this.#exports.get(name) ?? null,
       closing: () => this.#closing,
-      tls: 'none',
+      tls: tls?.mode ?? 'none',
       limits: this.#limits,
     };
     server.on('connection', (socket) => this.#accept(socket));
@@ -74,16 +80,15 @@ export class NetDiskServer {
   }
 
   /**
-   * Listens. A socket file of a server that is gone is replaced. Rejects with `HM_ADDRESS_IN_USE`, `HM_ADDRESS`, or `HM_UNAUTHENTICATED_BIND` for an address beyond loopback (rule
-   * trust); throws `RangeError` for a limit that cannot be.
+   * Listens. A socket file of a server that is gone is replaced. Rejects with `HM_ADDRESS_IN_USE`, `HM_ADDRESS`, `HM_CONFIG` for a key and certificates that cannot be used, or
+   * `HM_UNAUTHENTICATED_BIND` for an address beyond loopback without TLS that lets only known clients in (rule trust); throws `RangeError` for a limit that cannot be.
    */
   static async listen(options: NetDiskServerOptions): Promise<NetDiskServer> {
-    const { listen } = options;
+    const { listen, tls } = options;
     netDiskLimits(options.limits);
-    if ('host' in listen && !isLoopback(listen.host))
-      throw new HotMirrorError('HM_UNAUTHENTICATED_BIND', `${listen.host} is not a loopback address, and this export has no TLS`, {
-        rule: 'trust',
-      });
+    const exposed = exposureProblem(listen, tls ? { mode: tls.mode, clientsProven: provesClients(tls.credentials) } : null);
+    if (exposed !== null) throw new HotMirrorError('HM_UNAUTHENTICATED_BIND', `${JSON.stringify(listen)}: ${exposed}`, { rule: 'trust' });
+    if (tls) assertCredentials(tls.credentials);
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
     return new NetDiskServer(server, await listenAt(server, listen), options);
   }
@@ -135,7 +140,14 @@ export class NetDiskServer {
       socket.destroy();
       return;
     }
-    const wire: SocketWire = new SocketWire({ sent: () => session.sent(), closed: () => this.#gone(client) }, () => undefined);
+    const tls = this.#tls;
+    const secure: Secure = (clear, done) => {
+      if (tls)
+        beginTls(clear, tls.credentials, (outcome) =>
+          done('secured' in outcome ? { intake: copiedInto(outcome.secured, session) } : outcome),
+        );
+    };
+    const wire: SocketWire = new SocketWire({ sent: () => session.sent(), closed: () => this.#gone(client) }, secure);
     const session = new Session({
       ...{ host: this.#host, limits: this.#limits, clock: this.#clock, pool: this.#pool, wire },
       ended: (because) => debug('a client leaves: %s', because ?? 'in order'),
@@ -143,7 +155,8 @@ export class NetDiskServer {
     });
     const client: Client = { session, exported: null };
     this.#clients.add(client);
-    wire.over(readInto(socket, session));
+    // Node documents TLS over sockets that are read in the usual way.
+    wire.over(tls ? copiedInto(socket, session) : readInto(socket, session));
     session.begin();
   }
 

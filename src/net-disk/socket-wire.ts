@@ -11,13 +11,18 @@ export interface WireHandlers {
   closed(): void;
 }
 
+/** Takes what comes from a socket for TLS; `done` gets what of it is decrypted, or why nothing is. */
+export type Secure = (clear: Socket, done: (outcome: { readonly intake: Intake } | { readonly problem: string }) => void) => void;
+
 /** A session's connection over a socket. */
 export class SocketWire implements SessionWire {
   #intake: Intake | null = null;
   readonly #handlers: WireHandlers;
-  readonly #secure: (ready: () => void) => void;
+  readonly #secure: Secure;
+  /** TLS begins as soon as all has left that was sent in the clear. */
+  #beginTls: (() => void) | null = null;
 
-  constructor(handlers: WireHandlers, secure: (ready: () => void) => void) {
+  constructor(handlers: WireHandlers, secure: Secure) {
     this.#handlers = handlers;
     this.#secure = secure;
   }
@@ -50,8 +55,20 @@ export class SocketWire implements SessionWire {
     this.#intake?.resume();
   }
 
-  startTls(ready: () => void): void {
-    this.#secure(ready);
+  startTls(done: (problem: string | null) => void): void {
+    this.#beginTls = () => {
+      const clear = this.#socket;
+      if (!clear || clear.destroyed) return;
+      this.#secure(clear, (outcome) => {
+        if ('problem' in outcome) {
+          done(outcome.problem);
+          return;
+        }
+        this.over(outcome.intake);
+        done(null);
+        this.resume();
+      });
+    };
   }
 
   end(): void {
@@ -67,6 +84,10 @@ export class SocketWire implements SessionWire {
   }
 
   readonly #written = (): void => {
-    if (this.#socket?.writableLength === 0) this.#handlers.sent();
+    if (this.#socket?.writableLength !== 0) return;
+    this.#handlers.sent();
+    const beginTls = this.#beginTls;
+    this.#beginTls = null;
+    beginTls?.();
   };
 }

@@ -98,9 +98,9 @@ describe('A net disk server', () => {
     withFolder(async (folder) => {
       const [file, modes, strays] = [path.join(folder, 'd.nbd'), new Set<number>(), new Set<string>()];
       const beside = path.dirname(folder);
-      let over = false;
+      const watch = { over: false };
       const looking = (async () => {
-        while (!over) {
+        while (!watch.over) {
           const found = await stat(file).catch(() => null);
           if (found) modes.add(found.mode & 0o777);
           for (const name of await readdir(beside)) if (path.join(beside, name).startsWith(folder)) strays.add(name);
@@ -111,7 +111,7 @@ describe('A net disk server', () => {
         await stat(file);
         await server.close();
       }
-      over = true;
+      watch.over = true;
       await looking;
       expect([...modes]).to.deep.equal([0o600]);
       expect([...strays]).to.deep.equal([path.basename(folder)]);
