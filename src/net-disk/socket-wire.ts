@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 
+import { PacedWriter } from './paced-writer.ts';
 import type { SessionWire } from './session.ts';
 import type { Intake } from './socket-intake.ts';
 
@@ -21,6 +22,9 @@ export class SocketWire implements SessionWire {
   readonly #secure: Secure;
   /** TLS begins as soon as all has left that was sent in the clear. */
   #beginTls: (() => void) | null = null;
+  /** Once it is up. */
+  #paced: PacedWriter | null = null;
+  #ending = false;
 
   constructor(handlers: WireHandlers, secure: Secure) {
     this.#handlers = handlers;
@@ -44,6 +48,10 @@ export class SocketWire implements SessionWire {
   send(parts: readonly Uint8Array[]): boolean {
     const socket = this.#socket;
     if (!socket || socket.destroyed) return true;
+    if (this.#paced) {
+      this.#paced.send(parts);
+      return false;
+    }
     const last = parts.length - 1;
     socket.cork();
     parts.forEach((part, index) => socket.write(part, index === last ? this.#written : undefined));
@@ -65,6 +73,7 @@ export class SocketWire implements SessionWire {
           return;
         }
         this.over(outcome.intake);
+        this.#paced = new PacedWriter(outcome.intake.socket, () => this.#drained());
         done(null);
         this.resume();
       });
@@ -72,7 +81,8 @@ export class SocketWire implements SessionWire {
   }
 
   end(): void {
-    this.#socket?.destroySoon();
+    this.#ending = true;
+    if (this.#paced?.idle ?? true) this.#socket?.destroySoon();
   }
 
   destroy(): void {
@@ -81,6 +91,11 @@ export class SocketWire implements SessionWire {
 
   get #socket(): Socket | null {
     return this.#intake?.socket ?? null;
+  }
+
+  #drained(): void {
+    this.#handlers.sent();
+    if (this.#ending && this.#paced?.idle === true) this.#socket?.destroySoon();
   }
 
   readonly #written = (): void => {

@@ -186,6 +186,7 @@ describe('A net disk over TLS with pre-shared keys', () => {
         const client = await using(server);
         client.socket.pause();
         for (let cookie = 0n; cookie < 200n; cookie += 1n) client.send(request(read, { cookie, lengthBytes: leastBytes }));
+        while (begun === 0) await new Promise((resolve) => setTimeout(resolve, 5));
         await new Promise((resolve) => setTimeout(resolve, 300));
         // Its own socket and ours take some.
         expect(begun).to.be.within(1, 50);
