@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createServer } from 'node:tls';
 import type { Socket } from 'node:net';
 import type { TlsOptions, TLSSocket } from 'node:tls';
@@ -52,6 +53,10 @@ export function provesClients(credentials: NetDiskCredentials): boolean {
 export function assertCredentials(credentials: NetDiskCredentials): void {
   try {
     createServer(tlsOptions(credentials));
+    if ('psk' in credentials) return;
+    // What is empty Node takes for absent: without a CA it trusts all that browsers trust.
+    createPrivateKey(credentials.key);
+    for (const pem of [credentials.certificate, credentials.ca]) if (pem !== undefined) new X509Certificate(pem);
   } catch (error) {
     throw HotMirrorError.from(error, 'HM_CONFIG', 'the key and certificates for TLS cannot be used');
   }
