@@ -11,6 +11,7 @@ const preferredBlockBytes = 4096;
 export const allocationContextId = 1;
 /** The default export, which clients get that ask for none. */
 const defaultName = '';
+const tlsFirst = 'TLS comes first';
 
 /** Whether a server speaks TLS: not at all, to those who want to, or to nobody else. */
 export type TlsMode = 'none' | 'optional' | 'required';
@@ -88,12 +89,23 @@ export class Haggling {
     }
   }
 
+  /** Refuses an option whose data is too long to be looked at. */
+  refuseLong(option: number): Uint8Array {
+    if (this.#isTooEarly(option)) return refuseOption(option, optionReplies.tlsRequired, tlsFirst);
+    return refuseOption(option, optionReplies.tooBig, 'the data of this option is too long');
+  }
+
+  /** Nothing else is spoken about in the clear. */
+  #isTooEarly(option: number): boolean {
+    return this.#host.tls === 'required' && !this.#secure && option !== options.starttls;
+  }
+
   #answer(option: number, data: OptionData): OptionOutcome {
     const ack = optionReply(option, optionReplies.ack);
     if (option === options.abort) return { then: 'close', replies: [ack] };
+    if (this.#isTooEarly(option)) throw new Refusal(optionReplies.tlsRequired, tlsFirst);
     if (this.#host.closing()) throw new Refusal(optionReplies.shutdown, 'the server is about to close');
     if (option === options.starttls) return { then: 'tls', replies: [this.#startTls(ack, data)] };
-    if (this.#host.tls === 'required' && !this.#secure) throw new Refusal(optionReplies.tlsRequired, 'TLS comes first');
     switch (option) {
       case options.exportName:
         return this.#exportName(data.rest());

@@ -3,5 +3,6 @@ export type { NetDiskLimits } from './limits.ts';
 export { parseNetDiskUri } from './net-disk-address.ts';
 export type { NetDiskAddress, NetDiskLocation } from './net-disk-address.ts';
 export type { NetDiskExport } from './net-disk-export.ts';
+export type { NetDiskCredentials, NetDiskTls } from './net-disk-tls.ts';
 export { NetDiskServer } from './net-disk-server.ts';
 export type { NetDiskServerOptions } from './net-disk-server.ts';

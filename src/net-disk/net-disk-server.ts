@@ -1,30 +1,33 @@
-import { chmodSync } from 'node:fs';
-import { lstat, unlink } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 
 import createDebug from 'debug';
 
 import type { Clock } from '../clock/clock.ts';
 import { HotMirrorError } from '../errors.ts';
-import { isLoopback } from '../loopback.ts';
 import { ChunkPool } from './chunk-pool.ts';
 import type { HagglingHost } from './haggling.ts';
 import { netDiskLimits } from './limits.ts';
 import type { NetDiskLimits } from './limits.ts';
+import { listenAt } from './listening.ts';
 import type { NetDiskAddress } from './net-disk-address.ts';
 import { assertExport } from './net-disk-export.ts';
 import type { NetDiskExport } from './net-disk-export.ts';
+import { assertCredentials, beginTls, exposureProblem, provesClients } from './net-disk-tls.ts';
+import type { NetDiskTls } from './net-disk-tls.ts';
 import { Session } from './session.ts';
-import { readInto } from './socket-intake.ts';
+import { copiedInto, readInto } from './socket-intake.ts';
 import { SocketWire } from './socket-wire.ts';
+import type { Secure } from './socket-wire.ts';
 
 const debug = createDebug('hotmirror:net-disk');
 
 /** What a {@link NetDiskServer} is made from. */
 export interface NetDiskServerOptions {
-  /** A unix socket, made with mode 0600, or a TCP port of a loopback address. */
+  /** A unix socket, made with mode 0600, or a TCP port: of a loopback address, unless TLS is required of clients that prove who they are. */
   readonly listen: NetDiskAddress;
+  /** Absent: it speaks none. */
+  readonly tls?: NetDiskTls;
   readonly clock: Clock;
   readonly limits?: Partial<NetDiskLimits>;
 }
@@ -45,6 +48,10 @@ interface Client {
  */
 export class NetDiskServer {
   readonly #server: Server;
+  readonly #listen: NetDiskAddress;
+  /** Takes the socket file away. */
+  readonly #takeAway: () => Promise<void>;
+  readonly #tls: NetDiskTls | null;
   readonly #limits: NetDiskLimits;
   readonly #clock: Clock;
   readonly #pool: ChunkPool = new ChunkPool({ chunkBytes, keptBytes });
@@ -54,15 +61,18 @@ export class NetDiskServer {
   #whenEmpty: (() => void)[] = [];
   #closing = false;
 
-  private constructor(server: Server, { clock, limits }: NetDiskServerOptions) {
+  private constructor(server: Server, takeAway: () => Promise<void>, { listen, tls, clock, limits }: NetDiskServerOptions) {
     this.#server = server;
+    this.#listen = listen;
+    this.#takeAway = takeAway;
+    this.#tls = tls ?? null;
     this.#clock = clock;
     this.#limits = netDiskLimits(limits);
     this.#host = {
       exports: () => this.#exports.values(),
       find: (name) => this.#exports.get(name) ?? null,
       closing: () => this.#closing,
-      tls: 'none',
+      tls: tls?.mode ?? 'none',
       limits: this.#limits,
     };
     server.on('connection', (socket) => this.#accept(socket));
@@ -70,26 +80,24 @@ export class NetDiskServer {
   }
 
   /**
-   * Listens. A socket file of a server that is gone is replaced. Rejects with `HM_ADDRESS_IN_USE`, `HM_ADDRESS`, or `HM_UNAUTHENTICATED_BIND` for an address beyond loopback (rule
-   * trust); throws `RangeError` for a limit that cannot be.
+   * Listens. A socket file of a server that is gone is replaced. Rejects with `HM_ADDRESS_IN_USE`, `HM_ADDRESS`, `HM_CONFIG` for a key and certificates that cannot be used, or
+   * `HM_UNAUTHENTICATED_BIND` for an address beyond loopback without TLS that lets only known clients in (rule trust); throws `RangeError` for a limit that cannot be.
    */
   static async listen(options: NetDiskServerOptions): Promise<NetDiskServer> {
-    const { listen } = options;
+    const { listen, tls } = options;
     netDiskLimits(options.limits);
-    if ('host' in listen && !isLoopback(listen.host))
-      throw new HotMirrorError('HM_UNAUTHENTICATED_BIND', `${listen.host} is not a loopback address, and this export has no TLS`, {
-        rule: 'trust',
-      });
-    if ('path' in listen) await removeLeftover(listen.path);
+    const exposed = exposureProblem(listen, tls ? { mode: tls.mode, clientsProven: provesClients(tls.credentials) } : null);
+    if (exposed !== null) throw new HotMirrorError('HM_UNAUTHENTICATED_BIND', `${JSON.stringify(listen)}: ${exposed}`, { rule: 'trust' });
+    if (tls) assertCredentials(tls.credentials);
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
-    await bind(server, listen);
-    return new NetDiskServer(server, options);
+    return new NetDiskServer(server, await listenAt(server, listen), options);
   }
 
   /** Where it listens; the port is the one that it was given where it asked for any. */
   get address(): NetDiskAddress {
-    const address = this.#server.address() as AddressInfo | string;
-    return typeof address === 'string' ? { path: address } : { host: address.address, port: address.port };
+    if ('path' in this.#listen) return this.#listen;
+    const { address, port } = this.#server.address() as AddressInfo;
+    return { host: address, port };
   }
 
   /** Connections there are. */
@@ -114,8 +122,11 @@ export class NetDiskServer {
   /** Listens no more, answers what was asked, and leaves. Resolves when every connection has ended; closing again resolves too. */
   async close(): Promise<void> {
     this.#closing = true;
+    const left = this.#leave([...this.#clients]);
+    // While it listens nobody takes its place, so this is the file that it made.
+    await this.#takeAway();
     this.#server.close();
-    await this.#leave([...this.#clients]);
+    await left;
   }
 
   async #leave(clients: readonly Client[]): Promise<void> {
@@ -129,7 +140,14 @@ export class NetDiskServer {
       socket.destroy();
       return;
     }
-    const wire: SocketWire = new SocketWire({ sent: () => session.sent(), closed: () => this.#gone(client) }, () => undefined);
+    const tls = this.#tls;
+    const secure: Secure = (clear, done) => {
+      if (tls)
+        beginTls(clear, tls.credentials, (outcome) =>
+          done('secured' in outcome ? { intake: copiedInto(outcome.secured, session) } : outcome),
+        );
+    };
+    const wire: SocketWire = new SocketWire({ sent: () => session.sent(), closed: () => this.#gone(client) }, secure);
     const session = new Session({
       ...{ host: this.#host, limits: this.#limits, clock: this.#clock, pool: this.#pool, wire },
       ended: (because) => debug('a client leaves: %s', because ?? 'in order'),
@@ -137,7 +155,8 @@ export class NetDiskServer {
     });
     const client: Client = { session, exported: null };
     this.#clients.add(client);
-    wire.over(readInto(socket, session));
+    // Node documents TLS over sockets that are read in the usual way.
+    wire.over(tls ? copiedInto(socket, session) : readInto(socket, session));
     session.begin();
   }
 
@@ -146,39 +165,4 @@ export class NetDiskServer {
     this.#clients.delete(client);
     for (const resolve of this.#whenEmpty.splice(0)) resolve();
   }
-}
-
-function bind(server: Server, listen: NetDiskAddress): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const failed = (cause: NodeJS.ErrnoException): void => {
-      const code = cause.code === 'EADDRINUSE' ? 'HM_ADDRESS_IN_USE' : 'HM_ADDRESS';
-      reject(new HotMirrorError(code, `no net disk at ${JSON.stringify(listen)}: ${cause.message}`, { cause }));
-    };
-    server.once('error', failed);
-    server.listen(listen, () => {
-      server.off('error', failed);
-      resolve();
-    });
-    // Nobody but the owner may connect. The socket file is there already; nobody is accepted before the next turn.
-    if ('path' in listen && server.listening) chmodSync(listen.path, 0o600);
-  });
-}
-
-/** A socket file to which nobody listens any more is in the way of the next server. */
-async function removeLeftover(path: string): Promise<void> {
-  const found = await lstat(path).catch(() => null);
-  if (!found) return;
-  if (!found.isSocket()) throw new HotMirrorError('HM_ADDRESS', `${path} exists and is no socket`);
-  const code = await new Promise<string>((resolve) => {
-    const probe = connect({ path });
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve('');
-    });
-    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''));
-  });
-  // A server that is busy, or somebody else's, refuses by another error.
-  if (code === 'ENOENT') return;
-  if (code !== 'ECONNREFUSED') throw new HotMirrorError('HM_ADDRESS_IN_USE', `another process serves ${path}`);
-  await unlink(path);
 }

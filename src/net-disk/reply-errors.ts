@@ -6,7 +6,7 @@ const byCode: Readonly<Partial<Record<ErrorCode, ReplyError>>> = {
   HM_OUT_OF_RANGE: errors.EINVAL,
   HM_UNALIGNED: errors.EINVAL,
   HM_NO_SPACE: errors.ENOSPC,
-  HM_NOT_SUPPORTED: errors.ENOTSUP,
+  HM_NOT_SUPPORTED: errors.EINVAL,
   HM_BUSY: errors.ENOMEM,
   HM_CLOSED: errors.ESHUTDOWN,
   HM_NOT_SERVING: errors.ESHUTDOWN,

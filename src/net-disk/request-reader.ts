@@ -17,8 +17,10 @@ export interface NbdRequest {
 export interface RequestHandler {
   /** Whether one more request that needs so much memory may be taken now; where not, `resume` is to be called once it may. */
   mayTake(lengthBytes: number): boolean;
-  /** A write that will not be carried out is answered here, and its bytes are skipped: the answer is whether it was. */
-  refuseWrite(request: NbdRequest): boolean;
+  /** Whether a write will not be carried out: its bytes are skipped. */
+  refusesWrite(request: NbdRequest): boolean;
+  /** The bytes of a write that is refused have come: it may be answered. */
+  refuseWrite(request: NbdRequest): void;
   /** `payload` of a write lies in `chunk`, which has one user more for it, or in memory of its own. */
   request(request: NbdRequest, payload: Uint8Array, chunk: Chunk | null): void;
   /** What came is not this protocol: nothing more is read. */
@@ -61,6 +63,7 @@ export class RequestReader {
   #closed = false;
   /** Bytes of a refused write that are still to come. */
   #skipBytes = 0;
+  #refusing = false;
   #stopped = false;
   #ended = false;
   readonly #request: NbdRequest = { flags: 0, command: 0, cookieHigh: 0, cookieLow: 0, offsetBytes: 0, lengthBytes: 0 };
@@ -130,7 +133,7 @@ export class RequestReader {
   #parse(): void {
     while (!this.#mayNotRead()) {
       if (this.#large && !this.#topUp(this.#large)) break;
-      if (this.#skipBytes > 0 && !this.#skip()) break;
+      if (this.#refusing && !this.#skip()) break;
       if (this.#to - this.#from < sizes.request || !this.#take()) break;
     }
   }
@@ -148,12 +151,15 @@ export class RequestReader {
     return true;
   }
 
-  /** Whether all of it has come by now. */
+  /** Whether all of a refused write has come by now, and it was answered: clients take an answer to what they have not sent yet for a mistake. */
   #skip(): boolean {
     const bytes = Math.min(this.#skipBytes, this.#to - this.#from);
     this.#skipBytes -= bytes;
     this.#from += bytes;
-    return this.#skipBytes === 0;
+    if (this.#skipBytes > 0) return false;
+    this.#refusing = false;
+    this.#handler.refuseWrite(this.#request);
+    return true;
   }
 
   /** Whether the next request was taken. */
@@ -168,9 +174,10 @@ export class RequestReader {
       return true;
     }
     if (!this.#admit(0)) return false;
-    if (this.#handler.refuseWrite(request)) {
+    if (this.#handler.refusesWrite(request)) {
       this.#from += sizes.request;
       this.#skipBytes = lengthBytes;
+      this.#refusing = true;
       return true;
     }
     if (!this.#admit(lengthBytes)) return false;

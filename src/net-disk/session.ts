@@ -4,8 +4,7 @@ import { greeting, readClientFlags } from './greeting.ts';
 import { Haggling } from './haggling.ts';
 import type { HagglingHost, NegotiatedExport, OptionOutcome } from './haggling.ts';
 import type { NetDiskLimits } from './limits.ts';
-import { refuseOption } from './option-replies.ts';
-import { magic, optionReplies, options, sizes } from './protocol.ts';
+import { magic, options, sizes } from './protocol.ts';
 import type { ReplySink } from './reply-writer.ts';
 import { Transmission } from './transmission.ts';
 
@@ -13,8 +12,8 @@ import { Transmission } from './transmission.ts';
 export interface SessionWire extends ReplySink {
   /** More may be read again. */
   resume(): void;
-  /** What is read and sent from now on is encrypted; `ready` is called once both ends have agreed on how. */
-  startTls(ready: () => void): void;
+  /** What is read and sent from now on is encrypted; `done` is called once both ends have agreed on how, or with what went wrong. */
+  startTls(done: (problem: string | null) => void): void;
   /** Ends it once everything has left. */
   end(): void;
   /** Ends it at once. */
@@ -145,7 +144,7 @@ export class Session {
     const option = view.getUint32(8);
     const lengthBytes = view.getUint32(12);
     if (!this.#fixedNewstyle && option !== options.exportName) return this.#hangUp('it knows no options and asks for one');
-    if (lengthBytes > longestOptionBytes) return this.#skipOption(option, lengthBytes);
+    if (lengthBytes > longestOptionBytes) return this.#skipOption(haggling, option, lengthBytes);
     const wholeBytes = sizes.optionHeader + lengthBytes;
     if (this.#filled < wholeBytes) return 0;
     this.#optionsLeft -= 1;
@@ -154,11 +153,11 @@ export class Session {
     return wholeBytes;
   }
 
-  #skipOption(option: number, lengthBytes: number): number {
+  #skipOption(haggling: Haggling, option: number, lengthBytes: number): number {
     if (option === options.exportName) return this.#hangUp('the name of an export is too long');
     this.#optionsLeft -= 1;
     if (this.#optionsLeft < 0) return this.#hangUp('it asks for too many options');
-    this.#options.wire.send([refuseOption(option, optionReplies.tooBig, 'the data of this option is too long')]);
+    this.#options.wire.send([haggling.refuseLong(option)]);
     this.#skipBytes = lengthBytes;
     return sizes.optionHeader;
   }
@@ -174,9 +173,11 @@ export class Session {
 
   #secure(haggling: Haggling): void {
     this.#securing = true;
-    this.#options.wire.startTls(() => {
-      this.#securing = false;
-      haggling.secured();
+    this.#options.wire.startTls((problem) => {
+      if (problem === null) {
+        this.#securing = false;
+        haggling.secured();
+      } else this.#hangUp(`TLS did not come about: ${problem}`);
     });
   }
 

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 
+import { PacedWriter } from './paced-writer.ts';
 import type { SessionWire } from './session.ts';
 import type { Intake } from './socket-intake.ts';
 
@@ -11,13 +12,21 @@ export interface WireHandlers {
   closed(): void;
 }
 
+/** Takes what comes from a socket for TLS; `done` gets what of it is decrypted, or why nothing is. */
+export type Secure = (clear: Socket, done: (outcome: { readonly intake: Intake } | { readonly problem: string }) => void) => void;
+
 /** A session's connection over a socket. */
 export class SocketWire implements SessionWire {
   #intake: Intake | null = null;
   readonly #handlers: WireHandlers;
-  readonly #secure: (ready: () => void) => void;
+  readonly #secure: Secure;
+  /** TLS begins as soon as all has left that was sent in the clear. */
+  #beginTls: (() => void) | null = null;
+  /** Once it is up. */
+  #paced: PacedWriter | null = null;
+  #ending = false;
 
-  constructor(handlers: WireHandlers, secure: (ready: () => void) => void) {
+  constructor(handlers: WireHandlers, secure: Secure) {
     this.#handlers = handlers;
     this.#secure = secure;
   }
@@ -39,6 +48,10 @@ export class SocketWire implements SessionWire {
   send(parts: readonly Uint8Array[]): boolean {
     const socket = this.#socket;
     if (!socket || socket.destroyed) return true;
+    if (this.#paced) {
+      this.#paced.send(parts);
+      return false;
+    }
     const last = parts.length - 1;
     socket.cork();
     parts.forEach((part, index) => socket.write(part, index === last ? this.#written : undefined));
@@ -50,12 +63,26 @@ export class SocketWire implements SessionWire {
     this.#intake?.resume();
   }
 
-  startTls(ready: () => void): void {
-    this.#secure(ready);
+  startTls(done: (problem: string | null) => void): void {
+    this.#beginTls = () => {
+      const clear = this.#socket;
+      if (!clear || clear.destroyed) return;
+      this.#secure(clear, (outcome) => {
+        if ('problem' in outcome) {
+          done(outcome.problem);
+          return;
+        }
+        this.over(outcome.intake);
+        this.#paced = new PacedWriter(outcome.intake.socket, () => this.#drained());
+        done(null);
+        this.resume();
+      });
+    };
   }
 
   end(): void {
-    this.#socket?.destroySoon();
+    this.#ending = true;
+    if (this.#paced?.idle ?? true) this.#socket?.destroySoon();
   }
 
   destroy(): void {
@@ -66,7 +93,16 @@ export class SocketWire implements SessionWire {
     return this.#intake?.socket ?? null;
   }
 
+  #drained(): void {
+    this.#handlers.sent();
+    if (this.#ending && this.#paced?.idle === true) this.#socket?.destroySoon();
+  }
+
   readonly #written = (): void => {
-    if (this.#socket?.writableLength === 0) this.#handlers.sent();
+    if (this.#socket?.writableLength !== 0) return;
+    this.#handlers.sent();
+    const beginTls = this.#beginTls;
+    this.#beginTls = null;
+    beginTls?.();
   };
 }

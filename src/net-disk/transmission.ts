@@ -11,7 +11,7 @@ import type { DataReply, ReplySink } from './reply-writer.ts';
 import { RequestReader } from './request-reader.ts';
 import type { NbdRequest, RequestHandler } from './request-reader.ts';
 import { judgeRequest } from './request-rules.ts';
-import type { RequestGround } from './request-rules.ts';
+import type { RequestGround, RequestRefusal } from './request-rules.ts';
 
 /** What one client's use of an export works with. */
 export interface TransmissionOptions {
@@ -137,8 +137,12 @@ export class Transmission implements RequestHandler {
     this.#options.sink.over(because);
   }
 
-  refuseWrite(request: NbdRequest): boolean {
-    return this.#refuse(request);
+  refusesWrite(request: NbdRequest): boolean {
+    return this.#refusalOf(request) !== null;
+  }
+
+  refuseWrite(request: NbdRequest): void {
+    this.#refuse(request);
   }
 
   request(request: NbdRequest, payload: Uint8Array, chunk: Chunk | null): void {
@@ -214,15 +218,16 @@ export class Transmission implements RequestHandler {
   }
 
   #refuse(request: NbdRequest): boolean {
-    const { cookieHigh, cookieLow } = request;
-    const refusal = this.#shutDown
-      ? { error: errors.ESHUTDOWN, because: 'the server is about to close' }
-      : judgeRequest(request, this.#ground);
-    if (refusal) this.#writer.done(cookieHigh, cookieLow, refusal.error, refusal.because);
-    else if (request.command === commands.writeZeroes && this.#isSlowZero(request))
-      this.#writer.done(cookieHigh, cookieLow, errors.ENOTSUP, 'zeroes are written as any other bytes here');
-    else return false;
-    return true;
+    const refusal = this.#refusalOf(request);
+    if (refusal) this.#writer.done(request.cookieHigh, request.cookieLow, refusal.error, refusal.because);
+    return refusal !== null;
+  }
+
+  #refusalOf(request: NbdRequest): RequestRefusal | null {
+    if (this.#shutDown) return { error: errors.ESHUTDOWN, because: 'the server is about to close' };
+    const refusal = judgeRequest(request, this.#ground);
+    if (refusal || request.command !== commands.writeZeroes || !this.#isSlowZero(request)) return refusal;
+    return { error: errors.ENOTSUP, because: 'zeroes are written as any other bytes here' };
   }
 
   #isSlowZero({ flags }: NbdRequest): boolean {

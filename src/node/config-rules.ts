@@ -1,7 +1,9 @@
-import type { FileConfig, Problem } from './config-schema.ts';
+import type { FileConfig, FileExport, Problem, TlsFiles } from './config-schema.ts';
 import { formatPath } from './config-schema.ts';
 import type { LinkAddress } from './link-address.ts';
 import { defaultResyncRate } from '../mirror/resync-rate.ts';
+import { parseNetDiskUri } from '../net-disk/net-disk-address.ts';
+import { exposureProblem } from '../net-disk/net-disk-tls.ts';
 import { isLoopback } from './link-address.ts';
 
 /** The sections of the file that are well-formed in themselves; a rule that needs another one is not judged. */
@@ -26,6 +28,7 @@ export function crossFieldProblems(file: Sections): Problem[] {
   judgeMonitor(file, report);
   judgeFailover(file, report);
   judgeAddresses(file, report);
+  judgeExports(file, report);
   return problems;
 }
 
@@ -109,6 +112,25 @@ function judgeAddresses({ nodes, mirrors = [], monitor, auth }: Sections, report
     }
     judgeUnique(listeners, report);
   }
+}
+
+/** Rule `trust`: what others than this machine can reach is for clients that prove who they are, and nobody else reads along. */
+function judgeExports({ mirrors = [] }: Sections, report: Report): void {
+  for (const [index, mirror] of mirrors.entries())
+    for (const [node, written] of Object.entries(mirror.export ?? {})) {
+      const { uri, tls } = uriAndTls(written);
+      const { address, tls: forced } = parseNetDiskUri(uri);
+      const path: Path = ['mirrors', index, 'export', node];
+      if (forced && !tls) report(path, 'nbds needs { "uri": URI, "tls": FILES }');
+      const clientsProven = tls !== null && ('pskFile' in tls || tls.caFile !== undefined);
+      const exposed = exposureProblem(address, { mode: forced ? 'required' : 'optional', clientsProven });
+      if (exposed !== null) report(path, `${exposed} (rule trust)`);
+    }
+}
+
+/** An export that is written as one URI speaks no TLS. */
+export function uriAndTls(written: string | FileExport): { readonly uri: string; readonly tls: TlsFiles | null } {
+  return typeof written === 'string' ? { uri: written, tls: null } : written;
 }
 
 function judgeKeys(keyed: object, nodes: object, path: Path, all: boolean, report: Report): void {

@@ -51,8 +51,18 @@ const linkUrl = z
   .superRefine(custom(linkUrlProblem))
   .meta({ description: 'tcp://host:port', examples: ['tcp://192.0.2.1:7701'] });
 const linkAddress = z
-  .union([linkUrl, z.strictObject({ listen: linkUrl, advertise: linkUrl })])
+  .union([linkUrl, z.strictObject({ listen: linkUrl, advertise: linkUrl })], 'must be a URL or { "listen": URL, "advertise": URL }')
   .meta({ description: 'Where the node listens; with "advertise" where the peer must dial another address.' });
+
+const exportUri = z.string().superRefine(custom(exportUriProblem));
+const exportTls = z
+  .union([z.strictObject({ keyFile: path, certificateFile: path, caFile: path.optional() }), z.strictObject({ pskFile: path })])
+  .meta({ description: 'Certificates (with caFile clients need one too), or keys that both sides hold.' });
+const exported = z
+  .union([exportUri, z.strictObject({ uri: exportUri, tls: exportTls })], 'must be an NBD URI or { "uri": URI, "tls": FILES }')
+  .meta({
+    description: 'Where the node hands the mirror to others; with "tls" encrypted: for everybody (nbds), or for those who wish (nbd).',
+  });
 
 const devicePath = path.superRefine(
   custom((text) => (/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? 'must be a path; devices behind URLs are not in this version' : null)),
@@ -110,7 +120,7 @@ const mirror = z.strictObject({
     .optional()
     .meta({ description: 'For each node that has one: where a resync keeps what it overwrites.' }),
   dataLink: z.record(name, linkAddress),
-  export: z.record(name, z.string().superRefine(custom(exportUriProblem))).optional(),
+  export: z.record(name, exported).optional(),
   limits: z
     .strictObject({
       windowBytes: z.int().min(65_536).max(largestWindowBytes).optional(),
@@ -185,7 +195,7 @@ export interface FileMirror {
   readonly elements: Readonly<Record<string, { readonly device: string }>>;
   readonly undoJournal?: Readonly<Record<string, FileJournal>> | undefined;
   readonly dataLink: Readonly<Record<string, string | LinkAddress>>;
-  readonly export?: Readonly<Record<string, string>> | undefined;
+  readonly export?: Readonly<Record<string, string | FileExport>> | undefined;
   readonly limits: {
     readonly windowBytes?: number | undefined;
     readonly resyncWindowBytes?: number | undefined;
@@ -199,6 +209,16 @@ export interface FileMirror {
     readonly latencyTargetMs?: number | undefined;
   };
 }
+
+/** An export that speaks TLS. */
+export interface FileExport {
+  readonly uri: string;
+  readonly tls: TlsFiles;
+}
+
+/** Where keys and certificates lie. */
+export type TlsFiles =
+  { readonly keyFile: string; readonly certificateFile: string; readonly caFile?: string | undefined } | { readonly pskFile: string };
 
 interface FileJournal {
   readonly file: string;
@@ -291,8 +311,6 @@ function issueProblem(issue: z.core.$ZodIssue): string {
       return issue.message.startsWith('Invalid') ? `must be ${listed(issue.values.map(String))}` : issue.message;
     case 'invalid_key':
       return issue.issues[0]?.message ?? issue.message;
-    case 'invalid_union':
-      return issue.errors.length > 0 ? 'must be a URL or { "listen": URL, "advertise": URL }' : issue.message;
     default:
       return issue.message;
   }

@@ -4,16 +4,16 @@ import path from 'node:path';
 import { HotMirrorError } from '../errors.ts';
 import type { NetDiskAddress } from '../net-disk/net-disk-address.ts';
 import { parseNetDiskUri } from '../net-disk/net-disk-address.ts';
-import { isLoopback } from '../loopback.ts';
 import type { DigestName } from '../mirror/digests.ts';
 import type { MirrorProtocol } from '../mirror/options.ts';
 import type { StepCommand } from '../platform/command.ts';
 import type { PlatformStep } from '../platform/platform-actions.ts';
-import { bothAddresses, crossFieldProblems, linkAddresses } from './config-rules.ts';
-import type { FileConfig, Problem } from './config-schema.ts';
+import { bothAddresses, crossFieldProblems, linkAddresses, uriAndTls } from './config-rules.ts';
+import type { FileConfig, FileExport, Problem, TlsFiles } from './config-schema.ts';
 import { fileJsonSchema, parseFile } from './config-schema.ts';
 import type { LinkAddress } from './link-address.ts';
 
+export type { TlsFiles } from './config-schema.ts';
 export type { LinkAddress } from './link-address.ts';
 
 /** A pair as configured: defaults filled in, paths absolute. */
@@ -65,8 +65,15 @@ export interface ExportConfig {
   readonly address: NetDiskAddress;
   /** By which clients ask for it. */
   readonly name: string;
-  /** It needs TLS, by its scheme or because others than this machine can reach it. */
-  readonly tls: boolean;
+  /** Null: it speaks none. */
+  readonly tls: ExportTlsConfig | null;
+}
+
+/** How an export speaks TLS. */
+export interface ExportTlsConfig {
+  /** `required`: with everybody, as the scheme `nbds` says; `optional`: with those who wish. */
+  readonly mode: 'optional' | 'required';
+  readonly files: TlsFiles;
 }
 
 /** How and how often the elements are compared, as far as it is set. */
@@ -195,12 +202,6 @@ export function isUnfenced({ failover }: PairConfig): boolean {
   return failover.whenAlone === 'continue' && failover.arbiter === null && !fence;
 }
 
-/** What a configuration asks for and this version does not do yet, in plain words. */
-export function notYetDone({ mirrors }: PairConfig): readonly string[] {
-  const uris = mirrors.flatMap((mirror) => Object.values(mirror.export)).flatMap(({ uri, tls }) => (tls ? [uri] : []));
-  return uris.map((uri) => `TLS is not in this version: ${uri} is not opened`);
-}
-
 async function readText(file: string): Promise<string> {
   try {
     const { size } = await stat(file);
@@ -216,10 +217,22 @@ function configError(problems: readonly Problem[]): HotMirrorError {
   return new HotMirrorError('HM_CONFIG', message, { details: { problems } });
 }
 
-function exportOf(uri: string, absolute: (relative: string) => string): ExportConfig {
-  const { address, name, tls } = parseNetDiskUri(uri);
-  if ('path' in address) return { uri, name, tls, address: { path: absolute(address.path) } };
-  return { uri, name, tls: tls || !isLoopback(address.host), address };
+function exportOf(written: string | FileExport, absolute: (relative: string) => string): ExportConfig {
+  const { uri, tls } = uriAndTls(written);
+  const { address, name, tls: forced } = parseNetDiskUri(uri);
+  return {
+    ...{ uri, name, address: 'path' in address ? { path: absolute(address.path) } : address },
+    tls: tls && { mode: forced ? 'required' : 'optional', files: filesOf(tls, absolute) },
+  };
+}
+
+function filesOf(tls: TlsFiles, absolute: (relative: string) => string): TlsFiles {
+  if ('pskFile' in tls) return { pskFile: absolute(tls.pskFile) };
+  const { keyFile, certificateFile, caFile } = tls;
+  return {
+    ...{ keyFile: absolute(keyFile), certificateFile: absolute(certificateFile) },
+    ...(caFile === undefined ? {} : { caFile: absolute(caFile) }),
+  };
 }
 
 function resolveConfig(file: FileConfig, folder: string): PairConfig {
@@ -234,7 +247,7 @@ function resolveConfig(file: FileConfig, folder: string): PairConfig {
       elements: mapValues(mirror.elements, ({ device }) => ({ device: absolute(device) })),
       undoJournal: mapValues(mirror.undoJournal ?? {}, (journal) => ({ ...journal, file: absolute(journal.file) })),
       dataLink: mapValues(mirror.dataLink, bothAddresses),
-      export: mapValues(mirror.export ?? {}, (uri) => exportOf(uri, absolute)),
+      export: mapValues(mirror.export ?? {}, (written) => exportOf(written, absolute)),
       limits: withoutUndefined(mirror.limits),
       resync: withoutUndefined(mirror.resync),
     })),

@@ -10,6 +10,7 @@ export type {
   LinkAddress,
   LoadedConfig,
   ExportConfig,
+  ExportTlsConfig,
   MirrorConfig,
   ResyncConfig,
   MirrorLimitsConfig,
@@ -18,6 +19,7 @@ export type {
   NodeConfig,
   PairConfig,
   PlatformConfig,
+  TlsFiles,
   UndoJournalConfig,
   VerifyConfig,
 } from './config.ts';

@@ -57,8 +57,8 @@ export async function readKeyFile(file: string): Promise<Uint8Array> {
   }
   try {
     const { size, mode } = await handle.stat();
-    if ((mode & othersMask) !== 0)
-      throw invalid(`the key file ${file} can be read by others (mode ${(mode & 0o777).toString(8)}): chmod 600 it`);
+    const problem = keyModeProblem(mode);
+    if (problem !== null) throw invalid(`the key file ${file} cannot be used: ${problem}`);
     if (size !== keyBytes) throw invalid(`the key file ${file} holds ${String(size)} bytes instead of ${String(keyBytes)}`);
     const key = await handle.readFile();
     if (key.length !== keyBytes) throw invalid(`the key file ${file} changed while it was read`);
@@ -68,6 +68,11 @@ export async function readKeyFile(file: string): Promise<Uint8Array> {
   } finally {
     await handle.close();
   }
+}
+
+/** Why a file of this mode may hold no key, or null. */
+export function keyModeProblem(mode: number): string | null {
+  return (mode & othersMask) === 0 ? null : `it can be read by others (mode ${(mode & 0o777).toString(8)}): chmod 600 it`;
 }
 
 function invalid(message: string): HotMirrorError {

@@ -21,7 +21,7 @@ export interface HostAndPort {
 const largestPort = 65_535;
 const hostName = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/;
 const laterSchemes: readonly string[] = ['serial:', 'scsi-sim:'];
-const exportSchemes: readonly string[] = ['nbd:', 'nbds:', 'nbd+unix:'];
+const exportSchemes: readonly string[] = ['nbd:', 'nbds:', 'nbd+unix:', 'nbds+unix:'];
 
 /** Says what is wrong with a link's URL, or null. */
 export function linkUrlProblem(text: string): string | null {
@@ -59,9 +59,10 @@ export function isLoopback(linkUrl: string): boolean {
 export function exportUriProblem(text: string): string | null {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (!url || !exportSchemes.includes(url.protocol))
-    return 'must be an NBD URI: nbd+unix:///NAME?socket=PATH, nbd://host:port/NAME or nbds://host:port/NAME';
-  if (url.protocol === 'nbd+unix:' && !url.searchParams.get('socket')) return 'needs ?socket=PATH';
-  if (url.protocol !== 'nbd+unix:' && url.hostname === '') return 'needs a host';
+    return 'must be an NBD URI: nbd+unix:///NAME?socket=PATH, nbd://host:port/NAME or one of nbds';
+  const unix = url.protocol.endsWith('+unix:');
+  if (unix && !url.searchParams.get('socket')) return 'needs ?socket=PATH';
+  if (!unix && url.hostname === '') return 'needs a host';
   try {
     return exportNameProblem(parseNetDiskUri(text).name);
   } catch (error) {

@@ -7,6 +7,7 @@ import type { EventBase } from '../events.ts';
 import type { MirrorPort } from '../failover/ports.ts';
 import { NetDiskServer } from '../net-disk/net-disk-server.ts';
 import type { ExportConfig } from './config.ts';
+import { readExportTls } from './export-credentials.ts';
 
 /** What a {@link MirrorExport} tells, besides when. */
 export type ExportNews = Omit<EventBase, 'atMs'>;
@@ -44,6 +45,17 @@ export class MirrorExport {
     this.#stopWatching = options.mirror.onChange(() => {
       if (this.#wanted !== (this.#server !== null) && !this.#retry) void this.settle();
     });
+  }
+
+  /** Tells what would keep it from opening, before it has to. */
+  async check(): Promise<void> {
+    const { config, tell } = this.#options;
+    try {
+      await readExportTls(config);
+    } catch (cause) {
+      const { code, message } = HotMirrorError.from(cause, 'HM_CONFIG', config.uri);
+      tell('export:failed', { class: 2, text: `${config.uri} cannot be opened while this lasts: ${message}`, evidence: { code } });
+    }
   }
 
   /** Resolves when it is as it should be by now: open while the mirror is served, or tried in vain. */
@@ -87,7 +99,8 @@ export class MirrorExport {
   async #open(): Promise<void> {
     const { config, mirror, clock, tell } = this.#options;
     try {
-      const server = await NetDiskServer.listen({ listen: config.address, clock });
+      const tls = await readExportTls(config);
+      const server = await NetDiskServer.listen({ listen: config.address, clock, ...(tls ? { tls } : {}) });
       this.#server = server;
       server.add({ name: config.name, device: mirror, description: `mirror ${mirror.name}` });
     } catch (cause) {

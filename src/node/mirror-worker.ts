@@ -33,11 +33,13 @@ async function assemble(): Promise<MirrorLink> {
 
 function exportOf(mirror: HostedMirror): MirrorExport | null {
   const config = source.config.mirrors.find(({ name }) => name === source.mirror)?.export[source.node];
-  if (!config || config.tls) return null;
-  return new MirrorExport({
+  if (!config) return null;
+  const exported = new MirrorExport({
     ...{ config, mirror, clock: systemClock },
     tell: (name, news) => port.postMessage({ kind: 'event', event: { name, payload: { atMs: systemClock.nowMs(), ...news } } }),
   });
+  void exported.check();
+  return exported;
 }
 
 serveMirror(port, assemble, exportOf);

@@ -1,4 +1,3 @@
-import { notYetDone } from './config.ts';
 import { HotMirrorNode } from './hotmirror-node.ts';
 import type { RunOptions } from './programs.ts';
 import { toldLines } from './told-lines.ts';
@@ -6,7 +5,6 @@ import { toldLines } from './told-lines.ts';
 /** Runs a node until the signal aborts; then stops it in order. */
 export async function runNode({ signal, ready, warn, ...options }: RunOptions): Promise<void> {
   const node = await HotMirrorNode.start(options);
-  for (const text of notYetDone(options.loaded.config)) warn(text);
   for (const { because } of node.orchestrator.status().warnings) warn(because);
   const told = toldLines();
   node.log.subscribe((event) => {

@@ -11,20 +11,10 @@ import { elementBytes, patienceMs } from './support/command-pair.ts';
 import type { CommandPair, NodeName } from './support/command-pair.ts';
 import { exportedPair, uriOf } from './support/exported-pair.ts';
 import { killRound } from './support/kill-round.ts';
-import { runProgram } from './support/program.ts';
+import { installed, must } from './support/program.ts';
 
 const programs = { nbdinfo: 'libnbd-bin', nbdcopy: 'libnbd-bin', 'qemu-io': 'qemu-utils', 'qemu-img': 'qemu-utils', fio: 'fio' } as const;
 const mebibytes = elementBytes / 2 ** 20;
-
-/** Where a program is, for those that are not there say so by a skip. */
-const installed = (program: string): boolean => existsSync(path.join('/usr/bin', program));
-
-/** Runs a program that must succeed; gives what it printed. */
-async function must(program: string, ...args: readonly string[]): Promise<string> {
-  const { exitCode, stdout, stderr } = await runProgram(program, args);
-  if (exitCode !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${String(exitCode)}: ${stderr}${stdout}`);
-  return stdout;
-}
 
 /** Every program that real users reach a disk with, once. */
 async function useBy(pair: CommandPair, node: NodeName): Promise<void> {

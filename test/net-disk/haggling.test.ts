@@ -153,12 +153,51 @@ describe('The haggling of a net disk (NBD, fixed newstyle)', () => {
     const forced = haggling({ tls: 'required' });
     forced.feed(bytesOf(option(options.list), go('d'), option(options.starttls), option(options.list)));
     expect(kinds(forced)).to.deep.equal([tlsRequired, tlsRequired, ack]);
-    forced.secure!();
+    forced.secure!(null);
     forced.stopped = false;
     forced.feed(bytesOf(option(options.starttls), option(options.setMetaContext, contexts('d', baseAllocation))));
     expect(kinds(forced)).to.deep.equal([invalid, invalid]);
     const bare = haggling({ tls: 'required' });
     bare.feed(option(options.exportName, bytesOf('d')));
     expect(bare.wireEnded).to.equal('destroy');
+  });
+
+  it('that needs TLS first says so of every other option but ABORT, also of one that it does not know or whose data is too long', () => {
+    const { tlsRequired, ack } = optionReplies;
+    const { starttls, abort, exportName } = options;
+    const others = [...Object.values(options), 4, 99].filter((number) => ![starttls, abort, exportName].includes(number as 1));
+    const lone = haggling({ tls: 'required' });
+    for (const number of others) lone.feed(option(number));
+    lone.feed(option(options.list, new Uint8Array(100_000)), 4096);
+    lone.closing = true;
+    lone.feed(option(options.list));
+    lone.feed(option(abort));
+    expect(kinds(lone)).to.deep.equal([...Array<number>(others.length + 2).fill(tlsRequired), ack]);
+  });
+
+  it('serves who wishes no TLS where it is optional, and answers a wish for it once', () => {
+    const { ack, invalid } = optionReplies;
+    const lone = haggling({ tls: 'optional' });
+    lone.feed(bytesOf(option(options.structuredReply), option(options.starttls)));
+    lone.secure!(null);
+    lone.stopped = false;
+    lone.feed(option(options.starttls));
+    expect(kinds(lone)).to.deep.equal([ack, ack, invalid]);
+    const plain = haggling({ tls: 'optional' });
+    plain.feed(go('d'));
+    expect(kinds(plain).at(-1)).to.equal(ack);
+  });
+
+  it('leaves a client with whom TLS fails or lasts too long, and says why', async () => {
+    const failed = haggling({ tls: 'required' });
+    failed.feed(option(options.starttls));
+    failed.secure!('no key in common');
+    expect([failed.wireEnded, failed.ended]).to.deep.equal(['destroy', 'TLS did not come about: no key in common']);
+    const slow = haggling({ tls: 'required', limits: { handshakeDeadlineMs: 1000 } });
+    slow.feed(option(options.starttls));
+    await slow.clock.runFor(1000);
+    expect([slow.wireEnded, slow.ended]).to.deep.equal(['destroy', 'it haggled for too long']);
+    slow.secure!(null);
+    expect(slow.feed(option(options.list))).to.equal(0);
   });
 });

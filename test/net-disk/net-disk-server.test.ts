@@ -1,4 +1,4 @@
-import { rename, stat, writeFile } from 'node:fs/promises';
+import { readdir, rename, stat, unlink, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import path from 'node:path';
@@ -83,8 +83,50 @@ describe('A net disk server', () => {
       expect((await stat(listen.path)).mode & 0o777).to.equal(0o600);
       expect(await codeOf(open())).to.equal('HM_ADDRESS_IN_USE');
       await server.close();
+      expect(await readdir(folder)).to.deep.equal([]);
       await writeFile(listen.path, 'no socket');
       expect(await codeOf(open())).to.equal('HM_ADDRESS');
+      expect(await codeOf(NetDiskServer.listen({ listen: { path: path.join(folder, 'no', 'd.nbd') }, clock: systemClock }))).to.equal(
+        'HM_ADDRESS',
+      );
+      const long = { path: path.join(folder, 'd'.repeat(107)) };
+      expect(await codeOf(NetDiskServer.listen({ listen: long, clock: systemClock }))).to.equal('HM_ADDRESS');
+      expect(await readdir(folder)).to.deep.equal(['d.nbd']);
+    }));
+
+  it('makes a socket that never has another mode, whoever looks', () =>
+    withFolder(async (folder) => {
+      const [file, modes, strays] = [path.join(folder, 'd.nbd'), new Set<number>(), new Set<string>()];
+      const beside = path.dirname(folder);
+      const watch = { over: false };
+      const looking = (async () => {
+        while (!watch.over) {
+          const found = await stat(file).catch(() => null);
+          if (found) modes.add(found.mode & 0o777);
+          for (const name of await readdir(beside)) if (path.join(beside, name).startsWith(folder)) strays.add(name);
+        }
+      })();
+      for (let round = 0; round < 20; round += 1) {
+        const server = await NetDiskServer.listen({ listen: { path: file }, clock: systemClock });
+        await stat(file);
+        await server.close();
+      }
+      watch.over = true;
+      await looking;
+      expect([...modes]).to.deep.equal([0o600]);
+      expect([...strays]).to.deep.equal([path.basename(folder)]);
+    }));
+
+  it('leaves a socket alone that has taken the place of its own', () =>
+    withFolder(async (folder) => {
+      const listen = { path: path.join(folder, 'd.nbd') };
+      const first = await NetDiskServer.listen({ listen, clock: systemClock });
+      await unlink(listen.path);
+      const second = await NetDiskServer.listen({ listen, clock: systemClock });
+      await first.close();
+      expect((await stat(listen.path)).isSocket()).to.equal(true);
+      await second.close();
+      expect(await readdir(folder)).to.deep.equal([]);
     }));
 
   it('loses a client that breaks the rules, and no other', () =>

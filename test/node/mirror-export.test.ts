@@ -40,7 +40,7 @@ async function exporting(
   await withFolder(async (folder) => {
     const [mirror, clock, told] = [new ServedMirror(), new VirtualClock(), [] as string[]];
     const socket = path.join(folder, 'm0.nbd');
-    const config = { uri: `nbd+unix:///m0?socket=${socket}`, address: { path: socket }, name: 'm0', tls: false };
+    const config = { uri: `nbd+unix:///m0?socket=${socket}`, address: { path: socket }, name: 'm0', tls: null };
     const exported = new MirrorExport({ config, mirror, clock, tell: (name) => void told.push(name) });
     try {
       await use({ mirror, exported, told, clock, socket });
@@ -73,6 +73,20 @@ describe('The net disk of a mirror', () => {
       await first;
       await exported.settle();
       expect(told).to.deep.equal(['export:opened', 'export:closed', 'export:opened']);
+    }));
+
+  it('says before it has to open that its key cannot be used, and says nothing where it can', () =>
+    exporting(async ({ mirror, exported, told, clock, socket }) => {
+      await exported.check();
+      expect(told).to.deep.equal([]);
+      const texts: string[] = [];
+      const tls = { mode: 'required', files: { pskFile: `${socket}.psk` } } as const;
+      const config = { uri: `nbds+unix:///m0?socket=${socket}`, address: { path: socket }, name: 'm0', tls };
+      const secured = new MirrorExport({ config, mirror, clock, tell: (name, { text }) => void texts.push(`${name} ${text}`) });
+      await secured.check();
+      expect(texts).to.have.length(1);
+      expect(texts[0]).to.contain('export:failed').and.to.contain(`${socket}.psk cannot be read`);
+      await secured.end();
     }));
 
   it('that cannot be opened says so once a service, and is tried again by one timer however much changes', () =>

@@ -1,6 +1,5 @@
 import { HotMirrorError } from '../../errors.ts';
 import type { PairConfig } from '../../node/config.ts';
-import { notYetDone } from '../../node/config.ts';
 import type { NodeStatus } from '../../node/control-protocol.ts';
 import type { TimingReport } from '../../node/timing.ts';
 import { breaksTiming, formatMs, judgeTiming } from '../../node/timing.ts';
@@ -14,8 +13,6 @@ interface CheckReport extends TimingReport {
   readonly pair: string;
   /** Where the pair record and the file differ; null while they agree or no node answers. */
   readonly homeDiffers: string | null;
-  /** What the file asks for and this version does not do yet. */
-  readonly notYetDone: readonly string[];
 }
 
 /** Checks the file and the times in it. */
@@ -33,7 +30,6 @@ export const checkCommand: Command = {
       pair: config.pair,
       ...judgeTiming(config, longestRoundTrip(status)),
       homeDiffers: homeDiffers(status, config),
-      notYetDone: notYetDone(config),
     };
     print(invocation, report, describe);
     return breaksTiming(report) ? exitCodes.findings : exitCodes.done;
@@ -61,7 +57,7 @@ function homeDiffers(status: NodeStatus | null, config: PairConfig): string | nu
   return `the file says that ${status.node} is the home ${String(configured)}; the pair record says ${status.home}, and it decides`;
 }
 
-function describe({ pair, worstCase, rows, homeDiffers: difference, notYetDone: missing }: CheckReport): string {
+function describe({ pair, worstCase, rows, homeDiffers: difference }: CheckReport): string {
   const { detectionMs, takeoverMs, failoverMs, stallMs } = worstCase;
   const times = formatTable([
     ['worst-case failover', formatMs(failoverMs), 'from the death of the serving node to the last step'],
@@ -70,13 +66,5 @@ function describe({ pair, worstCase, rows, homeDiffers: difference, notYetDone: 
     ['writes stall', stallMs === null ? 'until decided' : formatMs(stallMs), 'at most, when the passive node dies'],
   ]);
   const table = formatTable(rows.map(({ rule, kept, warning, text }) => [kept ? 'kept' : warning ? 'WARNING' : 'BROKEN', rule, text]));
-  return [
-    `pair ${pair}: the configuration is valid`,
-    '',
-    times,
-    '',
-    table,
-    ...(difference === null ? [] : ['', difference]),
-    ...missing,
-  ].join('\n');
+  return [`pair ${pair}: the configuration is valid`, '', times, '', table, ...(difference === null ? [] : ['', difference])].join('\n');
 }

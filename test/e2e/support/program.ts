@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 
 import { ownEnvironment } from '../../support/environment.ts';
 
@@ -22,4 +24,16 @@ export function runProgram(file: string, args: readonly string[], options: { rea
       resolve({ exitCode, stdout, stderr });
     });
   });
+}
+
+/** Whether a program of the system's packages is there; tests that need others skip. */
+export function installed(program: string): boolean {
+  return existsSync(path.join('/usr/bin', program));
+}
+
+/** Runs a program that must succeed; gives what it printed. */
+export async function must(program: string, ...args: readonly string[]): Promise<string> {
+  const { exitCode, stdout, stderr } = await runProgram(program, args);
+  if (exitCode !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${String(exitCode)}: ${stderr}${stdout}`);
+  return stdout;
 }

@@ -32,7 +32,7 @@ export class LoneSession {
   closing = false;
   /** What is sent stays in memory until `drain`. */
   slow = false;
-  secure: (() => void) | null = null;
+  secure: ((problem: string | null) => void) | null = null;
   #kept: Uint8Array[] = [];
 
   constructor({ exports, limits, tls = 'none', chunkBytes = 2 ** 20 }: LoneSessionOptions) {
@@ -50,7 +50,7 @@ export class LoneSession {
       wire: {
         send: (parts) => this.#send(parts),
         resume: () => (this.stopped = false),
-        startTls: (ready) => (this.secure = ready),
+        startTls: (done) => (this.secure = done),
         end: () => (this.wireEnded ??= 'end'),
         destroy: () => (this.wireEnded ??= 'destroy'),
       },
