@@ -5,9 +5,9 @@ import type { Clock } from '../clock/clock.ts';
 import { within } from '../clock/within.ts';
 import { HotMirrorError } from '../errors.ts';
 import { enterExport } from './client-handshake.ts';
-import type { ServerExport } from './client-handshake.ts';
 import type { NetDiskAddress } from './net-disk-address.ts';
 import { commands, magic, sizes } from './protocol.ts';
+import type { ServerExport } from './server-export.ts';
 
 /** A request to a server. */
 export interface ClientRequest {
@@ -30,8 +30,20 @@ export interface ClientOptions {
   readonly clock: Clock;
   /** Connection and handshake together. */
   readonly connectDeadlineMs: number;
+  /** Gives up. */
+  readonly signal?: AbortSignal;
 }
 
+/** How a connection ended. */
+export interface ConnectionEnd {
+  readonly error: HotMirrorError;
+  /** Requests without an answer may still be carried out, after whatever a new connection asks for. */
+  readonly mayStillChange: boolean;
+}
+
+const changing: ReadonlySet<number> = new Set([commands.write, commands.writeZeroes, commands.trim]);
+/** What a socket says whose other end is closed. Any other error says nothing of the server. */
+const endedByServer: ReadonlySet<string | undefined> = new Set(['ECONNRESET', 'EPIPE']);
 const twoTo32 = 2 ** 32;
 const noBytes = new Uint8Array(0);
 
@@ -39,38 +51,46 @@ const noBytes = new Uint8Array(0);
 export class ClientConnection {
   readonly exported: ServerExport;
   readonly #socket: Socket;
+  readonly #clock: Clock;
   readonly #pending: Map<number, ClientRequest> = new Map();
+  /** Of those pending, how many change the disk. */
+  #changes = 0;
   readonly #header: Uint8Array = new Uint8Array(sizes.simpleReply);
   readonly #view: DataView = new DataView(this.#header.buffer);
   #headerBytes = 0;
   /** The read whose data is coming, and how much of it has. */
   #reading: { readonly request: ClientRequest; at: number } | null = null;
   #nextCookie = 1;
-  #lost: ((error: HotMirrorError) => void) | null = null;
-  #over = false;
-  /** When something last came; how long nothing did says whether the server still lives. */
-  heardMs: number;
-  readonly #clock: Clock;
+  #heardMs: number;
+  #retired: HotMirrorError | null = null;
+  #end: ConnectionEnd | null = null;
+  #ended: (end: ConnectionEnd) => void = () => undefined;
 
   private constructor(socket: Socket, exported: ServerExport, clock: Clock) {
     this.#socket = socket;
     this.exported = exported;
     this.#clock = clock;
-    this.heardMs = clock.nowMs();
+    this.#heardMs = clock.nowMs();
     socket.on('data', (bytes: Uint8Array) => this.#arrived(bytes));
-    socket.on('close', () => this.#end(new HotMirrorError('HM_CONNECTION_LOST', 'the net disk server is gone')));
+    socket.on('end', () => this.#endWith('the server ended the connection', true));
+    socket.on('close', () => {
+      const code = (socket.errored)?.code;
+      this.#endWith(`the connection broke: ${code ?? 'closed'}`, endedByServer.has(code));
+    });
     socket.resume();
   }
 
-  /** Connects and agrees. Rejects with `HM_CONNECT_FAILED`, or as the handshake does. */
-  static async open({ address, name, clock, connectDeadlineMs }: ClientOptions): Promise<ClientConnection> {
-    const socket = connect(address);
-    socket.setNoDelay(true);
-    const limit = { deadlineMs: connectDeadlineMs, code: 'HM_CONNECT_FAILED', what: 'the connection to the net disk server' } as const;
-    const take = reader(socket);
+  /** Connects and agrees. Rejects with `HM_CONNECT_FAILED`, as the handshake does, or with the signal's reason. */
+  static async open({ address, name, clock, connectDeadlineMs, signal }: ClientOptions): Promise<ClientConnection> {
+    const what = 'the connection to the NBD server';
+    const limit = { deadlineMs: connectDeadlineMs, code: 'HM_CONNECT_FAILED', what, ...(signal ? { signal } : {}) } as const;
+    const socket = connect(address).setNoDelay(true);
+    // Where there is an error `close` follows, and tells.
+    socket.on('error', () => undefined);
     try {
+      const take = (lengthBytes: number): Promise<Uint8Array> => takeBytes(socket, lengthBytes);
       const exported = await within(clock, limit, () => enterExport(take, (bytes) => void socket.write(bytes), name));
-      socket.removeAllListeners('data').removeAllListeners('close').pause();
+      signal?.throwIfAborted();
       return new ClientConnection(socket, exported, clock);
     } catch (error) {
       socket.destroy();
@@ -78,60 +98,87 @@ export class ClientConnection {
     }
   }
 
-  /** Requests without an answer. */
-  get pending(): number {
-    return this.#pending.size;
+  /** Requests may be made. */
+  get open(): boolean {
+    return !this.#retired && !this.#end;
   }
 
-  /** Who hears that it is lost, or was ended for what it sent. */
-  onLost(lost: (error: HotMirrorError) => void): void {
-    this.#lost = lost;
-    if (this.#over) lost(new HotMirrorError('HM_CONNECTION_LOST', 'the net disk server is gone'));
+  /** For how long the server has owed an answer and said nothing; 0 where it owes none. */
+  get silentMs(): number {
+    return this.#pending.size > 0 || this.#reading ? this.#clock.nowMs() - this.#heardMs : 0;
+  }
+
+  /** Who hears, once, that it has ended, unless it was closed by this side; at once where it has already. */
+  onEnd(ended: (end: ConnectionEnd) => void): void {
+    this.#ended = ended;
+    if (this.#end) ended(this.#end);
   }
 
   request(request: ClientRequest): void {
-    if (this.#over) return;
-    const cookie = this.#nextCookie;
-    this.#nextCookie = (this.#nextCookie + 1) % twoTo32;
-    this.#pending.set(cookie, request);
+    if (this.#end) return;
+    if (this.#pending.size === 0 && !this.#reading) this.#heardMs = this.#clock.nowMs();
+    if (changing.has(request.command)) this.#changes += 1;
+    this.#pending.set(this.#nextCookie, request);
+    this.#send(request);
+  }
+
+  /**
+   * It is to end, and nothing new to be asked: it ends as soon as no change is without answer. Until then this side keeps it open, for what a server that is asked to disconnect
+   * does with its requests under way is not known to anybody: `qemu-nbd` ends the connection at once, and writes seconds later.
+   */
+  retire(because: HotMirrorError): void {
+    if (!this.open) return;
+    this.#retired = because;
+    // Where the server's machine has started anew, nothing but bytes from here makes it say so.
+    if (this.#changes > 0) {
+      const into = new Uint8Array(this.exported.blockSizeBytes);
+      this.request({
+        command: commands.read,
+        ...{ flags: 0, offsetBytes: 0, lengthBytes: into.byteLength, payload: null, into },
+        answered: () => undefined,
+      });
+    }
+    this.#endIfRetired();
+  }
+
+  /** Ends it in order: the server is told. For one without requests under way. */
+  close(): void {
+    if (this.#end) return;
+    this.#ended = () => undefined;
+    this.#send({ command: commands.disconnect, flags: 0, offsetBytes: 0, lengthBytes: 0, payload: null });
+    this.#end = { error: new HotMirrorError('HM_CLOSED', 'the connection was closed'), mayStillChange: false };
+    this.#socket.destroySoon();
+  }
+
+  /** Ends it at once, whatever is under way; nobody hears of it. */
+  abandon(): void {
+    if (this.#end) return;
+    this.#ended = () => undefined;
+    // What the system has not sent yet must not reach the server later.
+    if (this.#socket.remoteAddress !== undefined) this.#socket.resetAndDestroy();
+    this.#endWith('the connection was given up', false);
+  }
+
+  #send({ command, flags, offsetBytes, lengthBytes, payload }: Omit<ClientRequest, 'into' | 'answered'>): void {
     const header = new Uint8Array(sizes.request);
     const view = new DataView(header.buffer);
     view.setUint32(0, magic.request);
-    view.setUint16(4, request.flags);
-    view.setUint16(6, request.command);
-    view.setUint32(12, cookie);
-    view.setBigUint64(16, BigInt(request.offsetBytes));
-    view.setUint32(24, request.lengthBytes);
-    if (this.#pending.size === 1) this.heardMs = this.#clock.nowMs();
+    view.setUint16(4, flags);
+    view.setUint16(6, command);
+    view.setUint32(12, this.#nextCookie);
+    view.setBigUint64(16, BigInt(offsetBytes));
+    view.setUint32(24, lengthBytes);
+    this.#nextCookie = (this.#nextCookie + 1) % twoTo32;
     this.#socket.cork();
     this.#socket.write(header);
-    if (request.payload) this.#socket.write(request.payload);
+    if (payload) this.#socket.write(payload);
     process.nextTick(() => this.#socket.uncork());
   }
 
-  /** Ends it: the server is told. */
-  close(): void {
-    this.request({
-      command: commands.disconnect,
-      flags: 0,
-      offsetBytes: 0,
-      lengthBytes: 0,
-      payload: null,
-      into: null,
-      answered: () => undefined,
-    });
-    this.#lost = null;
-    this.#socket.end();
-  }
-
-  destroy(error: HotMirrorError): void {
-    this.#end(error);
-  }
-
   #arrived(bytes: Uint8Array): void {
-    this.heardMs = this.#clock.nowMs();
+    this.#heardMs = this.#clock.nowMs();
     let left = bytes;
-    while (left.byteLength > 0 && !this.#over) left = this.#reading ? this.#fill(this.#reading, left) : this.#readHeader(left);
+    while (left.byteLength > 0 && !this.#end) left = this.#reading ? this.#fill(this.#reading, left) : this.#readHeader(left);
   }
 
   #fill(reading: { readonly request: ClientRequest; at: number }, bytes: Uint8Array): Uint8Array {
@@ -161,45 +208,50 @@ export class ClientConnection {
     const cookie = this.#view.getUint32(12);
     const request = this.#pending.get(cookie);
     if (this.#view.getUint32(0) !== magic.simpleReply || this.#view.getUint32(8) !== 0 || !request) {
-      this.#end(new HotMirrorError('HM_PROTOCOL', 'the net disk server answered what it was not asked'));
+      this.#endWith('the server answered what it was not asked', false);
       return;
     }
     this.#pending.delete(cookie);
+    if (changing.has(request.command)) this.#changes -= 1;
     const error = this.#view.getUint32(4);
     if (error === 0 && request.into && request.into.byteLength > 0) this.#reading = { request, at: 0 };
     else request.answered(error);
+    this.#endIfRetired();
   }
 
-  #end(error: HotMirrorError): void {
-    if (this.#over) return;
-    this.#over = true;
+  #endIfRetired(): void {
+    if (this.#retired && this.#changes === 0) this.#endWith(this.#retired.message, false);
+  }
+
+  #endWith(because: string, byServer: boolean): void {
+    if (this.#end) return;
+    this.#end = { error: new HotMirrorError('HM_CONNECTION_LOST', because), mayStillChange: this.#changes > 0 && !byServer };
     this.#pending.clear();
+    this.#reading = null;
     this.#socket.destroy();
-    this.#lost?.(error);
+    this.#ended(this.#end);
   }
 }
 
-/** Takes bytes from a socket as they are asked for, until its listeners are removed. */
-function reader(socket: Socket): (lengthBytes: number) => Promise<Uint8Array> {
-  let bytes: Uint8Array = noBytes;
-  let ended: Error | null = null;
-  let wake: () => void = () => undefined;
-  socket.on('data', (more: Uint8Array) => {
-    bytes = new Uint8Array(Buffer.concat([bytes, more]));
-    wake();
+/** The next bytes of a socket that nobody else reads from. */
+async function takeBytes(socket: Socket, lengthBytes: number): Promise<Uint8Array> {
+  if (lengthBytes === 0) return noBytes;
+  for (;;) {
+    const bytes = socket.read(lengthBytes) as Uint8Array | null;
+    if (bytes?.byteLength === lengthBytes) return bytes;
+    if (bytes || socket.destroyed || socket.readableEnded)
+      throw HotMirrorError.from(socket.errored ?? new Error('it ended the connection'), 'HM_CONNECT_FAILED', 'the NBD server');
+    await moreOrEnd(socket);
+  }
+}
+
+function moreOrEnd(socket: Socket): Promise<void> {
+  const events = ['readable', 'end', 'close'] as const;
+  return new Promise((resolve) => {
+    const go = (): void => {
+      for (const event of events) socket.off(event, go);
+      resolve();
+    };
+    for (const event of events) socket.on(event, go);
   });
-  socket.on('error', (error) => (ended = error));
-  socket.on('close', () => {
-    ended ??= new Error('the server ended the connection');
-    wake();
-  });
-  return async (lengthBytes) => {
-    while (bytes.byteLength < lengthBytes) {
-      if (ended) throw HotMirrorError.from(ended, 'HM_CONNECT_FAILED', 'the net disk server');
-      await new Promise<void>((resolve) => (wake = resolve));
-    }
-    const taken = bytes.subarray(0, lengthBytes);
-    bytes = bytes.subarray(lengthBytes);
-    return taken;
-  };
 }

@@ -1,73 +1,104 @@
 import { copyOf } from '../bytes.ts';
-import { HotMirrorError } from '../errors.ts';
-import type { ClientConnection } from './client-connection.ts';
-import { commands, errors } from './protocol.ts';
 
-/** A change that was completed. */
-interface CompletedWrite {
-  readonly kind: string;
+/** A change that a server has completed. */
+export interface Change {
+  readonly kind: 'write' | 'zeroes' | 'trim';
   readonly offsetBytes: number;
   readonly lengthBytes: number;
-  /** What was written; null: zeroes, or nothing of worth. */
+  /** What was written; null for zeroes and trims. */
   readonly bytes: Uint8Array | null;
+  readonly fua: boolean;
+  readonly noHole: boolean;
 }
 
 /**
- * What a server has completed and no flush covers yet, in order: a server that was started anew may have lost it. FUA writes are among it, for what was written before in the same place must not be
- * the last that is written again.
+ * What a server has completed and no flush covers yet, in order: one that was started anew may have lost it. What is durable by itself (FUA) is among it without its bytes,
+ * for what was written in the same place before must not be written again.
  */
 export class UnflushedWrites {
-  #writes: CompletedWrite[] = [];
+  #changes: Change[] = [];
   #bytes = 0;
-  /** How many were ever completed. */
-  #completed = 0;
+  /** How many ever came in. */
+  #kept = 0;
 
   /** How much memory it takes. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** What a flush that is asked for now covers. */
-  mark(): number {
-    return this.#completed;
+  /** How many changes it holds. */
+  get count(): number {
+    return this.#changes.length;
   }
 
-  completed({ kind, offsetBytes, lengthBytes, bytes }: CompletedWrite): void {
-    this.#writes.push({ kind, offsetBytes, lengthBytes, bytes: bytes && copyOf(bytes) });
-    this.#bytes += bytes?.byteLength ?? 0;
-    this.#completed += 1;
+  /** What a flush that is asked for now covers. */
+  mark(): number {
+    return this.#kept;
+  }
+
+  completed({ kind, offsetBytes, lengthBytes, bytes, fua, noHole }: Change): void {
+    if (fua && this.#changes.length === 0) return;
+    const kept = fua || !bytes ? null : copyOf(bytes);
+    this.#changes.push({ kind, offsetBytes, lengthBytes, bytes: kept, fua, noHole });
+    this.#bytes += kept?.byteLength ?? 0;
+    this.#kept += 1;
   }
 
   /** A flush that was asked for at this mark is done. */
   flushed(mark: number): void {
-    const oldest = this.#completed - this.#writes.length;
-    const covered = this.#writes.splice(0, Math.max(0, mark - oldest));
+    const oldest = this.#kept - this.#changes.length;
+    const covered = this.#changes.splice(0, Math.max(0, mark - oldest));
     for (const { bytes } of covered) this.#bytes -= bytes?.byteLength ?? 0;
   }
 
-  /** Writes all of it again, in order; it stays until a flush covers it. Rejects with `HM_IO_WRITE` where the server does not take it, `HM_CONNECTION_LOST` where it goes. */
-  async writeAgain(connection: ClientConnection): Promise<void> {
-    const { requestBytes } = connection.exported;
-    for (const { kind, offsetBytes, lengthBytes, bytes } of this.#writes) {
-      if (kind === 'trim') continue;
-      for (let at = 0; at < lengthBytes; at += requestBytes) {
-        const length = Math.min(requestBytes, lengthBytes - at);
-        await writeOne(connection, offsetBytes + at, length, bytes?.subarray(at, at + length) ?? null);
-      }
-    }
+  /** What is to be done again where the server may have lost it; it stays here until a flush covers it. */
+  toRepeat(): readonly Change[] {
+    return whatMayBeLost(this.#changes);
   }
 }
 
-function writeOne(connection: ClientConnection, offsetBytes: number, lengthBytes: number, payload: Uint8Array | null): Promise<void> {
-  return new Promise<void>((resolve, reject) => {
-    connection.onLost(reject);
-    connection.request({
-      command: payload ? commands.write : commands.writeZeroes,
-      ...{ flags: 0, offsetBytes, lengthBytes, payload, into: null },
-      answered: (error) => {
-        if (error === errors.none) resolve();
-        else reject(new HotMirrorError('HM_IO_WRITE', `what the server may have lost cannot be written again: error ${String(error)}`));
-      },
-    });
-  });
+type Range = readonly [start: number, end: number];
+
+/** Of completed changes, oldest first, what is neither durable by itself nor changed since: pieces that don't overlap, oldest first. */
+export function whatMayBeLost(changes: readonly Change[]): readonly Change[] {
+  const newer: Range[] = [];
+  const pieces: Change[] = [];
+  for (const change of changes.toReversed()) {
+    const { offsetBytes, lengthBytes, bytes, fua } = change;
+    const uncovered = cover(newer, offsetBytes, offsetBytes + lengthBytes);
+    if (fua) continue;
+    for (const [start, end] of uncovered.toReversed()) {
+      const piece = bytes?.subarray(start - offsetBytes, end - offsetBytes) ?? null;
+      pieces.push({ ...change, offsetBytes: start, lengthBytes: end - start, bytes: piece });
+    }
+  }
+  return pieces.reverse();
+}
+
+/** Adds a range to sorted ones that don't touch; gives what of it they did not hold. */
+function cover(covered: Range[], start: number, end: number): readonly Range[] {
+  const first = firstEndingFrom(covered, start);
+  const gaps: Range[] = [];
+  let [at, from, mergedStart, mergedEnd] = [first, start, start, end];
+  for (let range = covered[at]; range && range[0] <= end; range = covered[at]) {
+    if (from < range[0]) gaps.push([from, range[0]]);
+    from = Math.max(from, range[1]);
+    mergedStart = Math.min(mergedStart, range[0]);
+    mergedEnd = Math.max(mergedEnd, range[1]);
+    at += 1;
+  }
+  if (from < end) gaps.push([from, end]);
+  covered.splice(first, at - first, [mergedStart, mergedEnd]);
+  return gaps;
+}
+
+/** By bisection: the first of sorted ranges that ends there or later. */
+function firstEndingFrom(ranges: readonly Range[], start: number): number {
+  let [low, high] = [0, ranges.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ranges[middle]?.[1] ?? 0) < start) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
