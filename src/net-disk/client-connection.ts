@@ -73,10 +73,9 @@ export class ClientConnection {
     this.#heardMs = clock.nowMs();
     socket.on('data', (bytes: Uint8Array) => this.#arrived(bytes));
     socket.on('end', () => this.#endWith('the server ended the connection', true));
-    socket.on('close', () => {
-      const code = (socket.errored)?.code;
-      this.#endWith(`the connection broke: ${code ?? 'closed'}`, endedByServer.has(code));
-    });
+    let code: string | undefined;
+    socket.on('error', (error: NodeJS.ErrnoException) => (code = error.code));
+    socket.on('close', () => this.#endWith(`the connection broke: ${code ?? 'closed'}`, endedByServer.has(code)));
     socket.resume();
   }
 

@@ -12,6 +12,7 @@ import type { PlatformStep } from '../platform/platform-actions.ts';
 import { bothAddresses, crossFieldProblems, linkAddresses } from './config-rules.ts';
 import type { FileConfig, Problem } from './config-schema.ts';
 import { fileJsonSchema, parseFile } from './config-schema.ts';
+import { isNetDiskUri } from './link-address.ts';
 import type { LinkAddress } from './link-address.ts';
 
 export type { LinkAddress } from './link-address.ts';
@@ -222,6 +223,15 @@ function exportOf(uri: string, absolute: (relative: string) => string): ExportCo
   return { uri, name, tls: tls || !isLoopback(address.host), address };
 }
 
+/** The URI of an element with the path of its socket from the folder of the configuration. */
+function absoluteSocket(uri: string, absolute: (relative: string) => string): string {
+  const url = new URL(uri);
+  const socket = url.searchParams.get('socket');
+  if (socket !== null) url.searchParams.set('socket', absolute(socket));
+  // A slash needs no escape there, and is easier to read in messages.
+  return url.href.replaceAll('%2F', '/');
+}
+
 function resolveConfig(file: FileConfig, folder: string): PairConfig {
   const absolute = (relative: string): string => path.resolve(folder, relative);
   const { monitor, failover } = file;
@@ -231,7 +241,9 @@ function resolveConfig(file: FileConfig, folder: string): PairConfig {
     nodes: mapValues(file.nodes, (node) => ({ ...node, stateDir: absolute(node.stateDir), controlSocket: absolute(node.controlSocket) })),
     mirrors: file.mirrors.map((mirror) => ({
       ...mirror,
-      elements: mapValues(mirror.elements, ({ device }) => ({ device: absolute(device) })),
+      elements: mapValues(mirror.elements, ({ device }) => ({
+        device: isNetDiskUri(device) ? absoluteSocket(device, absolute) : absolute(device),
+      })),
       undoJournal: mapValues(mirror.undoJournal ?? {}, (journal) => ({ ...journal, file: absolute(journal.file) })),
       dataLink: mapValues(mirror.dataLink, bothAddresses),
       export: mapValues(mirror.export ?? {}, (uri) => exportOf(uri, absolute)),
