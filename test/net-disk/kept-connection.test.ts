@@ -180,6 +180,22 @@ describe('A net disk whose server goes away', () => {
       expect([server.connections, server.disk[0]]).to.deep.equal([1, 1]);
     });
 
+    it('gets nothing of it later that the system still had to send', async () => {
+      const remote = await ScriptedServer.listen(null, sizeBytes);
+      try {
+        const disk = await NetDiskDevice.open(`nbd://127.0.0.1:${String(remote.port)}/d`, { clock: systemClock, limits: short });
+        disks.push(disk);
+        const use = devicePromises(disk);
+        await use.write(0, filled(1), { fua: true });
+        remote.instead = () => true;
+        expect(await codeOf(use.write(0, filled(2)))).to.equal('HM_IO_WRITE');
+        await until(() => remote.clients === 0);
+        expect([remote.resets, remote.connections]).to.deep.equal([1, 1]);
+      } finally {
+        await remote.stop();
+      }
+    });
+
     it('goes on by another connection once it has answered its changes', async () => {
       const use = await opened({ ...short, reconnectMs: 5_000 });
       const held: ServerRequest[] = [];
@@ -201,6 +217,20 @@ describe('A net disk whose server goes away', () => {
       server.cut();
       expect(await codeOf(use.write(block, filled(2)))).to.equal('HM_IO_WRITE');
     });
+  });
+
+  it('fails at once, and is not dialled again, where the connection ends in another way while it owes changes', async () => {
+    const use = await opened();
+    server.instead = ({ command, reply }) => {
+      // It answers a read twice: what comes second nobody has asked.
+      if (command === commands.read) [0, 1].forEach(() => reply(0, filled(1)));
+      return true;
+    };
+    const writing = codeOf(use.write(0, filled(1)));
+    await use.read(block, block);
+    expect(await writing).to.equal('HM_IO_WRITE');
+    await sleep(systemClock, soonMs / 4);
+    expect(server.connections).to.equal(1);
   });
 
   describe('again and again', () => {

@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import type { Server, Socket } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
 
 import { commandFlags, commands, infos, magic, optionReplies, options, sizes, transmissionFlags } from '../../../src/net-disk/protocol.ts';
 import { bytesOf } from './nbd-bytes.ts';
@@ -43,6 +43,8 @@ export class ScriptedServer {
   /** Handles a request instead of the server where it gives true. */
   instead: (request: ServerRequest) => boolean = () => false;
   connections = 0;
+  /** Connections that their clients broke off. */
+  resets = 0;
   readonly #server: Server;
   readonly #sockets: Set<Socket> = new Set();
 
@@ -53,10 +55,15 @@ export class ScriptedServer {
     this.#server = createServer((socket) => this.#talk(socket));
   }
 
-  static async listen(path: string, sizeBytes: number): Promise<ScriptedServer> {
+  /** At a unix socket, or a free port of loopback. */
+  static async listen(path: string | null, sizeBytes: number): Promise<ScriptedServer> {
     const server = new ScriptedServer(sizeBytes);
-    await new Promise<void>((resolve) => server.#server.listen(path, resolve));
+    await new Promise<void>((resolve) => server.#server.listen(path === null ? { host: '127.0.0.1', port: 0 } : { path }, resolve));
     return server;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
   }
 
   /** How many are connected. */
@@ -97,7 +104,9 @@ export class ScriptedServer {
     this.#sockets.add(socket);
     this.connections += 1;
     const connection = this.connections;
-    socket.on('error', () => undefined).on('close', () => this.#sockets.delete(socket));
+    socket
+      .on('error', ({ code }: NodeJS.ErrnoException) => (this.resets += code === 'ECONNRESET' ? 1 : 0))
+      .on('close', () => this.#sockets.delete(socket));
     socket.write(bytesOf([64, magic.server], [64, magic.option], [16, 3]));
     let [bytes, haggling, flagged] = [Buffer.alloc(0), true, false];
     socket.on('data', (more: Buffer) => {
