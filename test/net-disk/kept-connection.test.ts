@@ -62,6 +62,8 @@ describe('A net disk whose server goes away', () => {
       const use = await opened();
       await use.write(0, filled(1));
       await server.stop();
+      // It has noticed, and dials.
+      await sleep(systemClock, soonMs / 8);
       await disks[0]!.close();
       server = await ScriptedServer.listen(socket(), sizeBytes);
       const next = await opened();
