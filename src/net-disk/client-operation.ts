@@ -83,8 +83,9 @@ export function carryOut(connection: ClientConnection, operation: Operation, end
       answered: (error) => {
         underWay -= 1;
         failure ||= error;
-        if (at < lengthBytes && failure === 0) ask();
-        else if (underWay === 0) ended(failure);
+        const more = at < lengthBytes && failure === 0;
+        if (more && connection.open) ask();
+        else if (!more && underWay === 0) ended(failure);
       },
     });
     at += length;

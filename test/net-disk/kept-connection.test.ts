@@ -212,6 +212,20 @@ describe('A net disk whose server goes away', () => {
       expect([server.connections, server.disk[0]]).to.deep.equal([2, 2]);
     });
 
+    it('is asked for nothing more over that connection, also of a write in many requests', async () => {
+      server.blocks = [512, 512, 512];
+      const use = await opened({ ...short, reconnectMs: 5_000 });
+      const held: ServerRequest[] = [];
+      server.instead = (request) => held.push(request) > 0;
+      const writing = use.write(0, filled(1, 20 * block));
+      await until(() => held.at(-1)?.command === commands.read);
+      server.instead = () => false;
+      server.log.length = 0;
+      for (const request of held) request.reply(0, server.carryOut(request));
+      await writing;
+      expect([held.length, changes().length, server.connections]).to.deep.equal([9, 20, 2]);
+    });
+
     it('is noticed while it gets again what it may have lost, and fails for good', async () => {
       const use = await opened(short);
       await use.write(0, filled(1));
