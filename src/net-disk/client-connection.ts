@@ -90,6 +90,8 @@ export class ClientConnection {
       const take = (lengthBytes: number): Promise<Uint8Array> => takeBytes(socket, lengthBytes);
       const exported = await within(clock, limit, () => enterExport(take, (bytes) => void socket.write(bytes), name));
       signal?.throwIfAborted();
+      // Nobody has listened for its end meanwhile.
+      if (hasEnded(socket)) throw endedEarly(socket);
       return new ClientConnection(socket, exported, clock);
     } catch (error) {
       socket.destroy();
@@ -238,10 +240,17 @@ async function takeBytes(socket: Socket, lengthBytes: number): Promise<Uint8Arra
   for (;;) {
     const bytes = socket.read(lengthBytes) as Uint8Array | null;
     if (bytes?.byteLength === lengthBytes) return bytes;
-    if (bytes || socket.destroyed || socket.readableEnded)
-      throw HotMirrorError.from(socket.errored ?? new Error('it ended the connection'), 'HM_CONNECT_FAILED', 'the NBD server');
+    if (bytes || hasEnded(socket)) throw endedEarly(socket);
     await moreOrEnd(socket);
   }
+}
+
+function hasEnded(socket: Socket): boolean {
+  return socket.destroyed || socket.readableEnded;
+}
+
+function endedEarly(socket: Socket): HotMirrorError {
+  return HotMirrorError.from(socket.errored ?? new Error('it ended the connection'), 'HM_CONNECT_FAILED', 'the NBD server');
 }
 
 function moreOrEnd(socket: Socket): Promise<void> {

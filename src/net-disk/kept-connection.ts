@@ -48,7 +48,7 @@ export class KeptConnection {
   #attempts = 0;
   /** Why it was lost last, or could not be made anew. */
   #because: HotMirrorError | null = null;
-  /** Set while the server is away, or has completed nothing since. */
+  /** Set while somebody waits for a server that was lost, and has completed nothing since. */
   #deadline: Timer | null = null;
   #watch: Timer;
 
@@ -65,11 +65,16 @@ export class KeptConnection {
     return this.#connection.open ? this.#connection : null;
   }
 
-  /** The server does what it is asked: what it was lost for before counts no more. */
+  /** The server has done what it was asked: that it was lost before counts no more. */
   progress(): void {
+    this.idle();
+    this.#attempts = 0;
+  }
+
+  /** Nobody waits for the server: it may be lost again, as often as it likes. */
+  idle(): void {
     this.#deadline?.cancel();
     this.#deadline = null;
-    this.#attempts = 0;
   }
 
   /** The server is as good as lost. */

@@ -199,7 +199,7 @@ export class NetDiskDevice implements BlockDevice {
       this.#finish(operation, null);
     }
     if (origin === 'caller') this.#kept.progress();
-    this.#progressIfIdle();
+    this.#tellIfIdle();
     this.#pump();
     this.#closeWhenIdle();
   }
@@ -218,9 +218,8 @@ export class NetDiskDevice implements BlockDevice {
     operation.done(error);
   }
 
-  /** With nothing left to do a server is as good as one that has done something. */
-  #progressIfIdle(): void {
-    if (this.#asked.size + this.#waiting.size === 0) this.#kept.progress();
+  #tellIfIdle(): void {
+    if (this.#asked.size + this.#waiting.size === 0) this.#kept.idle();
   }
 
   #lost(): void {
@@ -236,7 +235,7 @@ export class NetDiskDevice implements BlockDevice {
     const repeated = this.#unflushed.toRepeat().map((change): Operation => ({ ...change, origin: 'repeat', done: () => undefined }));
     this.#repeating = repeated.length;
     this.#waiting.replaceBy([...repeated, ...this.#waiting.replaceBy([])]);
-    this.#progressIfIdle();
+    this.#tellIfIdle();
     this.#pump();
   }
 

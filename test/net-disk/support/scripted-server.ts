@@ -40,6 +40,8 @@ export class ScriptedServer {
   refusal = 0;
   /** Requests in the order they came: `w5@8fua` is a write of fives at byte 8. */
   readonly log: string[] = [];
+  /** It ends each connection as soon as it may be used. */
+  curt = false;
   /** Handles a request instead of the server where it gives true. */
   instead: (request: ServerRequest) => boolean = () => false;
   connections = 0;
@@ -134,6 +136,7 @@ export class ScriptedServer {
     reply(optionReplies.info, bytesOf([16, infos.export], [64, this.sizeBytes], [16, this.flags]));
     if (this.blocks) reply(optionReplies.info, bytesOf([16, infos.blockSize], ...this.blocks.map((size) => [32, size] as const)));
     reply(optionReplies.ack);
+    if (this.curt) socket.end();
     return true;
   }
 
