@@ -6,7 +6,7 @@ import type { MirrorProtocol } from '../mirror/options.ts';
 import type { PlatformStep } from '../platform/platform-actions.ts';
 import { platformSteps } from '../platform/platform-actions.ts';
 import type { LinkAddress } from './link-address.ts';
-import { exportUriProblem, linkUrlProblem } from './link-address.ts';
+import { elementUriProblem, exportUriProblem, linkUrlProblem } from './link-address.ts';
 
 const dayMs = 86_400_000;
 const largestNameLength = 64;
@@ -64,9 +64,7 @@ const exported = z
     description: 'Where the node hands the mirror to others; with "tls" encrypted: for everybody (nbds), or for those who wish (nbd).',
   });
 
-const devicePath = path.superRefine(
-  custom((text) => (/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? 'must be a path; devices behind URLs are not in this version' : null)),
-);
+const devicePath = path.superRefine(custom((text) => (/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? elementUriProblem(text) : null)));
 
 const argv = z.array(z.string()).min(1).meta({ description: 'Program and arguments; no shell is involved.' });
 const stepCommand = z.strictObject({

@@ -11,6 +11,7 @@ import type { PlatformStep } from '../platform/platform-actions.ts';
 import { bothAddresses, crossFieldProblems, linkAddresses, uriAndTls } from './config-rules.ts';
 import type { FileConfig, FileExport, Problem, TlsFiles } from './config-schema.ts';
 import { fileJsonSchema, parseFile } from './config-schema.ts';
+import { isNetDiskUri } from './link-address.ts';
 import type { LinkAddress } from './link-address.ts';
 
 export type { TlsFiles } from './config-schema.ts';
@@ -235,6 +236,15 @@ function filesOf(tls: TlsFiles, absolute: (relative: string) => string): TlsFile
   };
 }
 
+/** The URI of an element with the path of its socket from the folder of the configuration. */
+function absoluteSocket(uri: string, absolute: (relative: string) => string): string {
+  const url = new URL(uri);
+  const socket = url.searchParams.get('socket');
+  if (socket !== null) url.searchParams.set('socket', absolute(socket));
+  // A slash needs no escape there, and is easier to read in messages.
+  return url.href.replaceAll('%2F', '/');
+}
+
 function resolveConfig(file: FileConfig, folder: string): PairConfig {
   const absolute = (relative: string): string => path.resolve(folder, relative);
   const { monitor, failover } = file;
@@ -244,7 +254,9 @@ function resolveConfig(file: FileConfig, folder: string): PairConfig {
     nodes: mapValues(file.nodes, (node) => ({ ...node, stateDir: absolute(node.stateDir), controlSocket: absolute(node.controlSocket) })),
     mirrors: file.mirrors.map((mirror) => ({
       ...mirror,
-      elements: mapValues(mirror.elements, ({ device }) => ({ device: absolute(device) })),
+      elements: mapValues(mirror.elements, ({ device }) => ({
+        device: isNetDiskUri(device) ? absoluteSocket(device, absolute) : absolute(device),
+      })),
       undoJournal: mapValues(mirror.undoJournal ?? {}, (journal) => ({ ...journal, file: absolute(journal.file) })),
       dataLink: mapValues(mirror.dataLink, bothAddresses),
       export: mapValues(mirror.export ?? {}, (written) => exportOf(written, absolute)),

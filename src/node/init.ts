@@ -1,11 +1,11 @@
 import { rm } from 'node:fs/promises';
 
-import { FileDevice } from '../device/file.ts';
 import { openStateFile } from '../device/state-file.ts';
 import { HotMirrorError } from '../errors.ts';
 import { DurablePairRecordStore, pairRecordBytes } from '../failover/pair-record-store.ts';
 import { elementMetadataBytes } from '../mirror/create-element.ts';
 import { MirrorLink } from '../mirror/mirror-link.ts';
+import { openElement } from './element.ts';
 import { ensureKeyFile, readKeyFile } from './key-file.ts';
 import { metadataFile, recordFile } from './mirror-assembly.ts';
 import type { InitOptions, InitReport } from './programs.ts';
@@ -26,7 +26,7 @@ export async function initNode({ loaded, node, random, force, blank }: InitOptio
   for (const { name, elements, sizeBytes: wantedBytes } of config.mirrors) {
     const file = metadataFile(stateDir, name);
     const kind = home === 'primary' && !blank ? 'data' : 'blank';
-    const device = await FileDevice.open(elements[node]?.device ?? '');
+    const device = await openElement(elements[node]?.device ?? '');
     try {
       const sizeBytes = mirrorBytes(name, kind, device.sizeBytes, wantedBytes);
       // What is there may have too little room for a device that has grown since.

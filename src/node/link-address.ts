@@ -69,3 +69,14 @@ export function exportUriProblem(text: string): string | null {
     return (error as Error).message;
   }
 }
+
+/** Whether an element is the export of an NBD server. */
+export function isNetDiskUri(device: string): boolean {
+  return exportSchemes.includes(device.slice(0, device.indexOf('//')));
+}
+
+/** Says what is wrong with the URI of an element, or null. */
+export function elementUriProblem(text: string): string | null {
+  if (!isNetDiskUri(text)) return 'must be a path, nbd+unix:///NAME?socket=PATH or nbd://host:port/NAME';
+  return text.startsWith('nbds') ? 'TLS to the server of an element is not in this version' : exportUriProblem(text);
+}

@@ -1,15 +1,20 @@
-import { existsSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, rmSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { expect } from 'chai';
 
+import { sleep } from '../../src/clock/clock.ts';
+import { systemClock } from '../../src/clock/system-clock.ts';
 import { systemRandom } from '../../src/clock/system-random.ts';
 import { SeededRandom } from '../../src/testing/seeded-random.ts';
 import { skipBecause } from '../support/skip.ts';
-import { elementBytes, patienceMs } from './support/command-pair.ts';
-import type { CommandPair, NodeName } from './support/command-pair.ts';
-import { exportedPair, uriOf } from './support/exported-pair.ts';
+import { AcknowledgedWrites } from './support/acknowledged-writes.ts';
+import { CommandPair, elementBytes, patienceMs } from './support/command-pair.ts';
+import type { NodeName } from './support/command-pair.ts';
+import { exportedPair, socketOf, uriOf } from './support/exported-pair.ts';
 import { killRound } from './support/kill-round.ts';
 import { installed, must } from './support/program.ts';
 
@@ -110,6 +115,73 @@ describe('What a client of a net disk was told (write.both)', function () {
       }
     } finally {
       await pair.end();
+    }
+  });
+});
+
+/** nbdkit, which serves the disk of a node's element from where the configuration looks for it. */
+class ElementServer {
+  readonly #pair: CommandPair;
+  readonly #socket: string;
+  #process: ChildProcess | null = null;
+
+  constructor(pair: CommandPair, node: NodeName) {
+    this.#pair = pair;
+    this.#socket = path.join(pair.folder, node, 'element.nbd');
+  }
+
+  async start(): Promise<void> {
+    rmSync(this.#socket, { force: true });
+    this.#process = spawn('nbdkit', ['-f', '-U', this.#socket, 'file', this.#pair.element('beta')], { stdio: 'ignore' });
+    while (!existsSync(this.#socket)) await sleep(systemClock, 20);
+  }
+
+  async kill(): Promise<void> {
+    const ended = new Promise((resolve) => this.#process?.once('exit', resolve));
+    if (this.#process?.kill('SIGKILL')) await ended;
+  }
+}
+
+describe('An element behind an NBD server', function () {
+  this.timeout(6 * patienceMs);
+
+  it('holds what was acknowledged, though its server is killed and started anew under the writes, and serves it after a takeover', async function () {
+    if (!installed('nbdkit')) skipBecause(this, 'not installed: nbdkit');
+    const random = new SeededRandom(7);
+    const pair = await CommandPair.create({
+      change: (file) => {
+        file.mirrors[0]!.elements.beta.device = 'nbd+unix:///?socket=beta/element.nbd';
+      },
+    });
+    const server = new ElementServer(pair, 'beta');
+    try {
+      await server.start();
+      for (const node of ['alpha', 'beta'] as const) await pair.must(node, 'init');
+      await Promise.all([pair.run('alpha'), pair.run('beta')]);
+      await pair.health('alpha');
+      const writes = new AcknowledgedWrites(random, elementBytes);
+      const written = writes.write(socketOf(pair, 'alpha'));
+      for (let kill = 1; kill <= 5; kill += 1) {
+        const before = writes.acknowledged;
+        while (writes.acknowledged < before + 200) await sleep(systemClock, 10);
+        await server.kill();
+        await sleep(systemClock, random.below(500));
+        await server.start();
+      }
+      const before = writes.acknowledged;
+      while (writes.acknowledged < before + 200) await sleep(systemClock, 10);
+      expect((await pair.status('alpha')).mirrors[0]).to.include({ element: 'uptodate', peerElement: 'uptodate' });
+      await pair.kill('alpha');
+      await written;
+      await pair.until('beta', 'the export', ({ mirrors }) => mirrors[0]?.export !== null);
+      console.log(`      ${String(writes.acknowledged)} writes acknowledged while nbdkit was killed five times`);
+      expect(await writes.lost(socketOf(pair, 'beta'))).to.deep.equal([]);
+      await pair.run('alpha');
+      await pair.health('beta');
+      expect(await pair.identical()).to.equal(true);
+    } finally {
+      await pair.end();
+      await server.kill();
     }
   });
 });

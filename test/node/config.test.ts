@@ -4,6 +4,7 @@ import path from 'node:path';
 import { expect } from 'chai';
 
 import { HotMirrorError } from '../../src/errors.ts';
+import { parseNetDiskUri } from '../../src/net-disk/net-disk-address.ts';
 import type { PairConfig } from '../../src/node/config.ts';
 import { homesOf, isUnfenced, loadConfig, pairJsonSchema, parseConfig, peerOf } from '../../src/node/config.ts';
 import { withFolder } from './temporary-folder.ts';
@@ -69,6 +70,14 @@ describe('configuration', () => {
         south: { listen: 'tcp://127.0.0.1:7812', advertise: 'tcp://127.0.0.1:7812' },
       },
     });
+  });
+
+  it('takes NBD servers for elements, with their sockets from its folder', async () => {
+    const deviceOf = async (device: string): Promise<string | undefined> =>
+      (await parsed({ 'mirrors[0].elements.north.device': device })).mirrors[0]?.elements['north']?.device;
+    expect(await deviceOf('nbd://192.0.2.1:10809/files')).to.equal('nbd://192.0.2.1:10809/files');
+    expect(await deviceOf('nbd+unix:///files?socket=north/disk%201.nbd')).to.equal('nbd+unix:///files?socket=/srv/pair/north/disk+1.nbd');
+    expect(parseNetDiskUri((await deviceOf('nbd+unix:///?socket=a%26b')) ?? '').address).to.deep.equal({ path: '/srv/pair/a&b' });
   });
 
   it('fills in the defaults', async () => {
@@ -166,7 +175,9 @@ describe('configuration', () => {
     ['a verify each half hour', { 'mirrors[0].verify': { everyHours: 0.5 } }, 'mirrors[0].verify.everyHours: must be a whole number'],
     ['a verify that is always due', { 'mirrors[0].verify': { everyHours: 0 } }, 'mirrors[0].verify.everyHours: must be at least 1'],
     ['a weak digest', { 'mirrors[0].verify': { digest: 'md5' } }, 'mirrors[0].verify.digest: must be "sha256" or "sha512" or "blake2b512"'],
-    ['a device behind a URL', { 'mirrors[0].elements.north.device': 'nbd://h/m' }, 'mirrors[0].elements.north.device: must be a path'],
+    ['a device behind a URL', { 'mirrors[0].elements.north.device': 'iscsi://h/m' }, 'mirrors[0].elements.north.device: must be a path'],
+    ['a device behind TLS', { 'mirrors[0].elements.north.device': 'nbds://h/m' }, 'mirrors[0].elements.north.device: TLS to the server'],
+    ['a device without socket', { 'mirrors[0].elements.north.device': 'nbd+unix:///m' }, 'mirrors[0].elements.north.device: needs ?socket'],
     ['two links of one name', { 'monitor.links[1].name': 'net' }, 'monitor.links[1].name: the same as monitor.links[0].name'],
     ['a link of no node', { 'monitor.links[0].east': 'tcp://127.0.0.1:1' }, 'monitor.links[0].east: no such node'],
     ['a link end short', { 'monitor.links[0].south': absent }, 'monitor.links[0].south: is required'],
