@@ -1,3 +1,4 @@
+import { times } from '../support/markdown.ts';
 import type { Ratio } from './tables.ts';
 
 /** A part of the chart. */
@@ -96,7 +97,7 @@ function drawPart(
 
 function drawRatio({ values: { median } }: Ratio, top: number, colour: number, x: Scale['x']): string {
   const [from, to] = [Math.min(x(1), x(median)), Math.max(x(1), x(median))];
-  const label = text(to + 5, top + barHeight - 2, `${median.toFixed(1)}×`, 'value');
+  const label = text(to + 5, top + barHeight - 2, times(median), 'value');
   return `${bar(from, top, Math.max(1, to - from), colour)}${label}`;
 }
 
