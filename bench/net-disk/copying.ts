@@ -1,7 +1,7 @@
 import { Workplace } from '../support/processes.ts';
+import { secondsOf } from '../support/seconds.ts';
 import { startPair } from './hotmirror.ts';
 import { fillImage, makeImages } from './images.ts';
-import { secondsOf } from './measure.ts';
 import { startQemuCopier, startTcpLeg } from './peers.ts';
 import type { TcpLeg } from './peers.ts';
 import { Qmp } from './qmp.ts';

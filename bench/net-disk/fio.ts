@@ -4,6 +4,7 @@ import type { Workload } from './workload.ts';
 export interface FioResult {
   readonly perSecond: number;
   readonly bytes: number;
+  readonly requests: number;
   readonly latency: Latency;
 }
 
@@ -22,6 +23,7 @@ interface Direction {
   readonly iops: number;
   readonly bw_bytes: number;
   readonly io_bytes: number;
+  readonly total_ios: number;
   readonly lat_ns: Percentiles;
 }
 
@@ -35,23 +37,35 @@ const bytesPerMegabyte = 1e6;
 const nanosecondsPerMicrosecond = 1e3;
 const millisecondsPerSecond = 1e3;
 
+/** On what, and for how long. */
+export interface FioRun {
+  /** Each is worked on by a job of its own, all at the same time. */
+  readonly uris: readonly string[];
+  readonly sizeBytes: number;
+  readonly seconds: number;
+  /** To each of them; default 1. */
+  readonly connections?: number;
+}
+
 /** The command line of one run. */
-export function fioArguments(workload: Workload, uri: string, sizeBytes: number, seconds: number): readonly string[] {
+export function fioArguments(workload: Pick<Workload, 'fio'>, { uris, sizeBytes, seconds, connections = 1 }: FioRun): readonly string[] {
   return [
-    '--name=cell',
+    '--name=global',
     '--ioengine=nbd',
-    `--uri=${uri}`,
     `--size=${String(sizeBytes)}`,
     '--time_based',
     `--runtime=${String(Math.round(seconds * millisecondsPerSecond))}ms`,
     // A thread dies with its process; its own process, as is usual, would not.
     '--thread',
+    `--numjobs=${String(connections)}`,
+    '--group_reporting',
     '--randrepeat=0',
     '--norandommap',
     // From the call to the answer: the usual ones begin when the request is sent, which here may wait for others.
     '--lat_percentiles=1',
     '--output-format=json',
     ...workload.fio,
+    ...uris.flatMap((uri, at) => [`--name=m${String(at)}`, `--uri=${uri}`]),
   ];
 }
 
@@ -66,6 +80,7 @@ export function parseFio(printed: string, { unit, latencyOf, name }: Workload): 
   return {
     perSecond: unit === 'MB/s' ? direction.bw_bytes / bytesPerMegabyte : direction.iops,
     bytes: direction.io_bytes,
+    requests: direction.total_ios,
     latency: { p50: at('50.000000'), p99: at('99.000000'), p999: at('99.900000') },
   };
 }

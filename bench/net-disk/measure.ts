@@ -1,4 +1,3 @@
-import { systemClock } from '../../src/clock/system-clock.ts';
 import { cpuSecondsOf, peakMebibytesOf } from '../support/proc.ts';
 import { Workplace } from '../support/processes.ts';
 import type { FioResult } from './fio.ts';
@@ -73,7 +72,7 @@ async function stand(subject: Subject, place: Workplace, { sizeBytes }: Settings
 async function sampleOf({ place, serving }: Stand, workload: Workload, { sizeBytes, seconds }: Settings): Promise<Sample> {
   if (workload.cold) await forgetImages(place, serving.images);
   const before = cpuSecondsOf(serving.pids);
-  const printed = await place.run('fio', fioArguments(workload, serving.uri, sizeBytes, seconds));
+  const printed = await place.run('fio', fioArguments(workload, { uris: [serving.uri], sizeBytes, seconds }));
   const cpuSeconds = cpuSecondsOf(serving.pids) - before;
   const result = parseFio(printed, workload);
   return { ...result, cpuSecondsPerGibibyte: (cpuSeconds * gibibyte) / result.bytes };
@@ -92,11 +91,4 @@ async function identicalOf(stands: readonly Stand[]): Promise<ReadonlyMap<string
     );
   }
   return identical;
-}
-
-/** Seconds that something took. */
-export async function secondsOf(run: () => Promise<unknown>): Promise<number> {
-  const beganMs = systemClock.nowMs();
-  await run();
-  return (systemClock.nowMs() - beganMs) / 1e3;
 }

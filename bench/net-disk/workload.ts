@@ -10,7 +10,8 @@ export interface Workload {
   readonly fio: readonly string[];
 }
 
-interface Shape {
+/** How a workload differs from others. */
+export interface Shape {
   readonly name: string;
   readonly rw: 'randread' | 'randwrite' | 'write';
   readonly kibibytes: number;
@@ -21,7 +22,7 @@ interface Shape {
 }
 
 /** Sequential ones are told by what they move, random ones by how often. */
-function workload({ name, rw, kibibytes, depth, flushAfter, cold = false }: Shape): Workload {
+export function workload({ name, rw, kibibytes, depth, flushAfter, cold = false }: Shape): Workload {
   const flush = flushAfter === undefined ? [] : [`--fsync=${String(flushAfter)}`];
   return {
     name,
