@@ -10,12 +10,13 @@ import { FileDevice } from '../src/device/file.ts';
 import { elementMetadataBytes } from '../src/mirror/create-element.ts';
 import { MirrorLink } from '../src/mirror/mirror-link.ts';
 import { MemoryNetwork } from '../src/transport/memory.ts';
+import type { LargeElement } from './measure-large-element.ts';
 
 /**
- * Both nodes of a mirror of 1 TiB in one process, their elements and metadata in sparse files of the temporary folder: opens them, waits until the first copy has begun,
- * that is until every extent is marked and the map is durable, lets it run for a moment, and prints times and the most memory that was used.
+ * Both nodes of a mirror of so many GiB in one process, their elements and metadata in sparse files of the temporary folder: opens them, waits until the first copy has
+ * begun, that is until every extent is marked and the map is durable, lets it run for a moment, and prints times and the most memory that was used, as JSON.
  */
-const sizeBytes = 2 ** 40;
+const gibibyte = 2 ** 30;
 const copyMs = 2_000;
 const kibibytesPerMebibyte = 1_024;
 const nodes = ['alpha', 'beta'] as const;
@@ -34,16 +35,16 @@ async function timed(run: () => Promise<unknown>): Promise<number> {
   return Math.round(performance.now() - beganMs);
 }
 
-async function main(folder: string): Promise<void> {
+async function measure(folder: string, sizeBytes: number): Promise<LargeElement> {
   const link = new MemoryNetwork({ clock, random }).link('data', { nodes: ['alpha', 'beta'] });
-  const times: string[] = [];
+  const createdMs: number[] = [];
   const mirrors: MirrorLink[] = [];
   for (const node of nodes) {
     const metadata = await device(folder, `${node}.metadata`, elementMetadataBytes(sizeBytes));
     const element = await device(folder, `${node}.img`, sizeBytes);
     const kind = node === 'alpha' ? 'data' : 'blank';
     const epoch = { number: 1, owner: 'alpha' };
-    times.push(`${node}: created in ${String(await timed(() => MirrorLink.create({ kind, sizeBytes, metadata, random, epoch })))} ms`);
+    createdMs.push(await timed(() => MirrorLink.create({ kind, sizeBytes, metadata, random, epoch })));
     const peer = node === 'alpha' ? 'beta' : 'alpha';
     const transport = link.transport(node);
     mirrors.push(
@@ -52,21 +53,19 @@ async function main(folder: string): Promise<void> {
   }
   const [alpha, beta] = mirrors as [MirrorLink, MirrorLink];
   const begun = new Promise<void>((resolve) => void alpha.events.on('resync:started', () => resolve()));
-  times.push(`metadata loaded in ${String(await timed(() => alpha.open()))} ms`);
+  const loadedMs = await timed(() => alpha.open());
   await beta.open();
-  times.push(`everything marked and durable in ${String(await timed(() => begun))} ms`);
+  const markedMs = await timed(() => begun);
   await sleep(clock, copyMs);
   const { dirtyBytes } = alpha.state();
-  times.push(`stopped in ${String(await timed(() => Promise.all(mirrors.map((mirror) => mirror.close()))))} ms`);
+  const stoppedMs = await timed(() => Promise.all(mirrors.map((mirror) => mirror.close())));
   const peakMebibytes = Math.round(process.resourceUsage().maxRSS / kibibytesPerMebibyte);
-  console.log(
-    `two mirrors of 1 TiB: at most ${String(peakMebibytes)} MiB in memory; ${times.join('; ')}; ${String(dirtyBytes)} bytes were left to copy`,
-  );
+  return { createdMs, loadedMs, markedMs, stoppedMs, dirtyBytes, peakMebibytes };
 }
 
 const folder = await mkdtemp(path.join(os.tmpdir(), 'hotmirror-bench-'));
 try {
-  await main(folder);
+  console.log(JSON.stringify(await measure(folder, Number(process.argv[2]) * gibibyte)));
 } finally {
   await rm(folder, { recursive: true });
 }
