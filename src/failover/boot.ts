@@ -58,11 +58,16 @@ export interface BootDecision {
   readonly action: BootAction;
   readonly rule: Rule;
   readonly because: string;
-  /** For `adopt`: what to write. For `split`: the other owner's epoch. */
+  /** For `adopt`: what to write. For `split`: the other owner's epoch. For a wait over a grant of the arbiter to the peer: that grant. */
   readonly epoch?: Epoch;
   /** For `adopt`: the homes that come with it. */
   readonly homes?: Homes;
   readonly evidence: Readonly<Record<string, unknown>>;
+}
+
+/** The grant to the peer over which a node waits, while that lives; null where it waits over none. */
+export function grantWaitedFor(decision: BootDecision | null): Epoch | null {
+  return decision?.action === 'wait' && decision.rule === 'boot.arbiter' ? (decision.epoch ?? null) : null;
 }
 
 type Verdict = Omit<BootDecision, 'evidence'>;
@@ -135,7 +140,8 @@ function byArbiter(evidence: BootEvidence, own: BootRecord, peer: Peer): Verdict
   const { arbiter, node } = evidence;
   if (typeof arbiter === 'string' || arbiter.number <= own.epoch.number) return null;
   if (isReleased(own, arbiter) || (peer.record && isReleased(peer.record, arbiter))) return null;
-  if (arbiter.owner !== node) return wait('boot.arbiter', `the arbiter granted ${formatEpoch(arbiter)}, which is above both records`);
+  if (arbiter.owner !== node)
+    return { ...wait('boot.arbiter', `the arbiter granted ${formatEpoch(arbiter)}, which is above both records`), epoch: arbiter };
   return {
     action: 'hand-back',
     rule: 'boot.arbiter',

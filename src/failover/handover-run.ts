@@ -249,7 +249,13 @@ export async function answerOffer(node: PairNode, offer: HandoverOffer): Promise
 
 function evidenceOf(node: PairNode): Parameters<typeof judgeOffer>[1] {
   const mirrors = node.views().map((view) => ({ name: view.name, element: node.trusted(view) }));
-  return { node: node.name, record: node.record, mirrors, leaving: node.leaving || node.closed };
+  return {
+    node: node.name,
+    record: node.record,
+    mirrors,
+    leaving: node.leaving || node.closed,
+    handingBack: node.pendingHandBack?.granted ?? null,
+  };
 }
 
 /** Serves what was handed over. */

@@ -25,6 +25,8 @@ export interface TakerEvidence {
   readonly mirrors: readonly Pick<MirrorView, 'name' | 'element'>[];
   /** It is being stopped. */
   readonly leaving: boolean;
+  /** What the arbiter granted this node earlier, and gets back. */
+  readonly handingBack: Epoch | null;
 }
 
 /** The taker's answer. `refuse` is to be made durable before it is sent; `later` promises nothing. */
@@ -41,6 +43,8 @@ export function judgeOffer(offer: HandoverOffer, evidence: TakerEvidence): Offer
   if (record.refused >= offer.epoch.number) return { answer: 'refuse', because: 'it was refused before' };
   if (record.epoch.number >= offer.epoch.number) return { answer: 'refuse', because: `this node knows ${formatEpoch(record.epoch)}` };
   if (compareEpochs(record.epoch, offer.from) === 'conflict' || record.conflict) return { answer: 'later', because: 'the pair is split' };
+  if (evidence.handingBack?.number === offer.epoch.number)
+    return { answer: 'later', because: `an earlier grant of ${formatEpoch(offer.epoch)} is being given back` };
   const obstacle = obstacleOf(offer, evidence);
   if (obstacle === null) return { answer: 'accept', because: `${formatEpoch(offer.from)} was released` };
   return { answer: offer.final ? 'refuse' : 'later', because: obstacle };

@@ -146,7 +146,7 @@ async function keepServing(node: PairNode): Promise<void> {
     if (view.peerElement === 'uptodate') node.raisedFor.delete(view.name);
     if (view.connection === 'connected') node.aloneDecisions.delete(view.name);
   }
-  node.bringArbiterUp();
+  node.arbiterNews.tell();
   if (parkedMirrors(node).length === 0) forgetAttempts(node);
   await goAloneWhereAllowed(node);
 }
@@ -163,12 +163,18 @@ async function findPlace(node: PairNode): Promise<void> {
   if (!node.serving && !node.booting) await considerTakeover(node);
 }
 
+/** The arbiter matters to whom it might let serve, and to whom it granted something, be it that a crash took the answer and only the peer knows of it. */
+function mattersArbiter(node: PairNode): boolean {
+  const { booting, record, name } = node;
+  return booting || record.epoch.owner === name || record.intent !== null || node.livePeer()?.overGrant?.owner === name;
+}
+
 async function bootEvidence(node: PairNode): Promise<BootEvidence> {
+  // Asked first: what was said meanwhile counts.
+  const arbiter = mattersArbiter(node) ? await node.arbitration.current() : 'none';
   const { record, monitor } = node;
   const peer = node.livePeer();
   const views = node.views();
-  // The arbiter matters to whom it might let serve, and to whom it granted something.
-  const ask = node.booting || record.epoch.owner === node.name || record.intent !== null;
   return {
     node: node.name,
     peerNode: node.peerName,
@@ -177,7 +183,7 @@ async function bootEvidence(node: PairNode): Promise<BootEvidence> {
     elements: worstOf(views.map((view) => node.trusted(view))),
     peer: peer && { record: peer.record, elementEpoch: highestEpoch(peer.mirrors.map(({ epoch }) => epoch)), serving: peer.serving },
     waited: monitor.watchState() !== 'grace' && monitor.peerState() !== 'up' && monitor.peerState() !== 'suspect',
-    arbiter: ask ? await node.arbitration.current() : 'none',
+    arbiter,
     bootAlone: node.policy.bootAlone,
     operator: node.operatorWord !== null,
     overrides: node.operatorWord?.overrides ?? [],
@@ -285,6 +291,9 @@ async function resumeTakeover(node: PairNode): Promise<void> {
 
 async function handBackUncommitted(node: PairNode): Promise<void> {
   const granted = await node.arbitration.current();
+  const peer = node.livePeer();
+  // Of a peer that has released the service meanwhile, or is silent, it may be the grant of a hand-over or a takeover.
+  if (!peer || peer.serving || peer.record?.released) return;
   if (typeof granted === 'string' || granted.owner !== node.name || granted.number <= node.record.epoch.number) return;
   node.pendingHandBack = { granted, earlier: node.record.epoch };
   await handBack(node);

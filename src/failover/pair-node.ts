@@ -9,7 +9,9 @@ import type { Emitter, EventBase } from '../events.ts';
 import { createEmitter } from '../events.ts';
 import { platformSteps } from '../platform/platform-actions.ts';
 import type { Rule } from '../rules.ts';
+import { ArbiterNews } from './arbiter-news.ts';
 import { Arbitration } from './arbitration.ts';
+import { grantWaitedFor } from './boot.ts';
 import type { BootDecision } from './boot.ts';
 import type { FailoverEvents } from './failover-events.ts';
 import type { FailoverOptions, FailoverPolicy } from './options.ts';
@@ -109,6 +111,7 @@ export class PairNode {
   withoutOwnerSinceMs: number | null = null;
   /** A seal may be in effect that no takeover needs any more. */
   sealed = false;
+  readonly arbiterNews: ArbiterNews = new ArbiterNews(this);
   /** A grant of the arbiter that this node did not commit. */
   pendingHandBack: { readonly granted: Epoch; readonly earlier: Epoch } | null = null;
   /** Mirrors whose element is doubted, until the mirror has settled that, each with the number of its latest doubt (rule `element.start`). */
@@ -124,8 +127,6 @@ export class PairNode {
   #lookQueued = false;
   #timer: { readonly timer: Timer; readonly dueMs: number } | null = null;
   #mode: Mode | null = null;
-  #arbiterBusy = false;
-  #arbiterKnows: Epoch = noEpoch;
   #nonsense = '';
 
   /** `look` is the one function that decides what to do next; it runs in the lane, after every change. */
@@ -177,7 +178,8 @@ export class PairNode {
 
   report(): PeerReport {
     const { booting, serving, leaving } = this;
-    return makeReport(this.name, this.record, this.views(), { booting, serving, leaving, service: this.service.state });
+    const overGrant = serving ? null : grantWaitedFor(this.boot);
+    return makeReport(this.name, this.record, this.views(), { booting, serving, leaving, service: this.service.state, overGrant });
   }
 
   /** The highest epoch that is known here to be real: recorded, released, carried by an element or shown by the peer. */
@@ -320,18 +322,6 @@ export class PairNode {
   longestSequenceMs(): number {
     const { stepDeadlineMs, stepRetries, requestDeadlineMs } = this.policy;
     return platformSteps.length * (stepRetries + 1) * (stepDeadlineMs + longestBackoffMs) + requestDeadlineMs;
-  }
-
-  /** Tells a lagging arbiter the epoch of the record, beside everything else; every failure is tried again by a later look. */
-  bringArbiterUp(): void {
-    const { epoch } = this.record;
-    if (!this.arbitration.automatic || this.#arbiterBusy || compareEpochs(this.#arbiterKnows, epoch) === 'equal') return;
-    this.#arbiterBusy = true;
-    void this.arbitration.bringUp(epoch).then((answer) => {
-      this.#arbiterBusy = false;
-      if (answer.granted) this.#arbiterKnows = epoch;
-      this.retryLater();
-    });
   }
 
   /** Reports what makes no sense once, until something made sense again. */

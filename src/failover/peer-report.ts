@@ -22,6 +22,8 @@ export interface PeerReport {
   readonly serving: boolean;
   readonly service: ServiceState;
   readonly leaving: boolean;
+  /** What the arbiter granted to the other node, over which this one waits (rule `boot.arbiter`). Absent: it waits over none. */
+  readonly overGrant?: Epoch | undefined;
   readonly mirrors: readonly PeerMirror[];
 }
 
@@ -61,6 +63,7 @@ const reportSchema: z.ZodType<PeerReport> = z.object({
   serving: z.boolean(),
   service: z.enum(['stopped', 'starting', 'running', 'stopping', 'failed']),
   leaving: z.boolean(),
+  overGrant: epochSchema.optional(),
   mirrors: z.array(mirrorSchema).max(maxMirrors),
 });
 
@@ -69,9 +72,10 @@ export function makeReport(
   node: string,
   record: PairRecord,
   mirrors: readonly MirrorView[],
-  { booting, serving, service, leaving }: Pick<PeerReport, 'booting' | 'serving' | 'service' | 'leaving'>,
+  stance: Pick<PeerReport, 'booting' | 'serving' | 'service' | 'leaving'> & { readonly overGrant: Epoch | null },
 ): PeerReport {
   const { epoch, homes, released, intent, conflict, control } = record;
+  const { booting, serving, service, leaving, overGrant } = stance;
   // In the order of the schema, so that a report that was read and sent again is the same text.
   return {
     schema: 1,
@@ -82,6 +86,7 @@ export function makeReport(
     serving,
     service,
     leaving,
+    ...(overGrant ? { overGrant } : {}),
     mirrors: mirrors.map(({ name, element, epoch: carried, connection, serving }) => ({
       name,
       element,

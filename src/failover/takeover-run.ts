@@ -234,6 +234,13 @@ export async function clearIntent(node: PairNode): Promise<void> {
 export async function handBack(node: PairNode): Promise<void> {
   const pending = node.pendingHandBack;
   if (!pending || node.record.intent) return;
-  if (await node.arbitration.handBack(pending.granted, pending.earlier)) node.pendingHandBack = null;
+  // What was committed in the meantime is owed no more: without it the arbiter could grant the number a second time.
+  if (pending.granted.number <= node.record.epoch.number) {
+    node.pendingHandBack = null;
+    return;
+  }
+  const settled = await node.arbitration.handBack(pending.granted, pending.earlier);
+  node.arbiterNews.forget();
+  if (settled) node.pendingHandBack = null;
   else node.retryLater();
 }

@@ -25,27 +25,31 @@ describe('judgeOffer', () => {
       }),
     ].map((change) => ({ ...fresh, ...change }));
     const offers = [...combinations<HandoverOffer>({ epoch: [b(2), a(2)], from: [a(1)], final: [false, true], force: [false, true] })];
-    for (const { record, offer, element, leaving } of combinations<{
+    for (const { record, offer, element, leaving, handingBack } of combinations<{
       record: PairRecord;
       offer: HandoverOffer;
       element: ElementState;
       leaving: boolean;
+      handingBack: Epoch | null;
     }>({
       record: records,
       offer: offers,
       element: states,
       leaving: [false, true],
+      handingBack: [null, b(2), b(3)],
     })) {
-      const evidence: TakerEvidence = { node: 'beta', record, mirrors: [{ name: 'm0', element }], leaving };
+      const evidence: TakerEvidence = { node: 'beta', record, mirrors: [{ name: 'm0', element }], leaving, handingBack };
       const { answer } = judgeOffer(offer, evidence);
       const where = JSON.stringify([offer, evidence]);
       if (answer === 'accept') {
         expect(record.epoch.number, where).to.be.below(offer.epoch.number);
         expect(record.refused, where).to.be.below(offer.epoch.number);
+        expect(handingBack?.number, where).not.to.equal(offer.epoch.number);
         expect([offer.epoch.owner, record.intent, record.conflict, leaving], where).to.deep.equal(['beta', null, null, false]);
         expect(element === 'uptodate' || (offer.force && ['consistent', 'outdated'].includes(element)), where).to.equal(true);
         expect(record.epoch.number === 1 && record.epoch.owner === 'beta', where).to.equal(false);
       }
+      if (answer === 'refuse' && record.refused < 2 && record.epoch.number < 2) expect(handingBack?.number, where).not.to.equal(2);
       if (answer === 'refuse' && record.refused < 2 && record.epoch.number < 2) expect(offer.final, where).to.equal(true);
       if (answer === 'accepted-before') expect(record.epoch, where).to.deep.equal(offer.epoch);
     }
