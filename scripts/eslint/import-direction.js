@@ -14,6 +14,9 @@ const interfaceFiles = {
   'net-disk': new Set(),
 };
 
+/** What one adapter has and others need too. */
+const sharedByAdapters = new Set(['transport/taken-over-socket']);
+
 const coreFolders = new Set(['mirror', 'heartbeat', 'failover']);
 const clockInterfaces = new Set(['clock', 'random', 'within']);
 
@@ -50,7 +53,7 @@ function placeOf(file) {
     return rootFiles.has(folder) ? { zone: 'root', folder: '' } : undefined;
   }
   if (folder === 'clock') return { zone: clockInterfaces.has(name) ? 'clock-interface' : 'clock', folder };
-  if (Object.hasOwn(interfaceFiles, folder)) return { zone: interfaceFiles[folder].has(name) ? 'interface' : 'adapter', folder };
+  if (Object.hasOwn(interfaceFiles, folder)) return { zone: interfaceFiles[folder].has(name) ? 'interface' : 'adapter', folder, name };
   if (coreFolders.has(folder)) return { zone: 'core', folder };
   return ['testing', 'node', 'cli'].includes(folder) ? { zone: folder, folder } : undefined;
 }
@@ -59,6 +62,7 @@ function mayImport(from, to, typeOnly) {
   if (from.folder !== '' && from.folder === to.folder) return true;
   if (from.zone === 'cli' && typeOnly) return true;
   if (from.folder === 'net-disk' && to.folder === 'device' && to.zone === 'interface') return true;
+  if (from.zone === 'adapter' && sharedByAdapters.has(`${to.folder}/${to.name}`)) return true;
   return reach[from.zone].includes(to.zone);
 }
 

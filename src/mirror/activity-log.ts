@@ -34,9 +34,11 @@ export class ActivityLog {
     return this.capacity - this.#regions.size;
   }
 
-  /** The regions of a range that are not durable yet. */
-  missing(offsetBytes: number, lengthBytes: number): readonly number[] {
-    return regionsOf(offsetBytes, lengthBytes).filter((region) => !this.#regions.has(region));
+  /** Whether all regions of a range are durable. */
+  covers(offsetBytes: number, lengthBytes: number): boolean {
+    const last = lastRegion(offsetBytes, lengthBytes);
+    for (let region = firstRegion(offsetBytes); region <= last; region += 1) if (!this.#regions.has(region)) return false;
+    return true;
   }
 
   /** The durable copy holds these now. */
@@ -52,7 +54,8 @@ export class ActivityLog {
   /** A write to the range is issued. Its regions stay until it is finished and flushed. */
   issued(offsetBytes: number, lengthBytes: number): void {
     this.#issues += 1;
-    for (const number of regionsOf(offsetBytes, lengthBytes)) {
+    const last = lastRegion(offsetBytes, lengthBytes);
+    for (let number = firstRegion(offsetBytes); number <= last; number += 1) {
       const region = this.#regions.get(number);
       if (!region) throw new Error(`write.intent: region ${String(number)} is not in the activity log`);
       region.unfinished += 1;
@@ -62,7 +65,8 @@ export class ActivityLog {
 
   /** A write to the range is finished on every element that it was issued to, or given up as dirty. */
   finished(offsetBytes: number, lengthBytes: number): void {
-    for (const number of regionsOf(offsetBytes, lengthBytes)) {
+    const last = lastRegion(offsetBytes, lengthBytes);
+    for (let number = firstRegion(offsetBytes); number <= last; number += 1) {
       const region = this.#regions.get(number);
       if (region) region.unfinished -= 1;
     }
@@ -87,10 +91,16 @@ export interface Checkpoint {
   quiet(): readonly number[];
 }
 
+function firstRegion(offsetBytes: number): number {
+  return Math.floor(offsetBytes / regionBytes);
+}
+
+function lastRegion(offsetBytes: number, lengthBytes: number): number {
+  return Math.floor((offsetBytes + Math.max(1, lengthBytes) - 1) / regionBytes);
+}
+
 /** The regions that a range of bytes touches. */
 export function regionsOf(offsetBytes: number, lengthBytes: number): readonly number[] {
-  const regions: number[] = [];
-  const last = Math.floor((offsetBytes + Math.max(1, lengthBytes) - 1) / regionBytes);
-  for (let region = Math.floor(offsetBytes / regionBytes); region <= last; region += 1) regions.push(region);
-  return regions;
+  const first = firstRegion(offsetBytes);
+  return Array.from({ length: lastRegion(offsetBytes, lengthBytes) - first + 1 }, (_, at) => first + at);
 }

@@ -33,6 +33,11 @@ export class ApplyOrder {
     return this.#bytes;
   }
 
+  /** What is added now runs at once. */
+  get open(): boolean {
+    return this.#waiting.length === 0 && !this.#looking && !this.#releasing && this.#barrier <= this.#applied();
+  }
+
   /** What comes from now on waits until everything up to this write is applied. */
   barrier(sequence: number): void {
     this.#barrier = sequence;

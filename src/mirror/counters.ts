@@ -19,7 +19,7 @@ export interface LatencyMs {
   readonly max: number;
 }
 
-/** The requests of one kind. One that is longer than a message counts once a piece: 1 MiB of a write, 4 MiB of zeroes. */
+/** The requests of one kind. A long one counts once a piece: 256 KiB of a write, 4 MiB of zeroes. */
 export interface RequestCounters {
   /** Completed without error. */
   readonly requests: number;

@@ -55,6 +55,9 @@ export interface DataConnectionOptions {
 /** Probes whose answers still count. */
 const rememberedProbes = 16;
 
+/** So much leaves without waiting for the end of the turn: the peer works on it meanwhile. */
+const gatheredBytes = 64 * 2 ** 10;
+
 /** Frames must have room for the largest message. */
 const minFrameBytes = frameHeaderBytes + messageHeaderBytes + maxBodyBytes;
 
@@ -155,6 +158,8 @@ export class DataConnection {
     this.#parts.push(encodeMessageHeader(name, a, b, bodyBytes));
     if (body && bodyBytes > 0) this.#parts.push(body);
     this.#partBytes += bytes;
+    // The first of a turn, and what is much, is not kept for those that may follow: the peer works on it while this node goes on.
+    if (!this.#sendDue || this.#partBytes >= gatheredBytes) this.flush();
     if (this.#sendDue) return;
     this.#sendDue = true;
     queueMicrotask(() => {

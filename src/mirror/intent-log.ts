@@ -55,7 +55,7 @@ export class IntentLog {
 
   /** A request is complete: a region may have become free of writes. */
   requestFinished(): void {
-    for (const resolve of this.#finished.splice(0)) resolve();
+    if (this.#finished.length > 0) for (const resolve of this.#finished.splice(0)) resolve();
   }
 
   /** A flush of the target that also ends when the session does. */

@@ -162,34 +162,50 @@ export class Resync {
 
   /** Extents of zeroes travel as holes; of the others the bytes do, or their digests first. */
   #send({ first, count }: ExtentRun, bytes: Uint8Array, compare: boolean): void {
-    const { dirty, session, counters } = this.#options;
+    const { dirty, reads } = this.#options;
     const { extentBytes } = dirty;
-    const isHole = (at: number): boolean => session.sendsHoles && isZero(bytes.subarray(at * extentBytes, (at + 1) * extentBytes));
+    let users = 1;
+    const left = (): void => {
+      users -= 1;
+      if (users === 0) reads.release(bytes);
+    };
     for (let at = 0; at < count;) {
-      const hole = isHole(at);
+      const hole = this.#isHole(bytes, at);
       let end = at + 1;
-      while (end < count && isHole(end) === hole) end += 1;
-      const run = { first: first + at, count: end - at };
+      while (end < count && this.#isHole(bytes, end) === hole) end += 1;
       const piece = bytes.subarray(at * extentBytes, end * extentBytes);
-      const offsetBytes = run.first * extentBytes;
-      const copies = this.#track(run);
-      if (!hole && compare) {
-        session.compares.ask(offsetBytes, piece, 'resync', (differs) => this.#compared(run, copies, differs));
-      } else {
-        counters.resync.sentExtents += run.count;
-        if (hole) session.hole(offsetBytes, piece.byteLength);
-        else this.#sent(run, piece);
-        for (let extent = run.first; extent < run.first + run.count; extent += 1)
-          this.#unflushed.push({ extent, copy: copies + extent - run.first });
-      }
+      users += 1;
+      this.#sendPiece({ first: first + at, count: end - at }, piece, hole ? 'hole' : compare ? 'compare' : 'bytes', left);
       at = end;
     }
+    left();
   }
 
-  #sent(run: ExtentRun, bytes: Uint8Array): void {
-    const { session, dirty } = this.#options;
-    session.resync(run.first * dirty.extentBytes, bytes);
-    this.#policy.sent(run.count);
+  #isHole(bytes: Uint8Array, at: number): boolean {
+    const { dirty, session } = this.#options;
+    return session.sendsHoles && isZero(bytes.subarray(at * dirty.extentBytes, (at + 1) * dirty.extentBytes));
+  }
+
+  /** `left` is called when nobody needs the bytes any more; not where the connection ends before. */
+  #sendPiece(run: ExtentRun, piece: Uint8Array, as: 'hole' | 'compare' | 'bytes', left: () => void): void {
+    const { dirty, session, counters } = this.#options;
+    const offsetBytes = run.first * dirty.extentBytes;
+    const copies = this.#track(run);
+    if (as === 'compare') {
+      session.compares.ask(offsetBytes, piece, 'resync', (differs) => this.#compared(run, copies, differs));
+      left();
+      return;
+    }
+    counters.resync.sentExtents += run.count;
+    if (as === 'hole') {
+      session.hole(offsetBytes, piece.byteLength);
+      left();
+    } else {
+      session.resync(offsetBytes, piece, left);
+      this.#policy.sent(run.count);
+    }
+    for (let extent = run.first; extent < run.first + run.count; extent += 1)
+      this.#unflushed.push({ extent, copy: copies + extent - run.first });
   }
 
   /** These are on their way; gives the number of the first copy. */

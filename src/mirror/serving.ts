@@ -284,7 +284,7 @@ export class Serving {
     if (!active && session?.isCongested(request)) work?.congested();
     if (session && (!session.hasRoom(request) || (!active && work?.locks(offsetBytes, lengthBytes)))) return false;
     // Without an element there is no intent to note: everything is dirty at the peer.
-    if (kind !== 'flush' && !active && this.#options.activity.missing(offsetBytes, lengthBytes).length > 0) {
+    if (kind !== 'flush' && !active && !this.#options.activity.covers(offsetBytes, lengthBytes)) {
       this.#intents.log();
       return false;
     }

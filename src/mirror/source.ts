@@ -46,7 +46,7 @@ interface Sending {
   readonly windowBytes?: number;
   readonly resyncBytes?: number;
   readonly promise?: MirrorProtocol;
-  /** Of a resync write nobody waits for that. */
+  /** Of zeroes of a resync nobody waits for that. */
   readonly held?: Held;
 }
 
@@ -194,10 +194,10 @@ export class SourceSession {
     this.#completed = Math.max(this.#completed, sequence);
   }
 
-  /** Sends a resync write, in the same order as the writes (rule resync.newer). */
-  resync(offsetBytes: number, bytes: Uint8Array): void {
+  /** Sends a resync write, in the same order as the writes (rule resync.newer); `held` as of a write by `sync`. */
+  resync(offsetBytes: number, bytes: Uint8Array, held: Held): void {
     const lengthBytes = bytes.byteLength;
-    const sequence = this.#track({ offsetBytes, lengthBytes, resyncBytes: lengthBytes });
+    const sequence = this.#track({ offsetBytes, lengthBytes, resyncBytes: lengthBytes, held });
     this.#options.data.send('resync', sequence, offsetBytes, bytes);
   }
 

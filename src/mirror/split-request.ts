@@ -1,7 +1,10 @@
 import type { Done, WriteOptions, ZeroesOptions } from '../device/block-device.ts';
 import type { HotMirrorError } from '../errors.ts';
 import type { Serving } from './serving.ts';
-import { maxBodyBytes, maxZeroesBytes } from './wire.ts';
+import { maxZeroesBytes } from './wire.ts';
+
+/** Long writes go in pieces, so that the peer writes the first while the next is on its way. */
+const writePieceBytes = 256 * 2 ** 10;
 
 /** Carries out one piece of a request. */
 type IssuePiece = (atBytes: number, lengthBytes: number, done: Done) => void;
@@ -26,7 +29,7 @@ function splitRequest(lengthBytes: number, maxPieceBytes: number, done: Done, is
 
 /** Writes in pieces that fit one message each. */
 export function splitWrite(serving: Serving, offsetBytes: number, from: Uint8Array, options: WriteOptions, done: Done): void {
-  splitRequest(from.byteLength, maxBodyBytes, done, (atBytes, lengthBytes, partDone) => {
+  splitRequest(from.byteLength, writePieceBytes, done, (atBytes, lengthBytes, partDone) => {
     serving.write(offsetBytes + atBytes, from.subarray(atBytes, atBytes + lengthBytes), options, partDone);
   });
 }

@@ -1,6 +1,9 @@
 import type { BlockDevice } from '../device/block-device.ts';
 import type { HotMirrorError } from '../errors.ts';
 
+/** Buffers that are kept for the next read of the same length: as many as a window holds, and some. */
+const mostSpare = 16;
+
 /** What these reads are made of. */
 export interface StreamReadsOptions {
   readonly device: BlockDevice;
@@ -14,6 +17,7 @@ export interface StreamReadsOptions {
  */
 export class StreamReads {
   readonly #options: StreamReadsOptions;
+  readonly #spare: Uint8Array[] = [];
   #reading: { readonly offsetBytes: number; readonly lengthBytes: number } | null = null;
 
   constructor(options: StreamReadsOptions) {
@@ -31,9 +35,9 @@ export class StreamReads {
     return reading !== null && offsetBytes < reading.offsetBytes + reading.lengthBytes && reading.offsetBytes < offsetBytes + lengthBytes;
   }
 
-  /** Reads a range; `then` must send at once what it makes of it. Returns whether it was over at once. */
+  /** Reads a range; `then` must send at once what it makes of it, and whoever has no use for the bytes any more releases them. Returns whether it was over at once. */
   read(offsetBytes: number, lengthBytes: number, then: (error: HotMirrorError | null, bytes: Uint8Array) => void): boolean {
-    const bytes = new Uint8Array(lengthBytes);
+    const bytes = this.#bufferOf(lengthBytes);
     this.#reading = { offsetBytes, lengthBytes };
     let inCall = true;
     let atOnce = false;
@@ -45,5 +49,18 @@ export class StreamReads {
     });
     inCall = false;
     return atOnce;
+  }
+
+  /** Nobody looks at these bytes of a read any more: fresh memory costs as much as the read itself. */
+  release(bytes: Uint8Array): void {
+    if (this.#spare.length < mostSpare) this.#spare.push(bytes);
+  }
+
+  #bufferOf(lengthBytes: number): Uint8Array {
+    const spare = this.#spare.pop();
+    if (spare?.byteLength === lengthBytes) return spare;
+    // Of another length than what is read now: none of them is of use.
+    this.#spare.length = 0;
+    return new Uint8Array(lengthBytes);
   }
 }

@@ -153,7 +153,7 @@ export class TargetSession {
     if (name === 'resync') counters.resync.receivedBytes += body.byteLength;
     else this.#count(body.byteLength);
     // The bytes are valid during this call only.
-    const bytes = device.capabilities.synchronous && !images ? body : copyOf(body);
+    const bytes = device.capabilities.synchronous && !images && this.#order.open ? body : copyOf(body);
     this.#order.add(() => {
       this.#change(
         { offsetBytes, lengthBytes: bytes.byteLength },

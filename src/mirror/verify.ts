@@ -118,6 +118,7 @@ export class Verify {
       if (this.#ended) return;
       if (error) this.#unreadable(run);
       else compares.ask(offsetBytes, bytes, 'verify', (differs) => this.#compared(run, differs));
+      reads.release(bytes);
     });
   }
 

@@ -9,6 +9,8 @@ export const frameHeaderBytes = 12;
 const sequenceAt = 4;
 const crcAt = 8;
 const goodbyeBit = 0x8000_0000;
+/** A frame that is assembled and longer than that has memory of its own. */
+const keptBytes = 4 * 2 ** 20;
 
 /** A frame of the user, or the last one of a side that closes in order. */
 export type FrameKind = 'frame' | 'goodbye';
@@ -72,6 +74,8 @@ export class FrameDecoder {
   #headerBytes = 0;
   #payload: Buffer | null = null;
   #payloadBytes = 0;
+  /** Of frames that are assembled. */
+  #memory: Buffer = Buffer.alloc(0);
   #chunk: Uint8Array = new Uint8Array(0);
   #at = 0;
   #sequence = 0;
@@ -146,12 +150,20 @@ export class FrameDecoder {
       this.#at += length;
       return this.#chunk.subarray(this.#at - length, this.#at);
     }
-    const payload = (this.#payload ??= Buffer.allocUnsafeSlow(length));
+    const payload = (this.#payload ??= this.#memoryFor(length));
     this.#payloadBytes += this.#copyTo(payload, this.#payloadBytes);
     if (this.#payloadBytes < length) return null;
     this.#payload = null;
     this.#payloadBytes = 0;
     return payload;
+  }
+
+  /** The memory of the frame before, where that is enough: nobody has that frame any more. */
+  #memoryFor(length: number): Buffer {
+    if (length > keptBytes) return Buffer.allocUnsafeSlow(length);
+    if (this.#memory.byteLength < length)
+      this.#memory = Buffer.allocUnsafeSlow(Math.min(keptBytes, Math.max(length, 2 * this.#memory.byteLength)));
+    return this.#memory.subarray(0, length);
   }
 
   /** Fills `target` from `filled` on, as far as the piece goes; returns how many bytes that were. */

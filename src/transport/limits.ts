@@ -17,7 +17,7 @@ export interface TransportLimits {
 /** What holds where nothing else is configured. */
 export const defaultTransportLimits: TransportLimits = Object.freeze({
   maxFrameBytes: 4 * 1024 * 1024,
-  highWaterBytes: 1024 * 1024,
+  highWaterBytes: 4 * 1024 * 1024,
   pendingBytes: 64 * 1024 * 1024,
   handshakeDeadlineMs: 5_000,
   closeDeadlineMs: 2_000,

@@ -1,12 +1,15 @@
 import type { Clock, Timer } from '../clock/clock.ts';
 import { HotMirrorError } from '../errors.ts';
-import { checkFrameLength, totalLength } from './frame-bytes.ts';
+import { checkFrameLength, joinInto, totalLength } from './frame-bytes.ts';
 import { FrameDecoder, FrameEncoder } from './framing.ts';
 import type { TransportLimits } from './limits.ts';
 import { opener, sealer } from './sealing.ts';
 import type { SocketReader } from './socket-reader.ts';
 import type { Authenticated } from './tcp-handshake.ts';
 import type { Connection, Receiver } from './transport.ts';
+
+/** What is at most so long is joined before it is written: that costs less than handing over many parts. */
+const joinedBytes = 2 ** 17;
 
 /** What a connection needs beside its socket. */
 export interface TcpConnectionOptions {
@@ -28,6 +31,8 @@ export class TcpConnection implements Connection {
   readonly #limits: TransportLimits;
   readonly #encoder: FrameEncoder;
   readonly #decoder: FrameDecoder;
+  /** Where parts are joined; null where the socket has yet to take what is there. */
+  #joined: Buffer | null = null;
   #receiver: Receiver | null = null;
   #paused = false;
   #wantsDrain = false;
@@ -50,6 +55,7 @@ export class TcpConnection implements Connection {
     this.#encoder = new FrameEncoder(maxFrameBytes, outcome.keys && sealer(outcome.keys.send));
     this.#decoder = new FrameDecoder(maxFrameBytes, outcome.keys && opener(outcome.keys.receive));
     this.#decoder.feed(rest);
+    reader.widen();
     this.#watch();
   }
 
@@ -200,10 +206,18 @@ export class TcpConnection implements Connection {
   /** One system call for all parts, also of the frames that wait. */
   #write(buffers: readonly Uint8Array[], written?: () => void): void {
     const { socket } = this.#reader;
-    const last = buffers.length - 1;
-    socket.cork();
-    buffers.forEach((buffer, index) => socket.write(buffer, index === last ? written : undefined));
-    socket.uncork();
+    const lengthBytes = totalLength(buffers);
+    if (lengthBytes > joinedBytes || this.pendingBytes > 0) {
+      const last = buffers.length - 1;
+      socket.cork();
+      buffers.forEach((buffer, index) => socket.write(buffer, index === last ? written : undefined));
+      socket.uncork();
+      return;
+    }
+    this.#joined ??= Buffer.allocUnsafeSlow(joinedBytes);
+    joinInto(this.#joined, buffers);
+    socket.write(this.#joined.subarray(0, lengthBytes), written);
+    if (this.pendingBytes > 0) this.#joined = null;
   }
 
   readonly #written = (): void => {

@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns/promises';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 
 import createDebug from 'debug';
@@ -9,6 +9,7 @@ import type { Random } from '../clock/random.ts';
 import { HotMirrorError } from '../errors.ts';
 import { sharedKeyBytes } from './authentication.ts';
 import type { HandshakeIdentity } from './authentication.ts';
+import { frameHeaderBytes } from './framing.ts';
 import { transportLimits } from './limits.ts';
 import type { TransportLimits } from './limits.ts';
 import { isLoopback } from '../loopback.ts';
@@ -22,6 +23,8 @@ import type { TcpAddress } from './url.ts';
 export type { TransportLimits } from './limits.ts';
 
 const debug = createDebug('hotmirror:transport');
+
+const longestReadBytes = 2 ** 20;
 
 /** A link over TCP. */
 export interface TcpTransportOptions {
@@ -100,17 +103,15 @@ class TcpTransport implements Transport {
     }
     const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
     await bind(server, { host: resolved[0]?.address ?? host, port }, url);
-    return new TcpListener(server, handlers, this.#limits.unauthenticatedConnections, (socket, reader, signal) =>
-      this.#accept(socket, reader, signal),
-    );
+    return new TcpListener(server, handlers, this.#limits, (socket, reader, signal) => this.#accept(socket, reader, signal));
   }
 
   async #connect(signal: AbortSignal): Promise<Connection> {
     const { clock } = this.#options;
     const { handshakeDeadlineMs } = this.#limits;
     const beganMs = clock.nowMs();
-    const socket = connect({ ...this.#dial, allowHalfOpen: true, noDelay: true });
-    const reader = new SocketReader(socket);
+    const reader = SocketReader.dialling({ ...this.#dial, allowHalfOpen: true, noDelay: true }, readBytes(this.#limits));
+    const { socket } = reader;
     await established(socket, { clock, signal, deadlineMs: handshakeDeadlineMs, description: this.description });
     if (!this.#key && !isLoopback(socket.remoteAddress ?? '')) {
       socket.destroy();
@@ -142,12 +143,17 @@ class TcpTransport implements Transport {
   }
 }
 
+/** How much is read at once: a whole frame where that is not long. */
+function readBytes({ maxFrameBytes }: TransportLimits): number {
+  return Math.min(longestReadBytes, maxFrameBytes + frameHeaderBytes);
+}
+
 /** Lets strangers authenticate, a bounded number at once: when it is reached, the one that takes longest is turned away for the next. */
 class TcpListener implements Listener {
   readonly address: string;
   readonly #server: Server;
   readonly #handlers: ListenHandlers;
-  readonly #capacity: number;
+  readonly #limits: TransportLimits;
   readonly #authenticate: (socket: Socket, reader: SocketReader, signal: AbortSignal) => Promise<Connection>;
   readonly #strangers = new Map<Socket, AbortController>();
   #open = true;
@@ -155,14 +161,14 @@ class TcpListener implements Listener {
   constructor(
     server: Server,
     handlers: ListenHandlers,
-    capacity: number,
+    limits: TransportLimits,
     authenticate: (socket: Socket, reader: SocketReader, signal: AbortSignal) => Promise<Connection>,
   ) {
     const { address, port } = server.address() as AddressInfo;
     this.address = formatTcpUrl({ host: address, port });
     this.#server = server;
     this.#handlers = handlers;
-    this.#capacity = capacity;
+    this.#limits = limits;
     this.#authenticate = authenticate;
     server.on('connection', (socket) => {
       void this.#admit(socket);
@@ -179,10 +185,11 @@ class TcpListener implements Listener {
     return Promise.resolve();
   }
 
-  async #admit(socket: Socket): Promise<void> {
-    const reader = new SocketReader(socket);
+  async #admit(accepted: Socket): Promise<void> {
+    const reader = SocketReader.accepted(accepted, readBytes(this.#limits));
+    const { socket } = reader;
     const turnAway = new AbortController();
-    if (this.#strangers.size >= this.#capacity) this.#turnAwayOldest();
+    if (this.#strangers.size >= this.#limits.unauthenticatedConnections) this.#turnAwayOldest();
     this.#strangers.set(socket, turnAway);
     socket.on('close', () => this.#strangers.delete(socket));
     let connection: Connection;
@@ -200,7 +207,10 @@ class TcpListener implements Listener {
     for (const [socket, turnAway] of this.#strangers) {
       this.#strangers.delete(socket);
       turnAway.abort(
-        new HotMirrorError('HM_BUSY', `${this.address}: more than ${String(this.#capacity)} connections wait for authentication`),
+        new HotMirrorError(
+          'HM_BUSY',
+          `${this.address}: more than ${String(this.#limits.unauthenticatedConnections)} connections wait for authentication`,
+        ),
       );
       return;
     }

@@ -1,14 +1,18 @@
 import { expect } from 'chai';
 
-import { ActivityLog, regionBytes } from '../../src/mirror/activity-log.ts';
+import { ActivityLog, regionBytes, regionsOf } from '../../src/mirror/activity-log.ts';
 
 describe('ActivityLog', () => {
-  it('knows the regions of a range that are not durable yet (write.intent)', () => {
+  it('covers a range once all of its regions are durable (write.intent)', () => {
     const log = new ActivityLog(4);
-    expect(log.missing(regionBytes - 512, 1_024)).to.deep.equal([0, 1]);
+    expect(regionsOf(regionBytes - 512, 1_024)).to.deep.equal([0, 1]);
+    expect(log.covers(regionBytes - 512, 1_024)).to.equal(false);
     log.add([1]);
-    expect(log.missing(regionBytes - 512, 1_024)).to.deep.equal([0]);
-    expect(log.free).to.equal(3);
+    expect(log.covers(regionBytes - 512, 1_024)).to.equal(false);
+    expect(log.covers(regionBytes, 512)).to.equal(true);
+    log.add([0]);
+    expect(log.covers(regionBytes - 512, 1_024)).to.equal(true);
+    expect(log.free).to.equal(2);
   });
 
   it('refuses a write to a region that is not in the log (write.intent)', () => {

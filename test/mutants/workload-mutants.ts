@@ -98,8 +98,8 @@ export const workloadMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/activity-log.ts',
-        find: `  const last = Math.floor((offsetBytes + Math.max(1, lengthBytes) - 1) / regionBytes);`,
-        replace: `  const last = lengthBytes < 0 ? -1 : Math.floor(offsetBytes / regionBytes);`,
+        find: `  return Math.floor((offsetBytes + Math.max(1, lengthBytes) - 1) / regionBytes);`,
+        replace: `  return lengthBytes < 0 ? -1 : Math.floor(offsetBytes / regionBytes);`,
       },
     ],
     withinSeeds: targetedSeeds,
