@@ -34,7 +34,8 @@ export interface NetDiskServerOptions {
 
 /** Memory that connections read into and reply from is used again, up to so much of it. */
 const keptBytes = 32 * 2 ** 20;
-const chunkBytes = 2 ** 20;
+/** Room for the largest request that is usual, 1 MiB, and what goes with it. */
+const chunkBytes = 2 ** 20 + 2 ** 12;
 
 /** A connection and what it uses. */
 interface Client {

@@ -49,7 +49,7 @@ export function provesClients(credentials: NetDiskCredentials): boolean {
   return 'psk' in credentials || credentials.ca !== undefined;
 }
 
-/** Throws `HM_CONFIG` for a key and certificates that cannot be used. */
+/** Throws `HM_TLS_KEYS` for a key and certificates that cannot be used. */
 export function assertCredentials(credentials: NetDiskCredentials): void {
   try {
     createServer(tlsOptions(credentials));
@@ -58,7 +58,7 @@ export function assertCredentials(credentials: NetDiskCredentials): void {
     createPrivateKey(credentials.key);
     for (const pem of [credentials.certificate, credentials.ca]) if (pem !== undefined) new X509Certificate(pem);
   } catch (error) {
-    throw HotMirrorError.from(error, 'HM_CONFIG', 'the key and certificates for TLS cannot be used');
+    throw HotMirrorError.from(error, 'HM_TLS_KEYS', 'the key and certificates for TLS cannot be used');
   }
 }
 

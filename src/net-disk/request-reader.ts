@@ -30,6 +30,8 @@ export interface RequestHandler {
 /** A write that gets memory of its own. */
 interface LargeWrite {
   readonly bytes: Uint8Array;
+  /** Of which that is a part; null: of none. */
+  readonly chunk: Chunk | null;
   at: number;
 }
 
@@ -116,6 +118,8 @@ export class RequestReader {
     this.#ended = this.#closed = true;
     if (this.#next) this.#pool.give(this.#next);
     this.#next = null;
+    if (this.#large?.chunk) this.release(this.#large.chunk);
+    this.#large = null;
     // Whoever still has bytes in it is the last user.
     if (this.#chunk.users === 0) this.#pool.give(this.#chunk);
   }
@@ -147,7 +151,7 @@ export class RequestReader {
     large.at += movedBytes;
     if (large.at < bytes.byteLength) return false;
     this.#large = null;
-    this.#handler.request(this.#request, bytes, null);
+    this.#handler.request(this.#request, bytes, large.chunk);
     return true;
   }
 
@@ -186,7 +190,7 @@ export class RequestReader {
     if (end > this.#to) {
       if (lengthBytes <= largeBytes) return false;
       // The header stays in `#request` until the rest has come: nothing else is parsed meanwhile.
-      this.#large = { bytes: Buffer.allocUnsafeSlow(lengthBytes), at: 0 };
+      this.#large = this.#memoryFor(lengthBytes);
       this.#from = begin;
       return true;
     }
@@ -194,6 +198,15 @@ export class RequestReader {
     this.#chunk.users += 1;
     this.#handler.request(request, this.#chunk.bytes.subarray(begin, end), this.#chunk);
     return true;
+  }
+
+  #memoryFor(lengthBytes: number): LargeWrite {
+    const { chunkBytes } = this.#pool;
+    // A chunk counts as no more than what is written from it: a small write would keep many times its length.
+    if (lengthBytes > chunkBytes || lengthBytes < chunkBytes / 2) return { bytes: Buffer.allocUnsafeSlow(lengthBytes), chunk: null, at: 0 };
+    const chunk = this.#pool.take();
+    chunk.users += 1;
+    return { bytes: chunk.bytes.subarray(0, lengthBytes), chunk, at: 0 };
   }
 
   #admit(lengthBytes: number): boolean {

@@ -1,5 +1,6 @@
-import { Socket } from 'node:net';
-import type { OnReadOpts } from 'node:net';
+import type { Socket } from 'node:net';
+
+import { takeOver } from '../transport/taken-over-socket.ts';
 
 /** Where what is read from a socket goes. */
 export interface IntakeSink {
@@ -16,32 +17,10 @@ export interface Intake {
   resume(): void;
 }
 
-/** What Node keeps of an accepted connection: undocumented, and there in Node 20, 22 and 24. */
-interface WithHandle {
-  _handle?: object | null;
-}
-
-/** What `new Socket` takes beside what its types tell: `handle` is undocumented. */
-interface SocketOptions {
-  readonly handle: object;
-  readonly onread: OnReadOpts;
-  readonly allowHalfOpen: boolean;
-}
-
-/**
- * Has an accepted socket, which has read nothing yet, read straight into the memory of the sink. Node documents that (`onread`) for sockets that dial. One that was accepted
- * is left for a new one with the same handle; where there is no such handle, what is read is copied, as by {@link copiedInto}.
- */
+/** Has an accepted socket, which has read nothing yet, read straight into the memory of the sink; where that cannot be, what is read is copied, as by {@link copiedInto}. */
 export function readInto(accepted: Socket, sink: IntakeSink): Intake {
-  const { _handle: handle } = accepted as unknown as WithHandle;
-  if (!handle) return copiedInto(accepted, sink);
-  const onread: OnReadOpts = { buffer: () => sink.buffer(), callback: (lengthBytes) => sink.filled(lengthBytes) };
-  const options: SocketOptions = { handle, onread, allowHalfOpen: true };
-  const socket = new Socket(options);
-  socket.pause();
-  // The old socket must not close what the new one reads.
-  (accepted as unknown as WithHandle)._handle = null;
-  return { socket, resume: () => void socket.resume() };
+  const socket = takeOver(accepted, { buffer: () => sink.buffer(), callback: (lengthBytes) => sink.filled(lengthBytes) });
+  return socket ? { socket, resume: () => void socket.resume() } : copiedInto(accepted, sink);
 }
 
 /** Copies what any socket reads into the memory of the sink; the documented way, and the one for TLS. */

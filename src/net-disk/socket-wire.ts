@@ -53,9 +53,9 @@ export class SocketWire implements SessionWire {
       return false;
     }
     const last = parts.length - 1;
-    socket.cork();
+    if (last > 0) socket.cork();
     parts.forEach((part, index) => socket.write(part, index === last ? this.#written : undefined));
-    socket.uncork();
+    if (last > 0) socket.uncork();
     return socket.writableLength === 0;
   }
 

@@ -12,6 +12,7 @@ import type { HuntReport } from './hunt.ts';
 import { ioMutants } from './io-mutants.ts';
 import { mirrorMutants } from './mirror-mutants.ts';
 import type { Mutant } from './mutant.ts';
+import { netDiskMutants } from './net-disk-mutants.ts';
 import { protocolMutants } from './protocol-mutants.ts';
 import { undoMutants } from './undo-mutants.ts';
 import { workloadMutants } from './workload-mutants.ts';
@@ -27,6 +28,7 @@ const mutants = [
   ...copyMutants,
   ...undoMutants,
   ...workloadMutants,
+  ...netDiskMutants,
   ...explorationMutants,
 ];
 const unbrokenSeeds = 50;

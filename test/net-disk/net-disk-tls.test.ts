@@ -245,12 +245,12 @@ describe('A net disk over TLS with certificates', () => {
       const tls = { mode: 'required', credentials } as const;
       expect(await codeOf(NetDiskServer.listen({ ...listening, tls }))).to.equal('HM_UNAUTHENTICATED_BIND');
       const foreign = { ...tls, credentials: { ...credentials, key: stranger.key, ca } };
-      expect(await codeOf(NetDiskServer.listen({ ...listening, tls: foreign }))).to.equal('HM_CONFIG');
+      expect(await codeOf(NetDiskServer.listen({ ...listening, tls: foreign }))).to.equal('HM_TLS_KEYS');
       const whole = { ...credentials, ca };
       for (const part of ['key', 'certificate', 'ca'])
         for (const pem of ['', 'no PEM']) {
           const broken = { ...tls, credentials: { ...whole, [part]: pem } };
-          expect(await codeOf(NetDiskServer.listen({ ...listening, tls: broken })), `${part}: "${pem}"`).to.equal('HM_CONFIG');
+          expect(await codeOf(NetDiskServer.listen({ ...listening, tls: broken })), `${part}: "${pem}"`).to.equal('HM_TLS_KEYS');
         }
       const server = await NetDiskServer.listen({ ...listening, tls: { ...tls, credentials: { ...credentials, ca } } });
       await server.close();

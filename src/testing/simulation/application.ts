@@ -6,6 +6,7 @@ import type { VirtualClock } from '../virtual-clock.ts';
 import { sectorBytes } from './invariants/sectors.ts';
 import type { MirrorSize } from './node-disks.ts';
 import type { WorkloadOptions } from './options.ts';
+import type { SimulatedNetDisks } from './simulated-net-disk.ts';
 import type { SimulatedProcess } from './simulated-process.ts';
 import type { NodeName } from './steps.ts';
 import { nodeNames } from './steps.ts';
@@ -43,6 +44,8 @@ export interface ApplicationHooks {
   readonly issued: (request: ApplicationRequest) => void;
   readonly ended: (request: ApplicationRequest) => void;
   readonly running: (node: NodeName) => SimulatedProcess | undefined;
+  /** By which the application reaches mirrors; null: it calls them. */
+  readonly netDisks: SimulatedNetDisks | null;
 }
 
 /** The users of a pair: what they ask is noted, with its order in time. */
@@ -106,10 +109,11 @@ export class Application {
       this.#hooks.ended(request);
       done(error);
     };
-    if (kind === 'read') link.read(offsetBytes, bytes, ended);
-    else if (zeroes) link.writeZeroes(offsetBytes, bytes.byteLength, { fua }, ended);
-    else if (kind === 'write') write(link, offsetBytes, bytes, { fua }, ended);
-    else link.flush(ended);
+    const disk = this.#hooks.netDisks?.of(process, link) ?? link;
+    if (kind === 'read') disk.read(offsetBytes, bytes, ended);
+    else if (zeroes) disk.writeZeroes(offsetBytes, bytes.byteLength, { fua }, ended);
+    else if (kind === 'write') write(disk, offsetBytes, bytes, { fua }, ended);
+    else disk.flush(ended);
   }
 
   #count(process: SimulatedProcess, by: number): void {
@@ -118,9 +122,9 @@ export class Application {
 }
 
 /** Writes from a buffer, as a program does that uses it for something else as soon as it has it back. */
-function write(link: BlockDevice, offsetBytes: number, bytes: Uint8Array, options: WriteOptions, ended: Done): void {
+function write(disk: Pick<BlockDevice, 'write'>, offsetBytes: number, bytes: Uint8Array, options: WriteOptions, ended: Done): void {
   const buffer = Buffer.from(bytes);
-  link.write(offsetBytes, buffer, options, (error) => {
+  disk.write(offsetBytes, buffer, options, (error) => {
     buffer.fill(usedAgain);
     ended(error);
   });

@@ -34,6 +34,7 @@ export interface CompleteOptions {
   readonly policy: FailoverPolicy;
   readonly times: SimulationTimes;
   readonly workload: WorkloadOptions | null;
+  readonly netDisk: boolean;
   readonly links: LinkConditions;
   readonly latencies: Required<SimulatedLatencies>;
   readonly synchronousElements: boolean;
@@ -66,6 +67,7 @@ export function completeOptions(options: PairSimulationOptions): CompleteOptions
       deadlineMs,
     },
     workload: options.workload ?? null,
+    netDisk: options.netDisk ?? false,
     links: options.links ?? { delayMs: 1 },
     latencies: { elementMs: 0, metadataMs: 0, arbiterMs: 0, ...options.latencies },
     synchronousElements: options.synchronousElements ?? false,

@@ -151,6 +151,7 @@ export const optionsForm: z.ZodType = z.strictObject({
     })
     .nullable()
     .optional(),
+  netDisk: z.boolean().optional(),
   links: conditions.optional(),
   latencies: z.strictObject({ elementMs: duration.optional(), metadataMs: duration.optional(), arbiterMs: duration.optional() }).optional(),
   synchronousElements: z.boolean().optional(),

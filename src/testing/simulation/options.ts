@@ -82,6 +82,8 @@ export interface PairSimulationOptions {
   readonly times?: Partial<SimulationTimes>;
   /** Null: only what the test asks for is written. Default null. */
   readonly workload?: WorkloadOptions | null;
+  /** The application uses mirrors through the net disk of their node, as an operating system does. Default false: it calls them. */
+  readonly netDisk?: boolean;
   /** What every link is like at the beginning. Default 1 ms one way. */
   readonly links?: LinkConditions;
   /** Default 0. */

@@ -14,6 +14,7 @@ import { promisesOf, pullsAhead } from './complete-options.ts';
 import { nodeState } from './node-state.ts';
 import { pairView } from './pair-view.ts';
 import { SimulatedArbiter } from './simulated-arbiter.ts';
+import { SimulatedNetDisks } from './simulated-net-disk.ts';
 import { SimulatedNetwork, deliveryLabelOf } from './simulated-network.ts';
 import { SimulatedProcess } from './simulated-process.ts';
 import { SimulationLog } from './simulation-log.ts';
@@ -99,6 +100,7 @@ export class World {
         this.#noteRequest(request, 'ended');
       },
       running: (node: NodeName) => this.nodes[node].process,
+      netDisks: options.netDisk ? new SimulatedNetDisks(streams(seed, 'net-disk')) : null,
     };
     this.application = new Application(this.clock, hooks);
     const workload = options.workload && completeWorkload(options.workload, options.powerCuts);

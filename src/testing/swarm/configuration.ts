@@ -43,6 +43,9 @@ const requestsPerDeadline: readonly number[] = [2, 3, 6, 10, 30];
 /** Of the time between an interval and the lease: what delay and jitter may each take, so that a round trip fits (rule timing.lease). */
 const delayShare = 0.2;
 /** Of a deadline: how long a question may take to a slow arbiter, so that a node that asks a few times is done within one. */
+/** By the seed, so that nothing else is drawn otherwise: of five configurations two use net disks. */
+const fifth = 5;
+const netDiskFifths = 2;
 const slowArbiterShare = 0.15;
 
 /** Draws the pair. */
@@ -59,8 +62,10 @@ export function drawConfiguration(random: SeededRandom): SwarmConfiguration {
   const fence = chance(random, policy === 'continue' ? 50 : 15);
   // A fence or an arbiter promises one owner although no link is left.
   const partitions = policy !== 'continue' || ((fence || arbiter) && chance(random, 75));
+  const seed = random.next32();
   const options: PairSimulationOptions = {
-    seed: random.next32(),
+    seed,
+    ...(seed % fifth < netDiskFifths ? { netDisk: true } : {}),
     mirrors: crowded ? mirrors.map((mirror) => ({ ...mirror, sizeBytes: crowdedMirrorBytes })) : mirrors,
     monitorLinks,
     arbiter,

@@ -3,6 +3,7 @@ import type { PairSimulationOptions, WorkloadOptions } from '../simulation/optio
 const smallMirrorBytes = 65_536;
 const defaulted = [
   'fence',
+  'netDisk',
   'synchronousElements',
   'punchHole',
   'latencies',
