@@ -12,7 +12,8 @@ const remedies = {
   // transport
   HM_ADDRESS: 'The address cannot be used. Write it as the message shows.',
   HM_ADDRESS_IN_USE: 'Another process listens there. Stop it or choose another address.',
-  HM_UNAUTHENTICATED_BIND: 'Nothing listens beyond loopback without a shared key. Configure `auth.keyFile`.',
+  HM_UNAUTHENTICATED_BIND:
+    'Nothing listens beyond loopback to whoever comes. Configure `auth.keyFile`; for an export, `nbds` with `caFile` or `pskFile`.',
   HM_CONNECT_FAILED: 'The peer could not be reached. It is tried again; check that it runs and that the address is right.',
   HM_CONNECTION_LOST: 'The connection broke or fell silent. It is dialled again.',
   HM_TARGET_STALLED:
@@ -81,6 +82,8 @@ const remedies = {
   HM_CONFIG: 'The configuration is not valid; the message names the path.',
   HM_KEY_MISSING: 'Copy the key file from the home primary, or run `init` there first.',
   HM_KEY_INVALID: 'The key file must hold 32 bytes and be readable by its owner only.',
+  HM_TLS_KEYS:
+    'The key, certificate, CA or pre-shared keys of an export cannot be used. Check the files that `mirrors[].export` names; those that hold keys must be readable by their owner only.',
   HM_NODE_RUNNING: 'This node already runs on this machine; stop it first if it is to start anew.',
   HM_NO_NODE: 'No node answers on the control socket. Start it with `hotmirror run`; of a simulated pair, `boot` or `resume` it.',
   HM_THREAD_DIED: 'The thread of a mirror ended unexpectedly; the node stops serving. Look at its log and start it again.',

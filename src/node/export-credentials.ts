@@ -14,7 +14,7 @@ const mostKeyBytes = 64;
 const longestNameBytes = 128;
 
 /**
- * Reads how an export speaks TLS, null where it does not. Rejects with `HM_CONFIG` for files that are missing, cannot be used, or hold a key and can be read by others than
+ * Reads how an export speaks TLS, null where it does not. Rejects with `HM_TLS_KEYS` for files that are missing, cannot be used, or hold a key and can be read by others than
  * their owner (rule `trust`).
  */
 export async function readExportTls({ tls }: ExportConfig): Promise<NetDiskTls | null> {
@@ -68,10 +68,10 @@ async function readText(file: string, kind: 'secret' | 'public'): Promise<string
       await handle.close();
     }
   } catch (error) {
-    throw HotMirrorError.from(error, 'HM_CONFIG', `${file} cannot be read`);
+    throw HotMirrorError.from(error, 'HM_TLS_KEYS', `${file} cannot be read`);
   }
 }
 
 function unusable(file: string, problem: string): HotMirrorError {
-  return new HotMirrorError('HM_CONFIG', `${file} cannot be used: ${problem}`, { rule: 'trust' });
+  return new HotMirrorError('HM_TLS_KEYS', `${file} cannot be used: ${problem}`, { rule: 'trust' });
 }

@@ -53,7 +53,7 @@ export class MirrorExport {
     try {
       await readExportTls(config);
     } catch (cause) {
-      const { code, message } = HotMirrorError.from(cause, 'HM_CONFIG', config.uri);
+      const { code, message } = HotMirrorError.from(cause, 'HM_TLS_KEYS', config.uri);
       tell('export:failed', { class: 2, text: `${config.uri} cannot be opened while this lasts: ${message}`, evidence: { code } });
     }
   }

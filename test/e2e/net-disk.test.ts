@@ -55,6 +55,7 @@ async function useBy(pair: CommandPair, node: NodeName): Promise<void> {
     '--iodepth=16',
     `--size=${String(mebibytes)}m`,
     '--verify=crc32c',
+    '--verify_state_save=0',
   );
 }
 

@@ -57,7 +57,7 @@ describe('What an export reads for TLS', () => {
   it('is keys that nobody but the owner can read', () =>
     withFolder(async (folder) => {
       const pskFile = path.join(folder, 'keys.psk');
-      expect(await problemOf({ pskFile })).to.contain(`HM_CONFIG ${pskFile} cannot be read`);
+      expect(await problemOf({ pskFile })).to.contain(`HM_TLS_KEYS ${pskFile} cannot be read`);
       await writeFile(pskFile, `alice:${hex}\n`, { mode: 0o600 });
       expect(await readExportTls(exported({ pskFile }))).to.deep.equal({
         mode: 'required',
@@ -70,7 +70,7 @@ describe('What an export reads for TLS', () => {
       await writeFile(pskFile, `alice ${hex}`);
       await chmod(pskFile, 0o600);
       expect(await problemOf({ pskFile })).to.equal(
-        `HM_CONFIG ${pskFile} cannot be used: line 1 is not NAME:KEY with the key in hexadecimal`,
+        `HM_TLS_KEYS ${pskFile} cannot be used: line 1 is not NAME:KEY with the key in hexadecimal`,
       );
     }));
 
@@ -86,7 +86,7 @@ describe('What an export reads for TLS', () => {
       const ca = await authority.certificate();
       expect((await readExportTls(exported({ keyFile, certificateFile, caFile })))?.credentials).to.deep.equal({ key, certificate, ca });
       const foreign = { keyFile, certificateFile: path.join(other.folder, 'server.pem') };
-      expect(await problemOf(foreign)).to.contain('HM_CONFIG the key and certificates for TLS cannot be used');
+      expect(await problemOf(foreign)).to.contain('HM_TLS_KEYS the key and certificates for TLS cannot be used');
       await chmod(keyFile, 0o644);
       expect(await problemOf({ keyFile, certificateFile })).to.contain('chmod 600 it');
     });
