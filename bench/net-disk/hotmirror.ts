@@ -24,6 +24,8 @@ export interface PairWishes {
   readonly sizeBytes: number;
   /** It begins to serve after three seconds, not after twelve. */
   readonly hasty: boolean;
+  /** Default: as it is without a wish. */
+  readonly busyPollUs?: number;
   /** What makes the disks; both nodes' of a mirror are to hold the same. */
   readonly makeDisks: (files: readonly string[], sizeBytes: number) => Promise<void>;
 }
@@ -39,10 +41,10 @@ export interface RunningPair {
 }
 
 /** Starts one; resolves when every mirror is served, and whole on both nodes. */
-export async function startPair(place: Workplace, { mirrors, sizeBytes, hasty, makeDisks }: PairWishes): Promise<RunningPair> {
+export async function startPair(place: Workplace, { mirrors, sizeBytes, makeDisks, ...rest }: PairWishes): Promise<RunningPair> {
   const names = Array.from({ length: mirrors }, (_, at) => `m${String(at)}`);
   const config = place.file('pair.json');
-  await writeFile(config, JSON.stringify(await configuration(names, hasty)));
+  await writeFile(config, JSON.stringify(await configuration(names, rest)));
   for (const node of nodes) await mkdir(place.file(node));
   for (const name of names)
     await makeDisks(
@@ -67,17 +69,18 @@ export async function startPair(place: Workplace, { mirrors, sizeBytes, hasty, m
   };
 }
 
-/** As it is without wishes. */
-export const hotmirror = (hasty: boolean): Subject => ({
-  name: 'hotmirror',
+/** As it is without wishes, or with the one for busy polling. */
+export const hotmirror = (hasty: boolean, busyPollUs?: number): Subject => ({
+  name: busyPollUs === undefined ? 'hotmirror' : `hotmirror, busyPollUs ${String(busyPollUs)}`,
   copies: 2,
   async start(place, sizeBytes) {
-    const { uris, pids, images } = await startPair(place, { mirrors: 1, sizeBytes, hasty, makeDisks: makeImages });
+    const polling = busyPollUs === undefined ? {} : { busyPollUs };
+    const { uris, pids, images } = await startPair(place, { mirrors: 1, sizeBytes, hasty, makeDisks: makeImages, ...polling });
     return { uri: uris[0]!, pids, images };
   },
 });
 
-async function configuration(names: readonly string[], hasty: boolean): Promise<object> {
+async function configuration(names: readonly string[], { hasty, busyPollUs }: Pick<PairWishes, 'hasty' | 'busyPollUs'>): Promise<object> {
   const ports = await freePorts(2 * names.length + 2, systemRandom);
   const bothListen = (): Record<NodeName, string> => ({ alpha: address(ports.pop()!), beta: address(ports.pop()!) });
   const ofBoth = (value: (node: NodeName) => unknown): Record<string, unknown> =>
@@ -94,6 +97,7 @@ async function configuration(names: readonly string[], hasty: boolean): Promise<
       elements: ofBoth((node) => ({ device: `${node}/${name}.img` })),
       dataLink: bothListen(),
       export: ofBoth((node) => `nbd+unix:///${name}?socket=${node}/${name}.nbd`),
+      ...(busyPollUs === undefined ? {} : { busyPollUs }),
     })),
     monitor: { ...(hasty ? hastyMonitor : {}), links: [{ name: 'net', ...bothListen() }] },
     failover: { platform: { kind: 'none' } },

@@ -17,6 +17,7 @@ import { assertCredentials, beginTls, exposureProblem, provesClients } from './n
 import type { NetDiskTls } from './net-disk-tls.ts';
 import { Session } from './session.ts';
 import { copiedInto, readInto } from './socket-intake.ts';
+import type { IntakeSink } from './socket-intake.ts';
 import { SocketWire } from './socket-wire.ts';
 import type { Secure } from './socket-wire.ts';
 
@@ -30,6 +31,8 @@ export interface NetDiskServerOptions {
   readonly tls?: NetDiskTls;
   readonly clock: Clock;
   readonly limits?: Partial<NetDiskLimits>;
+  /** Called whenever bytes of a client come. */
+  readonly onBytes?: () => void;
 }
 
 /** Memory that connections read into and reply from is used again, up to so much of it. */
@@ -55,6 +58,7 @@ export class NetDiskServer {
   readonly #tls: NetDiskTls | null;
   readonly #limits: NetDiskLimits;
   readonly #clock: Clock;
+  readonly #onBytes: (() => void) | null;
   readonly #pool: ChunkPool = new ChunkPool({ chunkBytes, keptBytes });
   readonly #exports = new Map<string, NetDiskExport>();
   readonly #clients = new Set<Client>();
@@ -62,12 +66,13 @@ export class NetDiskServer {
   #whenEmpty: (() => void)[] = [];
   #closing = false;
 
-  private constructor(server: Server, takeAway: () => Promise<void>, { listen, tls, clock, limits }: NetDiskServerOptions) {
+  private constructor(server: Server, takeAway: () => Promise<void>, { listen, tls, clock, limits, onBytes }: NetDiskServerOptions) {
     this.#server = server;
     this.#listen = listen;
     this.#takeAway = takeAway;
     this.#tls = tls ?? null;
     this.#clock = clock;
+    this.#onBytes = onBytes ?? null;
     this.#limits = netDiskLimits(limits);
     this.#host = {
       exports: () => this.#exports.values(),
@@ -144,9 +149,7 @@ export class NetDiskServer {
     const tls = this.#tls;
     const secure: Secure = (clear, done) => {
       if (tls)
-        beginTls(clear, tls.credentials, (outcome) =>
-          done('secured' in outcome ? { intake: copiedInto(outcome.secured, session) } : outcome),
-        );
+        beginTls(clear, tls.credentials, (outcome) => done('secured' in outcome ? { intake: copiedInto(outcome.secured, sink) } : outcome));
     };
     const wire: SocketWire = new SocketWire({ sent: () => session.sent(), closed: () => this.#gone(client) }, secure);
     const session = new Session({
@@ -154,10 +157,11 @@ export class NetDiskServer {
       ended: (because) => debug('a client leaves: %s', because ?? 'in order'),
       entered: (negotiated) => (client.exported = negotiated.export),
     });
+    const sink = told(session, this.#onBytes);
     const client: Client = { session, exported: null };
     this.#clients.add(client);
     // Node documents TLS over sockets that are read in the usual way.
-    wire.over(tls ? copiedInto(socket, session) : readInto(socket, session));
+    wire.over(tls ? copiedInto(socket, sink) : readInto(socket, sink));
     session.begin();
   }
 
@@ -166,4 +170,16 @@ export class NetDiskServer {
     this.#clients.delete(client);
     for (const resolve of this.#whenEmpty.splice(0)) resolve();
   }
+}
+
+/** A session that tells of each time that bytes come, before it looks at them. */
+function told(session: Session, onBytes: (() => void) | null): IntakeSink {
+  if (!onBytes) return session;
+  return {
+    buffer: () => session.buffer(),
+    filled: (lengthBytes) => {
+      onBytes();
+      return session.filled(lengthBytes);
+    },
+  };
 }

@@ -54,6 +54,8 @@ export interface MirrorConfig {
   readonly dataLink: Readonly<Record<string, LinkAddress>>;
   /** Where each node exports the mirror while it serves. */
   readonly export: Readonly<Record<string, ExportConfig>>;
+  /** How long the mirror's thread waits for the next message before it sleeps, in µs; 0: not at all. */
+  readonly busyPollUs: number;
   readonly limits: MirrorLimitsConfig;
   readonly resync: ResyncConfig;
   readonly verify: VerifyConfig;

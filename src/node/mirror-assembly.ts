@@ -20,8 +20,8 @@ export interface MirrorSource extends LinkSource {
   readonly mirror: string;
 }
 
-/** Opens element and metadata of one configured mirror; the mirror itself is not open yet. */
-export async function assembleMirror({ config, node, key, mirror: name }: MirrorSource): Promise<MirrorLink> {
+/** Opens element and metadata of one configured mirror; the mirror itself is not open yet. `onBytes` is called whenever bytes come over its data link. */
+export async function assembleMirror({ config, node, key, mirror: name }: MirrorSource, onBytes: () => void): Promise<MirrorLink> {
   const mirror = config.mirrors.find((candidate) => candidate.name === name);
   if (!mirror) throw new HotMirrorError('HM_CONFIG', `mirrors: there is no ${name}`);
   const { intervalMs, deadlineMs, leaseMs } = config.monitor;
@@ -35,7 +35,7 @@ export async function assembleMirror({ config, node, key, mirror: name }: Mirror
     preferOwnDial: homesOf(config).primary === node,
     device,
     metadata,
-    transport: dataTransport({ config, node, key }, name, systemClock, systemRandom),
+    transport: dataTransport({ config, node, key }, name, systemClock, systemRandom, onBytes),
     clock: systemClock,
     random: systemRandom,
     protocol: mirror.protocol,

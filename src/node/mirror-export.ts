@@ -17,6 +17,8 @@ export interface MirrorExportOptions {
   readonly config: ExportConfig;
   readonly mirror: Pick<MirrorPort, 'name' | 'state' | 'onChange'> & BlockDevice;
   readonly clock: Clock;
+  /** Called whenever bytes of a client come. */
+  readonly onBytes: () => void;
   readonly tell: (name: 'export:opened' | 'export:closed' | 'export:failed', news: ExportNews) => void;
 }
 
@@ -97,10 +99,10 @@ export class MirrorExport {
   }
 
   async #open(): Promise<void> {
-    const { config, mirror, clock, tell } = this.#options;
+    const { config, mirror, clock, tell, onBytes } = this.#options;
     try {
       const tls = await readExportTls(config);
-      const server = await NetDiskServer.listen({ listen: config.address, clock, ...(tls ? { tls } : {}) });
+      const server = await NetDiskServer.listen({ listen: config.address, clock, onBytes, ...(tls ? { tls } : {}) });
       this.#server = server;
       server.add({ name: config.name, device: mirror, description: `mirror ${mirror.name}` });
     } catch (cause) {

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 
 import { mirrorEventNames } from '../mirror/mirror-events.ts';
+import { BusyPoll } from '../clock/system-busy-poll.ts';
 import { systemClock } from '../clock/system-clock.ts';
 import type { MirrorLink } from '../mirror/mirror-link.ts';
 import { assembleMirror } from './mirror-assembly.ts';
@@ -17,9 +18,12 @@ import type { MirrorThreadPort } from './mirror-messages.ts';
 const port = parentPort as MirrorThreadPort;
 
 const source = workerData as MirrorSource;
+const config = source.config.mirrors.find(({ name }) => name === source.mirror);
+const { busyPollUs = 0 } = config ?? {};
+const onBytes = busyPollUs > 0 ? new BusyPoll(busyPollUs).woken : (): void => undefined;
 
 async function assemble(): Promise<MirrorLink> {
-  const mirror = await assembleMirror(source);
+  const mirror = await assembleMirror(source, onBytes);
   for (const name of mirrorEventNames) {
     mirror.events.on(name, (payload: unknown) => {
       port.postMessage({ kind: 'event', event: { name, payload } });
@@ -32,10 +36,10 @@ async function assemble(): Promise<MirrorLink> {
 }
 
 function exportOf(mirror: HostedMirror): MirrorExport | null {
-  const config = source.config.mirrors.find(({ name }) => name === source.mirror)?.export[source.node];
-  if (!config) return null;
+  const place = config?.export[source.node];
+  if (!place) return null;
   const exported = new MirrorExport({
-    ...{ config, mirror, clock: systemClock },
+    ...{ config: place, mirror, clock: systemClock, onBytes },
     tell: (name, news) => port.postMessage({ kind: 'event', event: { name, payload: { atMs: systemClock.nowMs(), ...news } } }),
   });
   void exported.check();

@@ -12,10 +12,10 @@ export interface LinkSource {
   readonly key: Uint8Array | null;
 }
 
-/** The transport of a mirror's data link. */
-export function dataTransport(source: LinkSource, mirror: string, clock: Clock, random: Random): Transport {
+/** The transport of a mirror's data link; `onBytes` is called whenever bytes of the peer come. */
+export function dataTransport(source: LinkSource, mirror: string, clock: Clock, random: Random, onBytes: () => void): Transport {
   const addresses = source.config.mirrors.find(({ name }) => name === mirror)?.dataLink ?? {};
-  return linkTransport(source, addresses, `data:${mirror}`, clock, random);
+  return linkTransport(source, addresses, `data:${mirror}`, clock, random, onBytes);
 }
 
 /** The transports of the monitor links, in the order of the configuration. */
@@ -37,6 +37,7 @@ function linkTransport(
   purpose: string,
   clock: Clock,
   random: Random,
+  onBytes: () => void = () => undefined,
 ): Transport {
   const peer = peerOf(config, node);
   return tcpTransport({
@@ -49,5 +50,6 @@ function linkTransport(
     key,
     clock,
     random,
+    onBytes,
   });
 }

@@ -17,6 +17,7 @@ export interface TcpConnectionOptions {
   readonly description: string;
   readonly clock: Clock;
   readonly limits: TransportLimits;
+  readonly onBytes?: (() => void) | undefined;
 }
 
 /** A connection over a socket whose peer has proven itself. */
@@ -29,6 +30,7 @@ export class TcpConnection implements Connection {
   readonly #reader: SocketReader;
   readonly #clock: Clock;
   readonly #limits: TransportLimits;
+  readonly #onBytes: (() => void) | undefined;
   readonly #encoder: FrameEncoder;
   readonly #decoder: FrameDecoder;
   /** Where parts are joined; null where the socket has yet to take what is there. */
@@ -52,6 +54,7 @@ export class TcpConnection implements Connection {
     this.#reader = reader;
     this.#clock = options.clock;
     this.#limits = options.limits;
+    this.#onBytes = options.onBytes;
     this.#encoder = new FrameEncoder(maxFrameBytes, outcome.keys && sealer(outcome.keys.send));
     this.#decoder = new FrameDecoder(maxFrameBytes, outcome.keys && opener(outcome.keys.receive));
     this.#decoder.feed(rest);
@@ -136,6 +139,7 @@ export class TcpConnection implements Connection {
 
   #arrived(chunk: Uint8Array): void {
     if (this.#state !== 'open') return;
+    this.#onBytes?.();
     this.#decoder.feed(chunk);
     this.#deliver();
   }

@@ -45,6 +45,8 @@ export interface TcpTransportOptions {
   /** `auto` (default): frames are encrypted unless both addresses of the socket are loopback ones, at either end. */
   readonly encryption?: 'auto' | 'always';
   readonly limits?: Partial<TransportLimits>;
+  /** Called whenever bytes of the peer come. */
+  readonly onBytes?: () => void;
 }
 
 /** Makes the transport of a TCP link. Throws `HM_ADDRESS` for a bad URL and `RangeError` for a bad key or limit. */
@@ -129,11 +131,11 @@ class TcpTransport implements Transport {
   }
 
   async #authenticated(role: 'dialler' | 'listener', reader: SocketReader, deadlineMs: number, signal: AbortSignal): Promise<Connection> {
-    const { clock, random } = this.#options;
+    const { clock, random, onBytes } = this.#options;
     const { description } = this;
     const identity = this.#identity(reader.socket);
     const authenticated = await authenticate(reader, { role, identity, clock, random, deadlineMs, signal, description });
-    return new TcpConnection(reader, authenticated, { dialled: role === 'dialler', description, clock, limits: this.#limits });
+    return new TcpConnection(reader, authenticated, { dialled: role === 'dialler', description, clock, limits: this.#limits, onBytes });
   }
 
   #identity({ localAddress, remoteAddress }: Socket): HandshakeIdentity {

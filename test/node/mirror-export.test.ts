@@ -41,7 +41,7 @@ async function exporting(
     const [mirror, clock, told] = [new ServedMirror(), new VirtualClock(), [] as string[]];
     const socket = path.join(folder, 'm0.nbd');
     const config = { uri: `nbd+unix:///m0?socket=${socket}`, address: { path: socket }, name: 'm0', tls: null };
-    const exported = new MirrorExport({ config, mirror, clock, tell: (name) => void told.push(name) });
+    const exported = new MirrorExport({ config, mirror, clock, onBytes: () => undefined, tell: (name) => void told.push(name) });
     try {
       await use({ mirror, exported, told, clock, socket });
     } finally {
@@ -82,7 +82,13 @@ describe('The net disk of a mirror', () => {
       const texts: string[] = [];
       const tls = { mode: 'required', files: { pskFile: `${socket}.psk` } } as const;
       const config = { uri: `nbds+unix:///m0?socket=${socket}`, address: { path: socket }, name: 'm0', tls };
-      const secured = new MirrorExport({ config, mirror, clock, tell: (name, { text }) => void texts.push(`${name} ${text}`) });
+      const secured = new MirrorExport({
+        config,
+        mirror,
+        clock,
+        onBytes: () => undefined,
+        tell: (name, { text }) => void texts.push(`${name} ${text}`),
+      });
       await secured.check();
       expect(texts).to.have.length(1);
       expect(texts[0]).to.contain('export:failed').and.to.contain(`${socket}.psk cannot be read`);

@@ -370,7 +370,8 @@ describe('The pure decisions, from both sides at once', () => {
           for (const offer of offers) {
             const own: PairRecord = { ...fresh, epoch, refused };
             const judged = (mine: PairRecord, element: 'uptodate' | 'outdated' | 'inconsistent', again: HandoverOffer): string =>
-              judgeOffer(again, { node: 'beta', record: mine, mirrors: [{ name: 'm0', element }], leaving: false, handingBack: null }).answer;
+              judgeOffer(again, { node: 'beta', record: mine, mirrors: [{ name: 'm0', element }], leaving: false, handingBack: null })
+                .answer;
             const answer = judged(own, elements.first, offer);
             if (answer !== 'accept' && answer !== 'refuse') continue;
             const after = answer === 'accept' ? { ...own, epoch: offer.epoch } : { ...own, refused: Math.max(refused, offer.epoch.number) };
