@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 
 import { expect } from 'chai';
@@ -58,6 +59,8 @@ type Outcomes = Readonly<Record<string, unknown>>;
 
 interface Scripted {
   readonly server: NetDiskServer;
+  /** Its own. */
+  readonly folder: string;
   /** Runs expressions of `nbdsh`, in order, over one connection that checks nothing by itself. */
   readonly run: (expressions: readonly string[], options?: { readonly name?: string; readonly before?: string }) => Promise<Outcomes>;
 }
@@ -84,7 +87,7 @@ h.set_strict_mode(0)
 async function scripted(exports: Readonly<Record<string, NotedDevice>>, use: (scripted: Scripted) => Promise<void>): Promise<void> {
   await withFolder(async (folder) => {
     const socket = path.join(folder, 'd.nbd');
-    const server = await NetDiskServer.listen({ listen: { path: socket }, clock: systemClock, limits: { closeDeadlineMs: 1000 } });
+    const server = await NetDiskServer.listen({ listen: { path: socket }, clock: systemClock, limits: { closeDeadlineMs: patienceMs } });
     for (const [name, device] of Object.entries(exports)) server.add({ name, device, readOnly: name === 'readonly' });
     const run: Scripted['run'] = async (expressions, { name = 'd', before = '' } = {}) => {
       const connect = `h.connect_uri(${JSON.stringify(`nbd+unix:///${name}?socket=${socket}`)})`;
@@ -94,7 +97,7 @@ async function scripted(exports: Readonly<Record<string, NotedDevice>>, use: (sc
       return JSON.parse(stdout) as Outcomes;
     };
     try {
-      await use({ server, run });
+      await use({ server, run, folder });
     } finally {
       await server.close();
     }
@@ -309,17 +312,23 @@ describe('What a net disk makes of each flag and error of the protocol, by libnb
 
   it('refuses with ESHUTDOWN what comes once it serves no more, and answers what came before', async () => {
     const device = new NotedDevice();
-    await scripted({ d: device }, async ({ server, run }) => {
+    await scripted({ d: device }, async ({ server, run, folder }) => {
+      const refused = path.join(folder, 'refused');
       let left = Promise.resolve();
       device.flush = (done) => {
         left = server.close();
-        // Time for a request that comes too late.
-        setTimeout(() => done(null), 200);
+        // Once a request has come too late.
+        const looking = setInterval(() => {
+          if (!existsSync(refused)) return;
+          clearInterval(looking);
+          done(null);
+        }, 10);
       };
       const late = [
         'def late():',
         '    flushed = h.aio_flush()',
         '    while (said := outcome("h.pread(512, 0)")) == 512: pass',
+        `    open(${JSON.stringify(refused)}, 'w').close()`,
         '    while not h.aio_command_completed(flushed): h.poll(-1)',
         '    return said',
       ].join('\n');
