@@ -108,7 +108,16 @@ const mirror = z.strictObject({
   }),
   whenSplit: z.enum(['ask', 'discard-unchanged']).default('ask'),
   sizeBytes: z.int().min(sizeUnitBytes).multipleOf(sizeUnitBytes).optional(),
-  elements: z.record(name, z.strictObject({ device: devicePath })),
+  elements: z.record(
+    name,
+    z.strictObject({
+      device: devicePath,
+      direct: z
+        .boolean()
+        .default(false)
+        .meta({ description: 'Past the page cache: nothing of the disk is in memory a second time, and nothing is read from there.' }),
+    }),
+  ),
   undoJournal: z
     .record(
       name,
@@ -190,6 +199,14 @@ export interface FileConfig {
   readonly failover: FileFailover;
 }
 
+/** One node's element of a mirror. */
+export interface ElementConfig {
+  /** A path, or the NBD URI of an export. */
+  readonly device: string;
+  /** A file or block device is read and written past the page cache. */
+  readonly direct: boolean;
+}
+
 /** One mirror as the file says it. */
 export interface FileMirror {
   readonly name: string;
@@ -197,7 +214,7 @@ export interface FileMirror {
   readonly whenCongested: 'block' | 'pull-ahead';
   readonly whenSplit: 'ask' | 'discard-unchanged';
   readonly sizeBytes?: number | undefined;
-  readonly elements: Readonly<Record<string, { readonly device: string }>>;
+  readonly elements: Readonly<Record<string, ElementConfig>>;
   readonly undoJournal?: Readonly<Record<string, FileJournal>> | undefined;
   readonly dataLink: Readonly<Record<string, string | LinkAddress>>;
   readonly export?: Readonly<Record<string, string | FileExport>> | undefined;

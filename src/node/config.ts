@@ -9,12 +9,12 @@ import type { MirrorProtocol } from '../mirror/options.ts';
 import type { StepCommand } from '../platform/command.ts';
 import type { PlatformStep } from '../platform/platform-actions.ts';
 import { bothAddresses, crossFieldProblems, linkAddresses, uriAndTls } from './config-rules.ts';
-import type { FileConfig, FileExport, Problem, TlsFiles } from './config-schema.ts';
+import type { ElementConfig, FileConfig, FileExport, Problem, TlsFiles } from './config-schema.ts';
 import { fileJsonSchema, parseFile } from './config-schema.ts';
 import { isNetDiskUri } from './link-address.ts';
 import type { LinkAddress } from './link-address.ts';
 
-export type { TlsFiles } from './config-schema.ts';
+export type { ElementConfig, TlsFiles } from './config-schema.ts';
 export type { LinkAddress } from './link-address.ts';
 
 /** A pair as configured: defaults filled in, paths absolute. */
@@ -48,7 +48,7 @@ export interface MirrorConfig {
   readonly whenSplit: 'ask' | 'discard-unchanged';
   /** Size of the mirror, for `init`; absent: that of the home primary's device. */
   readonly sizeBytes?: number | undefined;
-  readonly elements: Readonly<Record<string, { readonly device: string }>>;
+  readonly elements: Readonly<Record<string, ElementConfig>>;
   /** By node; a node without one has none. */
   readonly undoJournal: Readonly<Record<string, UndoJournalConfig>>;
   readonly dataLink: Readonly<Record<string, LinkAddress>>;
@@ -256,7 +256,8 @@ function resolveConfig(file: FileConfig, folder: string): PairConfig {
     nodes: mapValues(file.nodes, (node) => ({ ...node, stateDir: absolute(node.stateDir), controlSocket: absolute(node.controlSocket) })),
     mirrors: file.mirrors.map((mirror) => ({
       ...mirror,
-      elements: mapValues(mirror.elements, ({ device }) => ({
+      elements: mapValues(mirror.elements, ({ device, direct }) => ({
+        direct,
         device: isNetDiskUri(device) ? absoluteSocket(device, absolute) : absolute(device),
       })),
       undoJournal: mapValues(mirror.undoJournal ?? {}, (journal) => ({ ...journal, file: absolute(journal.file) })),

@@ -1,10 +1,21 @@
 import { systemClock } from '../clock/system-clock.ts';
 import type { BlockDevice } from '../device/block-device.ts';
+import { DirectDevice } from '../device/direct.ts';
 import { FileDevice } from '../device/file.ts';
+import { HotMirrorError } from '../errors.ts';
 import { NetDiskDevice } from '../net-disk/net-disk-device.ts';
+import type { ElementConfig, PairConfig } from './config.ts';
 import { isNetDiskUri } from './link-address.ts';
 
-/** Opens an element as configured: a file, a block device, or the export of an NBD server. Rejects as these do. */
-export function openElement(device: string): Promise<BlockDevice> {
-  return isNetDiskUri(device) ? NetDiskDevice.open(device, { clock: systemClock }) : FileDevice.open(device);
+/** Opens an element as configured: a file or a block device, through the page cache or past it, or the export of an NBD server. Rejects as these do. */
+export function openElement({ device, direct }: ElementConfig): Promise<BlockDevice> {
+  if (isNetDiskUri(device)) return NetDiskDevice.open(device, { clock: systemClock });
+  return direct ? DirectDevice.open(device) : FileDevice.open(device);
+}
+
+/** The element that a node has of a mirror. Throws `HM_CONFIG` where it has none. */
+export function elementOf(config: PairConfig, mirror: string, node: string): ElementConfig {
+  const element = config.mirrors.find(({ name }) => name === mirror)?.elements[node];
+  if (!element) throw new HotMirrorError('HM_CONFIG', `mirrors: ${node} has no element of ${mirror}`);
+  return element;
 }

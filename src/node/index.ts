@@ -6,6 +6,7 @@
 export { HotMirrorNode } from './hotmirror-node.ts';
 export { loadConfig, parseConfig, pairJsonSchema } from './config.ts';
 export type {
+  ElementConfig,
   FailoverConfig,
   LinkAddress,
   LoadedConfig,

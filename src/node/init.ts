@@ -5,7 +5,7 @@ import { HotMirrorError } from '../errors.ts';
 import { DurablePairRecordStore, pairRecordBytes } from '../failover/pair-record-store.ts';
 import { elementMetadataBytes } from '../mirror/create-element.ts';
 import { MirrorLink } from '../mirror/mirror-link.ts';
-import { openElement } from './element.ts';
+import { elementOf, openElement } from './element.ts';
 import { ensureKeyFile, readKeyFile } from './key-file.ts';
 import { metadataFile, recordFile } from './mirror-assembly.ts';
 import type { InitOptions, InitReport } from './programs.ts';
@@ -23,10 +23,10 @@ export async function initNode({ loaded, node, random, force, blank }: InitOptio
   const key = await prepareKey(config.auth?.keyFile, home, random);
   const stateDir = config.nodes[node]?.stateDir ?? '';
   const mirrors: InitReport['mirrors'][number][] = [];
-  for (const { name, elements, sizeBytes: wantedBytes } of config.mirrors) {
+  for (const { name, sizeBytes: wantedBytes } of config.mirrors) {
     const file = metadataFile(stateDir, name);
     const kind = home === 'primary' && !blank ? 'data' : 'blank';
-    const device = await openElement(elements[node]?.device ?? '');
+    const device = await openElement(elementOf(config, name, node));
     try {
       const sizeBytes = mirrorBytes(name, kind, device.sizeBytes, wantedBytes);
       // What is there may have too little room for a device that has grown since.

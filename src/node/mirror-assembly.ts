@@ -10,7 +10,7 @@ import { MirrorLink } from '../mirror/mirror-link.ts';
 import type { UndoJournal } from '../mirror/options.ts';
 import { homesOf, peerOf } from './config.ts';
 import type { UndoJournalConfig } from './config.ts';
-import { openElement } from './element.ts';
+import { elementOf, openElement } from './element.ts';
 import { openSparseFile } from './sparse-file.ts';
 import { dataTransport } from './transports.ts';
 import type { LinkSource } from './transports.ts';
@@ -25,7 +25,7 @@ export async function assembleMirror({ config, node, key, mirror: name }: Mirror
   const mirror = config.mirrors.find((candidate) => candidate.name === name);
   if (!mirror) throw new HotMirrorError('HM_CONFIG', `mirrors: there is no ${name}`);
   const { intervalMs, deadlineMs, leaseMs } = config.monitor;
-  const device = await openElement(mirror.elements[node]?.device ?? '');
+  const device = await openElement(elementOf(config, name, node));
   const metadata = await openMetadata(metadataFile(config.nodes[node]?.stateDir ?? '', name), device.sizeBytes);
   const undoJournal = mirror.undoJournal[node];
   return new MirrorLink({

@@ -99,7 +99,8 @@ describe('configuration', () => {
       stepRetries: 2,
     });
     expect(config.monitor).to.include({ intervalMs: 1000, deadlineMs: 5000, initialGraceMs: 10_000, leaseMs: 3750 });
-    expect(config.mirrors[0]).to.deep.include({ protocol: 'sync', export: {}, limits: {} });
+    expect(config.mirrors[0]).to.deep.include({ protocol: 'sync', export: {}, limits: {}, busyPollUs: 0 });
+    expect(Object.values(config.mirrors[0]?.elements ?? {}).map(({ direct }) => direct)).to.deep.equal([false, false]);
   });
 
   it('makes arbiter the default of whenAlone where there is one', async () => {
@@ -176,6 +177,8 @@ describe('configuration', () => {
     ['a verify that is always due', { 'mirrors[0].verify': { everyHours: 0 } }, 'mirrors[0].verify.everyHours: must be at least 1'],
     ['a weak digest', { 'mirrors[0].verify': { digest: 'md5' } }, 'mirrors[0].verify.digest: must be "sha256" or "sha512" or "blake2b512"'],
     ['a device behind a URL', { 'mirrors[0].elements.north.device': 'iscsi://h/m' }, 'mirrors[0].elements.north.device: must be a path'],
+    ['a busy poll without an end', { 'mirrors[0].busyPollUs': 100_000 }, 'mirrors[0].busyPollUs: '],
+    ['a wish that is no wish', { 'mirrors[0].elements.north.direct': 'yes' }, 'mirrors[0].elements.north.direct: '],
     ['a device behind TLS', { 'mirrors[0].elements.north.device': 'nbds://h/m' }, 'mirrors[0].elements.north.device: TLS to the server'],
     ['a device without socket', { 'mirrors[0].elements.north.device': 'nbd+unix:///m' }, 'mirrors[0].elements.north.device: needs ?socket'],
     ['two links of one name', { 'monitor.links[1].name': 'net' }, 'monitor.links[1].name: the same as monitor.links[0].name'],
