@@ -86,10 +86,12 @@ export class ClientConnection {
     const socket = connect(address).setNoDelay(true);
     // Where there is an error `close` follows, and tells.
     socket.on('error', () => undefined);
+    const intake = new Intake(socket);
     try {
-      const take = (lengthBytes: number): Promise<Uint8Array> => takeBytes(socket, lengthBytes);
+      const take = (lengthBytes: number): Promise<Uint8Array> => intake.take(lengthBytes);
       const exported = await within(clock, limit, () => enterExport(take, (bytes) => void socket.write(bytes), name));
       signal?.throwIfAborted();
+      intake.leave();
       // Nobody has listened for its end meanwhile.
       if (hasEnded(socket)) throw endedEarly(socket);
       return new ClientConnection(socket, exported, clock);
@@ -235,16 +237,6 @@ export class ClientConnection {
 }
 
 /** The next bytes of a socket that nobody else reads from. */
-async function takeBytes(socket: Socket, lengthBytes: number): Promise<Uint8Array> {
-  if (lengthBytes === 0) return noBytes;
-  for (;;) {
-    const bytes = socket.read(lengthBytes) as Uint8Array | null;
-    if (bytes?.byteLength === lengthBytes) return bytes;
-    if (bytes || hasEnded(socket)) throw endedEarly(socket);
-    await moreOrEnd(socket);
-  }
-}
-
 function hasEnded(socket: Socket): boolean {
   return socket.destroyed || socket.readableEnded;
 }
@@ -253,13 +245,54 @@ function endedEarly(socket: Socket): HotMirrorError {
   return HotMirrorError.from(socket.errored ?? new Error('it ended the connection'), 'HM_CONNECT_FAILED', 'the NBD server');
 }
 
-function moreOrEnd(socket: Socket): Promise<void> {
-  const events = ['readable', 'end', 'close'] as const;
-  return new Promise((resolve) => {
-    const go = (): void => {
-      for (const event of events) socket.off(event, go);
-      resolve();
-    };
-    for (const event of events) socket.on(event, go);
-  });
+/** What a server says before it is used: taken piece by piece as it comes, and read no further than is taken. */
+class Intake {
+  readonly #socket: Socket;
+  #bytes: Buffer = Buffer.alloc(0);
+  #wanted: { readonly lengthBytes: number; readonly resolve: (bytes: Uint8Array) => void; readonly reject: (error: Error) => void } | null =
+    null;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on('data', this.#arrived).on('end', this.#ended).on('close', this.#ended);
+    socket.pause();
+  }
+
+  /** The next bytes. Rejects with `HM_CONNECT_FAILED` where the connection ends before. */
+  take(lengthBytes: number): Promise<Uint8Array> {
+    return new Promise((resolve, reject) => {
+      this.#wanted = { lengthBytes, resolve, reject };
+      this.#satisfy();
+    });
+  }
+
+  /** Reads no more; what was read and not taken comes again. */
+  leave(): void {
+    this.#socket.off('data', this.#arrived).off('end', this.#ended).off('close', this.#ended);
+    this.#socket.pause();
+    if (this.#bytes.byteLength > 0) this.#socket.unshift(this.#bytes);
+  }
+
+  readonly #arrived = (bytes: Buffer): void => {
+    this.#bytes = Buffer.concat([this.#bytes, bytes]);
+    this.#satisfy();
+  };
+
+  readonly #ended = (): void => {
+    this.#wanted?.reject(endedEarly(this.#socket));
+    this.#wanted = null;
+  };
+
+  #satisfy(): void {
+    const wanted = this.#wanted;
+    if (!wanted) return;
+    if (this.#bytes.byteLength >= wanted.lengthBytes) {
+      this.#wanted = null;
+      const taken = this.#bytes.subarray(0, wanted.lengthBytes);
+      this.#bytes = this.#bytes.subarray(wanted.lengthBytes);
+      this.#socket.pause();
+      wanted.resolve(taken);
+    } else if (hasEnded(this.#socket)) this.#ended();
+    else this.#socket.resume();
+  }
 }

@@ -1,3 +1,4 @@
+import { createServer } from 'node:net';
 import path from 'node:path';
 
 import { expect } from 'chai';
@@ -10,9 +11,10 @@ import { HotMirrorError } from '../../src/errors.ts';
 import type { NetDiskDeviceLimits } from '../../src/net-disk/client-limits.ts';
 import { NetDiskDevice } from '../../src/net-disk/net-disk-device.ts';
 import { NetDiskServer } from '../../src/net-disk/net-disk-server.ts';
-import { commands, errors, optionReplies, transmissionFlags } from '../../src/net-disk/protocol.ts';
+import { commands, errors, magic, optionReplies, transmissionFlags } from '../../src/net-disk/protocol.ts';
 import { deviceConformance } from '../../src/testing/device-conformance.ts';
 import { temporaryFolder } from '../device/temporary-folder.ts';
+import { bytesOf } from './support/nbd-bytes.ts';
 import { ScriptedServer } from './support/scripted-server.ts';
 import type { ServerRequest } from './support/scripted-server.ts';
 
@@ -203,6 +205,20 @@ describe('A net disk as an element', () => {
     expect(await open('http://localhost/d')).to.equal('HM_ADDRESS');
     expect(await open('nbd+unix:///d?socket=/nowhere/at/all')).to.equal('HM_CONNECT_FAILED');
     while (server.clients > 0) await new Promise((resolve) => setImmediate(resolve));
+  });
+
+  it('gives up a server that stops in the middle of what it says, and everything else goes on meanwhile', async () => {
+    const greeting = bytesOf([64, magic.server], [64, magic.option], [16, 3]);
+    const stopped = createServer((socket) => void socket.on('error', () => undefined).write(greeting.subarray(0, 5)));
+    const at = path.join(folder.path, 'half');
+    await new Promise<void>((resolve) => stopped.listen(at, resolve));
+    let turns = 0;
+    const turning = setInterval(() => (turns += 1), 1);
+    const opened = NetDiskDevice.open(`nbd+unix:///d?socket=${at}`, { clock: systemClock, limits: { connectDeadlineMs: 100 } });
+    expect(await codeOf(opened)).to.equal('HM_CONNECT_FAILED');
+    clearInterval(turning);
+    expect(turns).to.be.above(10);
+    await new Promise((resolve) => stopped.close(resolve));
   });
 
   it('throws RangeError for limits that cannot be', async () => {
