@@ -146,7 +146,8 @@ class Repair {
     // The other node may take its element for uptodate until it hears what it missed; this node knows what it wrote alone.
     return [...own.mirrors.values()].some((mirror) => {
       const { element, connection, peerElement } = mirror.state();
-      return ['uptodate', 'consistent'].includes(element) && !(connection === 'connected' && peerElement === 'uptodate');
+      // One that was taken out, or is old, is complete all the same: the other node's may not be.
+      return ['uptodate', 'consistent', 'outdated', 'off'].includes(element) && !(connection === 'connected' && peerElement === 'uptodate');
     });
   }
 
