@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 
 /**
- * Installs the versions of Node that a simulation must not differ on into `.nodes`, for test/e2e/determinism.test.ts. The npm package `node` fetches its
+ * Installs the versions of Node that a simulation must not differ on into `.nodes`, for test/e2e/determinism.test.ts and nodes.test.ts. The npm package `node` fetches its
  * binary with a script that many machines forbid; it is the package of the platform, which is installed here by itself.
  */
 const majors = [20, 22, 24];

@@ -86,7 +86,7 @@ export class NetDiskServer {
   }
 
   /**
-   * Listens. A socket file of a server that is gone is replaced. Rejects with `HM_ADDRESS_IN_USE`, `HM_ADDRESS`, `HM_CONFIG` for a key and certificates that cannot be used, or
+   * Listens. A socket file of a server that is gone is replaced. Rejects with `HM_ADDRESS_IN_USE`, `HM_ADDRESS`, `HM_TLS_KEYS` for a key and certificates that cannot be used, or
    * `HM_UNAUTHENTICATED_BIND` for an address beyond loopback without TLS that lets only known clients in (rule trust); throws `RangeError` for a limit that cannot be.
    */
   static async listen(options: NetDiskServerOptions): Promise<NetDiskServer> {
