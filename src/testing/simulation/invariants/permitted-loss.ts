@@ -37,6 +37,8 @@ export class PermittedLoss {
   #suspended = false;
   /** Nodes that were about to take over: one that dies at its commit may serve by it after its next start. */
   readonly #takers = new Set<NodeName>();
+  /** Of each order under way to complete by the configured protocol again: its node. */
+  #relaxing: NodeName[] = [];
   /** Nodes with an order under way that accepts what may be lost. */
   readonly #forcing = new Set<NodeName>();
   /** By mirror: nodes that lost their cache and were not regenerated since. */
@@ -96,12 +98,12 @@ export class PermittedLoss {
   entry({ event, node, mirror, rule, evidence }: SimulationEntry): void {
     this.#told = true;
     if (node === 'world') return;
-    if (event === 'protocol:changed' && mirror !== undefined && evidence?.['protocol'] !== 'async') this.#changed.push({ mirror, node });
+    if (event === 'protocol:changed' && mirror !== undefined) this.#protocolChanged(mirror, node, evidence?.['protocol'] === 'async');
     if (event === 'takeover:decided') this.#takers.add(node);
     if (event === 'takeover:aborted') this.#takers.delete(node);
     if (event === 'service:started' && (this.#takers.delete(node) || rule === 'takeover.commit')) this.#tailsLost();
     const order = evidence?.['order'];
-    if (event === 'operator:asked' && order === 'set-configured') for (const each of this.#async) this.#byAsync(each);
+    if (order === 'set-configured') this.#relaxed(node, event === 'operator:asked');
     if (event === 'operator:asked' && (order === 'force-fallback' || order === 'resume')) {
       this.#operatorSpoke = true;
       if (order === 'resume') return;
@@ -114,6 +116,7 @@ export class PermittedLoss {
 
   died(node: NodeName, how: 'process' | 'power', view: PairView): void {
     this.#forcing.delete(node);
+    this.#relaxing = this.#relaxing.filter((relaxing) => relaxing !== node);
     for (const [mirror, drained] of this.#drained) if (drained === node) this.#byAsync(mirror);
     for (const mirror of this.#mirrors) {
       const lost = this.#powerLost.get(mirror) ?? new Set();
@@ -129,7 +132,9 @@ export class PermittedLoss {
   check(view: PairView): void {
     if (!this.#told) return;
     this.#told = false;
-    for (const { mirror, node } of this.#changed.splice(0)) if (stateOf(node, mirror, view)?.serving === 'yes') this.#drain(mirror, node);
+    for (const { mirror, node } of this.#changed.splice(0)) {
+      if (!this.#relaxing.includes(node) && stateOf(node, mirror, view)?.serving === 'yes') this.#drain(mirror, node);
+    }
     for (const mirror of this.#diedAlone.keys()) if (isWhole(mirror, view)) this.#diedAlone.delete(mirror);
     for (const [mirror, lost] of this.#powerLost) {
       if (isWhole(mirror, view)) this.#powerLost.delete(mirror);
@@ -143,6 +148,22 @@ export class PermittedLoss {
     this.#suspended = false;
     this.#resetAt = this.#lastOrder;
     this.#handlers.reset();
+  }
+
+  #protocolChanged(mirror: string, node: NodeName, async: boolean): void {
+    if (async) this.#byAsync(mirror);
+    else this.#changed.push({ mirror, node });
+  }
+
+  /** From when an operator asks for it to its answer, requests may complete by async at any moment. */
+  #relaxed(node: NodeName, asked: boolean): void {
+    if (asked) {
+      this.#relaxing.push(node);
+      for (const mirror of this.#async) this.#byAsync(mirror);
+    } else {
+      const at = this.#relaxing.indexOf(node);
+      this.#relaxing = this.#relaxing.filter((_, index) => index !== at);
+    }
   }
 
   #drain(mirror: string, node: NodeName): void {
