@@ -17,7 +17,7 @@ const peers = ['qemu-storage-daemon', 'nbdkit', 'nbdcopy', 'fio'] as const;
 const reference = quorum.name;
 
 /** What is measured: another way to run hotmirror is another entry. */
-const busyPollUs = 50;
+const busyPollUs = 200;
 const subjectsOf = ({ hasty }: Settings): readonly Subject[] => [hotmirror(hasty), hotmirror(hasty, busyPollUs), quorum, nbdkitFile];
 
 const titles = { memory: 'Disks in memory (tmpfs)', disk: 'Disks on a disk' } as const;
