@@ -126,6 +126,8 @@ export type WatcherFactory = (context: {
   readonly mirrors: readonly string[];
   /** Of the mirrors with protocol `async` the window: so much of what no flush covers a takeover may lose. Absent: there are none. */
   readonly asyncWindows?: ReadonlyMap<string, number>;
+  /** Of the mirrors with protocol `memsync` the window: so much may be lost with the target's process and then the source. Absent: there are none. */
+  readonly memsyncWindows?: ReadonlyMap<string, number>;
   /** The mirrors whose source may pull ahead (rule write.congested). Absent: there are none. */
   readonly pullAhead?: ReadonlySet<string>;
   /** Whether resync targets keep undo journals. */

@@ -1,3 +1,4 @@
+import type { MirrorProtocol } from '../../mirror/options.ts';
 import type { MirrorState } from '../../mirror/state.ts';
 import type { PlatformStep } from '../../platform/platform-actions.ts';
 import { PlatformRecorder } from '../platform-recorder.ts';
@@ -61,11 +62,14 @@ export class World {
     this.options = options;
     this.#streams = streams;
     this.clock = new VirtualClock({ settles: 'promises', afterEvent: () => this.check() });
+    const windowsBy = (wanted: MirrorProtocol): ReadonlyMap<string, number> =>
+      new Map(mirrors.filter(({ protocol }) => protocol === wanted).map(({ name, windowBytes }) => [name, windowBytes]));
     this.#watchers = Object.values(allWatchers).map((make) =>
       make({
         promises: promisesOf(options),
         mirrors: mirrors.map(({ name }) => name),
-        asyncWindows: new Map(mirrors.filter(({ protocol }) => protocol === 'async').map(({ name, windowBytes }) => [name, windowBytes])),
+        asyncWindows: windowsBy('async'),
+        memsyncWindows: windowsBy('memsync'),
         pullAhead: new Set(mirrors.filter(pullsAhead).map(({ name }) => name)),
         undoJournals: options.undoJournalExtents > 0,
         deadlineMs: options.times.deadlineMs,

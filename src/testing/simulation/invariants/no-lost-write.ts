@@ -30,11 +30,11 @@ const none: ReadonlyMap<number, number> = new Map();
 class MirrorClaims {
   readonly history = new WriteHistory();
   readonly #claims = new Map<number, Claim>();
-  /** Null where the protocol is not async. */
+  /** Null where the protocol is sync. */
   readonly #tail: AsyncTail | null;
 
-  constructor(asyncWindowBytes: number | undefined) {
-    this.#tail = asyncWindowBytes === undefined ? null : new AsyncTail(asyncWindowBytes);
+  constructor(windowBytes: number | undefined) {
+    this.#tail = windowBytes === undefined ? null : new AsyncTail(windowBytes);
   }
 
   /** What is promised of these sectors now. */
@@ -130,7 +130,9 @@ class NoLostWrite implements Watcher {
   #broken: string | null = null;
 
   constructor(context: Parameters<WatcherFactory>[0]) {
-    this.#mirrors = new Map(context.mirrors.map((mirror) => [mirror, new MirrorClaims(context.asyncWindows?.get(mirror))]));
+    this.#mirrors = new Map(
+      context.mirrors.map((mirror) => [mirror, new MirrorClaims(context.asyncWindows?.get(mirror) ?? context.memsyncWindows?.get(mirror))]),
+    );
     this.#loss = new PermittedLoss(context, {
       cachesLost: (mirror) => this.#mirrors.get(mirror)?.cachesLost(),
       tailLost: (mirror) => this.#mirrors.get(mirror)?.tailLost(),

@@ -3,13 +3,13 @@ import type { MirrorState } from '../../../mirror/state.ts';
 import type { SimulationEntry } from '../entry.ts';
 import { nodeNames, otherNode } from '../steps.ts';
 import type { NodeName } from '../steps.ts';
-import type { ApplicationRequest, PairView, Promises } from '../watcher.ts';
+import type { ApplicationRequest, PairView, WatcherFactory } from '../watcher.ts';
 
 /** What a watcher of content does when something may be lost. */
 export interface PermittedLossHandlers {
   /** Every element that held what no flush covers may have lost its cache: of this mirror only what is durable is promised. */
   cachesLost(mirror: string): void;
-  /** A takeover may have lost of this mirror, whose protocol is `async`, the last acknowledged writes that fit into its window. Absent: as `cachesLost`. */
+  /** A takeover may have lost of this mirror, whose protocol is not `sync`, the last acknowledged writes that fit into its window. Absent: as `cachesLost`. */
   tailLost?(mirror: string): void;
   /** A mirror by `async` completes by a stronger protocol from now on, and all that it completed before is on both elements; or by `async` again. */
   drained?(mirror: string, yes: boolean): void;
@@ -24,6 +24,7 @@ export interface PermittedLossHandlers {
  *   node that lost it serves again without having been regenerated, as the last owner may (rule boot.alone);
  * - by `async`, at a takeover, the end of what was acknowledged and no flush covers, as much as fits into the window; and whatever no flush covers where the source loses
  *   power and is the source again, for the one served last stays it;
+ * - by `memsync`, at a takeover by a node whose process died since both held the same, as much as fits into the window: that died with what it had received, and the source is lost too;
  * - whatever an operator risks who forces a takeover, and whatever two owners risk where the policy does not exclude them. From then on nothing is
  *   judged until the pair is whole again.
  */
@@ -32,6 +33,8 @@ export class PermittedLoss {
   readonly #handlers: PermittedLossHandlers;
   readonly #oneOwner: boolean;
   readonly #async: ReadonlySet<string>;
+  /** By mirror with protocol `memsync`: nodes whose process died with what it had received and not applied, and that were not made whole since. */
+  readonly #receiptsLost: ReadonlyMap<string, Set<NodeName>>;
   /** An operator gave an order that may make two owners. */
   #operatorSpoke = false;
   #suspended = false;
@@ -57,10 +60,11 @@ export class PermittedLoss {
   #told = false;
 
   constructor(
-    context: { readonly promises: Promises; readonly mirrors: readonly string[]; readonly asyncWindows?: ReadonlyMap<string, number> },
+    context: Pick<Parameters<WatcherFactory>[0], 'promises' | 'mirrors' | 'asyncWindows' | 'memsyncWindows'>,
     handlers: PermittedLossHandlers,
   ) {
     this.#async = new Set(context.asyncWindows?.keys());
+    this.#receiptsLost = new Map([...(context.memsyncWindows?.keys() ?? [])].map((mirror) => [mirror, new Set()]));
     this.#oneOwner = context.promises.oneOwner;
     this.#mirrors = context.mirrors;
     this.#handlers = handlers;
@@ -101,7 +105,7 @@ export class PermittedLoss {
     if (event === 'protocol:changed' && mirror !== undefined) this.#protocolChanged(mirror, node, evidence?.['protocol'] === 'async');
     if (event === 'takeover:decided') this.#takers.add(node);
     if (event === 'takeover:aborted') this.#takers.delete(node);
-    if (event === 'service:started' && (this.#takers.delete(node) || rule === 'takeover.commit')) this.#tailsLost();
+    if (event === 'service:started' && (this.#takers.delete(node) || rule === 'takeover.commit')) this.#tailsLost(node);
     const order = evidence?.['order'];
     if (order === 'set-configured') this.#relaxed(node, event === 'operator:asked');
     if (event === 'operator:asked' && (order === 'force-fallback' || order === 'resume')) {
@@ -118,6 +122,7 @@ export class PermittedLoss {
     this.#forcing.delete(node);
     this.#relaxing = this.#relaxing.filter((relaxing) => relaxing !== node);
     for (const [mirror, drained] of this.#drained) if (drained === node) this.#byAsync(mirror);
+    for (const [mirror, lost] of this.#receiptsLost) if (stateOf(node, mirror, view)?.serving === 'no') lost.add(node);
     for (const mirror of this.#mirrors) {
       const lost = this.#powerLost.get(mirror) ?? new Set();
       const diedAlone = this.#diedAlone.get(mirror) ?? new Set();
@@ -135,6 +140,7 @@ export class PermittedLoss {
     for (const { mirror, node } of this.#changed.splice(0)) {
       if (!this.#relaxing.includes(node) && stateOf(node, mirror, view)?.serving === 'yes') this.#drain(mirror, node);
     }
+    for (const [mirror, lost] of this.#receiptsLost) if (lost.size > 0 && isWhole(mirror, view)) lost.clear();
     for (const mirror of this.#diedAlone.keys()) if (isWhole(mirror, view)) this.#diedAlone.delete(mirror);
     for (const [mirror, lost] of this.#powerLost) {
       if (isWhole(mirror, view)) this.#powerLost.delete(mirror);
@@ -186,8 +192,9 @@ export class PermittedLoss {
     return serving === 'alone' || (this.#async.has(mirror) && (role === 'source' || serving !== 'no'));
   }
 
-  #tailsLost(): void {
-    for (const mirror of this.#async) {
+  #tailsLost(taker: NodeName): void {
+    const received = [...this.#receiptsLost].flatMap(([mirror, lost]) => (lost.has(taker) ? [mirror] : []));
+    for (const mirror of [...this.#async, ...received]) {
       if (this.#handlers.tailLost) this.#handlers.tailLost(mirror);
       else this.#handlers.cachesLost(mirror);
     }

@@ -211,6 +211,35 @@ describe('invariant no-lost-write', () => {
     expect(story.check()).to.match(/byte 1024 holds write 1, but write 2 was acknowledged or read before/u);
   });
 
+  describe('by memsync (write.both)', () => {
+    const byMemsync = (): Story => new Story(noLostWrite, {}, { memsyncWindows: new Map([['m0', 512]]) });
+    const takenByBeta = (story: Story): void => {
+      story.crash('alpha', 'process');
+      story.tell('beta', 'service:started', { rule: 'takeover.commit' });
+    };
+
+    it('forgives nothing where the source dies alone: what the target has received it applies', () => {
+      const story = byMemsync();
+      story.wrote('alpha', 0, 1);
+      takenByBeta(story);
+      story.found('beta', 0, 0);
+      expect(story.check()).to.include('but write 1 was acknowledged');
+    });
+
+    it('forgives what fits into the window where the process of the target died first, with what it had received', () => {
+      const story = byMemsync();
+      story.wrote('alpha', 0, 1);
+      story.wrote('alpha', 1, 2);
+      story.crash('beta', 'process');
+      story.boot('beta');
+      takenByBeta(story);
+      story.found('beta', 1, 0);
+      expect(story.check()).to.equal(null);
+      story.found('beta', 0, 0);
+      expect(story.check()).to.include('but write 1 was acknowledged');
+    });
+  });
+
   describe('by async (write.both)', () => {
     const byAsync = (): Story => new Story(noLostWrite, {}, { asyncWindows: new Map([['m0', 512]]) });
 

@@ -138,7 +138,7 @@ export class Story {
   constructor(
     factory: WatcherFactory,
     promises: { readonly oneOwner?: boolean; readonly powerCuts?: boolean } = {},
-    mirrors: Pick<Parameters<WatcherFactory>[0], 'asyncWindows' | 'pullAhead' | 'undoJournals'> = {},
+    mirrors: Pick<Parameters<WatcherFactory>[0], 'asyncWindows' | 'memsyncWindows' | 'pullAhead' | 'undoJournals'> = {},
   ) {
     this.watcher = factory({ promises: { oneOwner: true, powerCuts: false, ...promises }, mirrors: [mirror], deadlineMs, ...mirrors });
   }
