@@ -17,7 +17,7 @@ export interface ZeroesOptions extends WriteOptions {
 
 /** What a device can do; callers look here before they ask. */
 export interface DeviceCapabilities {
-  /** Every request except `flush` and a `fua` write completes before its call returns. */
+  /** Every write completes before its call returns, and so do zeroes and trims, unless they are `fua`. A read may take longer. */
   readonly synchronous: boolean;
   /** `trim` is carried out; otherwise it completes with `HM_NOT_SUPPORTED`. */
   readonly trim: boolean;

@@ -1,28 +1,36 @@
 import { fdatasync, readSync, writeSync } from 'node:fs';
 
+import type { Clock } from '../clock/clock.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { BlockDevice, DeviceCapabilities, Done, WriteOptions } from './block-device.ts';
 import { ioError, readStopped, writeStopped } from './file-errors.ts';
 import { GroupCommit } from './group-commit.ts';
 import { openExclusively } from './open-file.ts';
 import type { OpenFile } from './open-file.ts';
+import { PooledReads } from './pooled-reads.ts';
+import { ReadPace } from './read-pace.ts';
 import { assertBlockSize, closedError, refuseRange } from './requests.ts';
 import { transfer } from './transfer.ts';
 
 const defaultBlockSizeBytes = 512;
 const zeroes = new Uint8Array(2 ** 20);
 
+/** By which nothing takes long. */
+const noClock = { nowMs: () => 0 };
+
 /** How a file is used as a disk. */
 export interface FileDeviceOptions {
   /** A power of two. Default 512. */
   readonly blockSizeBytes?: number;
+  /** Tells reads that come from the page cache from those that wait for the disk, which go to libuv's pool. Without one all are made in the calling thread. */
+  readonly clock?: Pick<Clock, 'nowMs'>;
 }
 
 /**
  * A regular file or a raw block device as a disk.
  *
- * Reads and writes are system calls made at once, in the calling thread, through the page cache: the fastest way, and one that stalls the
- * thread when the cache must wait for the disk. It is meant for a worker thread of its own. Only `fdatasync` runs in libuv's pool, as a group commit.
+ * Writes are system calls made at once, in the calling thread, through the page cache: the fastest way, and one that stalls the thread when the cache must wait for the disk. It is meant for a worker
+ * thread of its own. So are reads, as long as they come from the cache: with a clock, when one took as long as a disk takes, those that follow run in libuv's pool for a while. `fdatasync` always does, as a group commit.
  *
  * It never creates, extends or truncates what it opens. No second process (or thread) can open the same element this way; see `lockFile` for the limits.
  * After a failed flush every later one fails until the device is opened again.
@@ -34,14 +42,19 @@ export class FileDevice implements BlockDevice {
   readonly path: string;
   readonly #file: OpenFile;
   readonly #commit: GroupCommit;
+  readonly #pooled: PooledReads;
+  readonly #pace = new ReadPace();
+  readonly #clock: Pick<Clock, 'nowMs'>;
   #sizeBytes: number;
   #closing: Promise<void> | null = null;
 
-  private constructor(path: string, file: OpenFile, blockSizeBytes: number) {
+  private constructor(path: string, file: OpenFile, { blockSizeBytes, clock }: Required<FileDeviceOptions>) {
     this.path = path;
     this.blockSizeBytes = blockSizeBytes;
     this.#sizeBytes = file.sizeBytes - (file.sizeBytes % blockSizeBytes);
     this.#file = file;
+    this.#clock = clock;
+    this.#pooled = new PooledReads({ fd: file.fd, path, readHere: (offsetBytes, into) => this.#readFully(offsetBytes, into) });
     this.#commit = new GroupCommit((done) => {
       fdatasync(file.fd, (cause) => {
         done(cause ? ioError(cause, 'HM_IO_FLUSH', path) : null);
@@ -55,9 +68,9 @@ export class FileDevice implements BlockDevice {
    * Rejects with `HM_DEVICE_NOT_FOUND`, `HM_DEVICE_ACCESS` or `HM_DEVICE_IN_USE`.
    */
   static async open(path: string, options: FileDeviceOptions = {}): Promise<FileDevice> {
-    const { blockSizeBytes = defaultBlockSizeBytes } = options;
+    const { blockSizeBytes = defaultBlockSizeBytes, clock = noClock } = options;
     assertBlockSize(blockSizeBytes);
-    return new FileDevice(path, await openExclusively(path), blockSizeBytes);
+    return new FileDevice(path, await openExclusively(path), { blockSizeBytes, clock });
   }
 
   /** As it was opened, or found by {@link FileDevice.refreshSize}. */
@@ -73,7 +86,20 @@ export class FileDevice implements BlockDevice {
   }
 
   read(offsetBytes: number, into: Uint8Array, done: Done): void {
-    done(this.#refuse(offsetBytes, into.byteLength) ?? this.#readFully(offsetBytes, into));
+    const refusal = this.#refuse(offsetBytes, into.byteLength);
+    if (refusal) {
+      done(refusal);
+      return;
+    }
+    const beganMs = this.#clock.nowMs();
+    if (!this.#pace.here(beganMs) && !this.#pooled.full) {
+      this.#pooled.read(offsetBytes, into, done);
+      return;
+    }
+    const error = this.#readFully(offsetBytes, into);
+    const endedMs = this.#clock.nowMs();
+    this.#pace.took(into.byteLength, endedMs - beganMs, endedMs);
+    done(error);
   }
 
   write(offsetBytes: number, from: Uint8Array, options: WriteOptions, done: Done): void {
@@ -104,7 +130,7 @@ export class FileDevice implements BlockDevice {
 
   /** Lets go of what it holds; closing again resolves too. */
   close(): Promise<void> {
-    this.#closing ??= this.#commit.idle().then(() => this.#file.close());
+    this.#closing ??= Promise.all([this.#commit.idle(), this.#pooled.idle()]).then(() => this.#file.close());
     return this.#closing;
   }
 
@@ -127,6 +153,7 @@ export class FileDevice implements BlockDevice {
   }
 
   #writeFully(offsetBytes: number, from: Uint8Array): HotMirrorError | null {
+    this.#pooled.beforeChange(offsetBytes, from.byteLength);
     try {
       const written = transfer(from.byteLength, (at, length) => writeSync(this.#file.fd, from, at, length, offsetBytes + at));
       return written < from.byteLength ? writeStopped(this.path, offsetBytes + written) : null;

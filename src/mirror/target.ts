@@ -35,6 +35,8 @@ export class TargetSession {
   /** Applied beyond the first gap. */
   readonly #ahead = new Set<number>();
   #acknowledged = 0;
+  /** What arrived together is being applied: one acknowledgement follows for all of it. */
+  #applying = false;
   /** Work that waits until all writes before it are applied. */
   readonly #barriers: { readonly after: number; readonly run: () => void }[] = [];
   /** Asked for by fetches that have no answer yet. */
@@ -59,6 +61,7 @@ export class TargetSession {
    * sense, and nobody but this process can lose it. Throws `HM_PROTOCOL`.
    */
   arrived(messages: readonly Message[]): void {
+    this.#applying = true;
     if (!this.#confirmsReceipt || this.#failed) return;
     let received = this.#received;
     for (const message of messages) {
@@ -136,6 +139,7 @@ export class TargetSession {
 
   /** Acknowledges what was applied since the last time, once for everything that arrived together. */
   acknowledge(): void {
+    this.#applying = false;
     if (this.#applied === this.#acknowledged || this.#failed) return;
     this.#acknowledged = this.#applied;
     this.#options.data.send('ack', this.#applied);
@@ -304,7 +308,7 @@ export class TargetSession {
     }
     this.#applied = sequence;
     while (this.#ahead.delete(this.#applied + 1)) this.#applied += 1;
-    if (!this.#options.device.capabilities.synchronous || this.#options.images) this.acknowledge();
+    if (!this.#applying) this.acknowledge();
     while (this.#barriers[0] && this.#barriers[0].after <= this.#applied) this.#barriers.shift()?.run();
     this.#order.release();
   }

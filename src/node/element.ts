@@ -10,7 +10,7 @@ import { isNetDiskUri } from './link-address.ts';
 /** Opens an element as configured: a file or a block device, through the page cache or past it, or the export of an NBD server. Rejects as these do. */
 export function openElement({ device, direct }: ElementConfig): Promise<BlockDevice> {
   if (isNetDiskUri(device)) return NetDiskDevice.open(device, { clock: systemClock });
-  return direct ? DirectDevice.open(device) : FileDevice.open(device);
+  return direct ? DirectDevice.open(device) : FileDevice.open(device, { clock: systemClock });
 }
 
 /** The element that a node has of a mirror. Throws `HM_CONFIG` where it has none. */

@@ -80,10 +80,11 @@ function provesReadsAndWrites(check: Check): void {
     await subject.holds(all.subarray(sizeBytes - 2 * blockBytes), sizeBytes - 2 * blockBytes);
   });
 
-  check('completes in the call where it says that it is synchronous', async (subject) => {
+  check('completes what changes it in the call where it says that it is synchronous', async (subject) => {
     const { device, blockBytes } = subject;
     const asked = [...subject.each(0, blockBytes), ...subject.each(0, 0)];
-    if (device.capabilities.synchronous) for (const one of asked) ok(one.endedInCall, one.what);
+    const changes = asked.filter(({ what }) => !what.startsWith('read'));
+    if (device.capabilities.synchronous) for (const one of changes) ok(one.endedInCall, one.what);
     await Promise.all(asked.map(({ outcome }) => outcome));
   });
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 
 import { expect } from 'chai';
 
+import type { Clock } from '../../src/clock/clock.ts';
 import { FileDevice } from '../../src/device/file.ts';
 import { measureByReading } from '../../src/device/open-file.ts';
 import { devicePromises } from '../../src/device/promises.ts';
@@ -15,18 +16,29 @@ import { temporaryFolder } from './temporary-folder.ts';
 
 const sizeBytes = 256 * 1024;
 
-deviceConformance(
-  { describe, it },
-  {
-    name: 'FileDevice',
-    async create() {
-      const folder = await temporaryFolder();
-      const path = join(folder.path, 'element');
-      await writeFile(path, new Uint8Array(sizeBytes));
-      return { device: await FileDevice.open(path), reopen: () => FileDevice.open(path), dispose: folder.remove };
+/** A clock by which the first read is slow, and no time passes after it: all others go to the pool. */
+const afterASlowRead = (): Pick<Clock, 'nowMs'> => {
+  let calls = 0;
+  return { nowMs: () => Math.min(1000, 1000 * calls++) };
+};
+
+for (const [name, clock] of [
+  ['FileDevice', undefined],
+  ['FileDevice that reads in the pool', afterASlowRead],
+] as const)
+  deviceConformance(
+    { describe, it },
+    {
+      name,
+      async create() {
+        const folder = await temporaryFolder();
+        const path = join(folder.path, 'element');
+        await writeFile(path, new Uint8Array(sizeBytes));
+        const openIt = (): Promise<FileDevice> => FileDevice.open(path, clock ? { clock: clock() } : {});
+        return { device: await openIt(), reopen: openIt, dispose: folder.remove };
+      },
     },
-  },
-);
+  );
 
 describe('FileDevice', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
