@@ -10,6 +10,7 @@ import type { Operation } from './client-operation.ts';
 import { KeptConnection } from './kept-connection.ts';
 import { parseNetDiskUri } from './net-disk-address.ts';
 import { OperationQueue } from './operation-queue.ts';
+import { assertClock } from './given-options.ts';
 import { errors } from './protocol.ts';
 import { exportProblem } from './server-export.ts';
 import type { ServerExport } from './server-export.ts';
@@ -76,9 +77,10 @@ export class NetDiskDevice implements BlockDevice {
 
   /**
    * Connects. Rejects with `HM_ADDRESS`, `HM_CONNECT_FAILED`, `HM_BAD_MAGIC`, `HM_DEVICE_NOT_FOUND`, `HM_DEVICE_ACCESS` (a read-only export is one), or `HM_NOT_SUPPORTED` for a server that knows
-   * no FLUSH or wants TLS; with `RangeError` for limits that cannot be.
+   * no FLUSH or wants TLS; with `RangeError` for limits that cannot be, and `TypeError` for no clock.
    */
   static async open(uri: string, { clock, limits = {} }: NetDiskDeviceOptions): Promise<NetDiskDevice> {
+    assertClock(clock);
     const { address, name, tls } = parseNetDiskUri(uri);
     if (tls) throw new HotMirrorError('HM_NOT_SUPPORTED', `${uri}: TLS to the server of an element is not in this version`);
     const all = netDiskDeviceLimits(limits);
