@@ -14,6 +14,10 @@ export interface ConnectionUser {
   restored(connection: ClientConnection): void;
   /** There will be none any more. */
   failed(error: HotMirrorError): void;
+  /** The server is away: its connection is lost, or as good as lost. */
+  away(because: HotMirrorError): void;
+  /** It does again what it is asked, or nobody waits for it and it is connected. */
+  returned(): void;
 }
 
 /** What is needed to keep a connection. */
@@ -50,6 +54,8 @@ export class KeptConnection {
   #because: HotMirrorError | null = null;
   /** Set while somebody waits for a server that was lost, and has completed nothing since. */
   #deadline: Timer | null = null;
+  /** The user has heard that it is away, and not that it is back. */
+  #isAway = false;
   #watch: Timer;
 
   constructor(options: KeptConnectionOptions) {
@@ -75,6 +81,9 @@ export class KeptConnection {
   idle(): void {
     this.#deadline?.cancel();
     this.#deadline = null;
+    if (!this.#isAway || !this.current) return;
+    this.#isAway = false;
+    this.#options.user.returned();
   }
 
   /** The server is as good as lost. */
@@ -106,13 +115,13 @@ export class KeptConnection {
   #use(connection: ClientConnection): void {
     this.#connection = connection;
     connection.onEnd(({ error, mayStillChange }) => {
-      this.#away(error);
       if (mayStillChange) {
         this.fail(
           new HotMirrorError('HM_CONNECTION_LOST', `${error.message}; whether it still carries out what it was asked is not known`),
         );
         return;
       }
+      this.#away(error);
       this.#options.user.lost();
       void this.#connectAgain();
     });
@@ -120,6 +129,10 @@ export class KeptConnection {
 
   #away(because: HotMirrorError): void {
     this.#because = because;
+    if (!this.#isAway) {
+      this.#isAway = true;
+      this.#options.user.away(because);
+    }
     const { reconnectMs } = this.#options.limits;
     this.#deadline ??= this.#clock.timer(reconnectMs, () => {
       const last = this.#because ?? because;

@@ -214,7 +214,7 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
     (socket) => socket.close(),
   );
   const log = await parts.add(EventLog.open({ stateDir: settings?.stateDir ?? '', node, clock }), (opened) => opened.close());
-  const events = new NodeEvents(log);
+  const events = await parts.add(Promise.resolve(new NodeEvents(log, clock)), (made) => made.close());
   const record = await parts.add<BlockDevice>(openStateFile(recordFile(settings?.stateDir ?? ''), pairRecordBytes), (device) =>
     device.close(),
   );
@@ -275,7 +275,10 @@ async function openMirror(source: MirrorSource, epoch: Epoch, events: NodeEvents
   const { config, node, key, mirror: name } = source;
   const workerData: MirrorSource = { config, node, key, mirror: name };
   const worker = new Worker(new URL('./mirror-worker.js', import.meta.url), { workerData });
-  const mirror = await MirrorProxy.open(name, workerThread(worker), events.mirror(name), epoch);
+  let opened: MirrorProxy | null = null;
+  const serving = (): boolean => opened !== null && opened.state().serving !== 'no';
+  const mirror = await MirrorProxy.open(name, workerThread(worker), events.mirror(name, serving), epoch);
+  opened = mirror;
   mirror.onDeath((error) => {
     events.append('thread:died', { class: 3, text: error.message }, name);
   });

@@ -7,7 +7,9 @@ import type { MirrorProtocol } from '../mirror/options.ts';
 import type { RegenerateOrder, VerifyOrder, VerifyOutcome } from '../mirror/regenerate.ts';
 import type { ResyncRateLimits } from '../mirror/resync-rate.ts';
 import type { Growth } from '../mirror/grow.ts';
+import { serverChanged } from './mirror-messages.ts';
 import type { MirrorCalls, MirrorThreadEvent, MirrorMessage, MirrorMethod, MirrorThread } from './mirror-messages.ts';
+import type { ElementServer } from './server-news.ts';
 
 /** Calls that wait for their reply; more are refused. */
 const maxPendingCalls = 4096;
@@ -31,6 +33,7 @@ export class MirrorProxy implements MirrorPort {
   readonly #deathListeners: Set<(error: HotMirrorError) => void> = new Set();
   #view: MirrorView | null = null;
   #exportUri: string | null = null;
+  #elementServer: ElementServer | null = null;
   #nextId = 1;
   #end: HotMirrorError | null = null;
   #closing: Promise<void> | null = null;
@@ -74,6 +77,11 @@ export class MirrorProxy implements MirrorPort {
   /** By which others can use it now; null while they cannot. */
   get exportUri(): string | null {
     return this.#exportUri;
+  }
+
+  /** What became of the NBD server behind this node's element; null where there is none, or nothing has happened to it. */
+  get elementServer(): ElementServer | null {
+    return this.#elementServer;
   }
 
   onChange(listener: () => void): () => void {
@@ -274,7 +282,8 @@ export class MirrorProxy implements MirrorPort {
     });
   }
 
-  #noteExport({ name, payload }: MirrorThreadEvent): void {
+  #note({ name, payload }: MirrorThreadEvent): void {
+    if (name === serverChanged) this.#elementServer = payload as ElementServer;
     if (name === 'export:closed') this.#exportUri = null;
     if (name === 'export:opened') this.#exportUri = (payload as { readonly evidence: { readonly uri: string } }).evidence.uri;
   }
@@ -293,7 +302,7 @@ export class MirrorProxy implements MirrorPort {
         this.#changed(message.view);
         return;
       case 'event':
-        this.#noteExport(message.event);
+        this.#note(message.event);
         for (const tell of this.#eventListeners) tell(message.event);
         return;
       case 'heard':

@@ -7,8 +7,12 @@ import { heartbeatEventNames } from '../heartbeat/events.ts';
 import type { HeartbeatEvents } from '../heartbeat/events.ts';
 import type { HeartbeatMonitor } from '../heartbeat/heartbeat-monitor.ts';
 import type { MirrorEventName } from '../mirror/mirror-events.ts';
+import type { Clock } from '../clock/clock.ts';
 import type { EventLog } from './event-log.ts';
+import { serverChanged } from './mirror-messages.ts';
 import type { MirrorThreadEvent } from './mirror-messages.ts';
+import { ServerNews } from './server-news.ts';
+import type { ElementServer } from './server-news.ts';
 
 /** What `status` shows better than a line in the log. */
 const unlogged: ReadonlySet<string> = new Set<MirrorEventName | keyof HeartbeatEvents | keyof FailoverEvents>([
@@ -20,17 +24,29 @@ const unlogged: ReadonlySet<string> = new Set<MirrorEventName | keyof HeartbeatE
 
 /** Puts into the log what the parts of a node tell. */
 export class NodeEvents {
-  readonly #log: EventLog;
+  readonly #log: Pick<EventLog, 'append'>;
+  readonly #clock: Clock;
+  readonly #servers: ServerNews[] = [];
 
-  constructor(log: EventLog) {
+  constructor(log: Pick<EventLog, 'append'>, clock: Clock) {
     this.#log = log;
+    this.#clock = clock;
   }
 
-  /** Gives the listener that logs a mirror's events. */
-  mirror(mirror: string): (event: MirrorThreadEvent) => void {
+  /** Gives the listener that logs a mirror's events; `serving` says whether this node serves it. */
+  mirror(mirror: string, serving: () => boolean): (event: MirrorThreadEvent) => void {
+    const server = new ServerNews({ clock: this.#clock, serving, tell: (name, news) => this.append(name, news, mirror) });
+    this.#servers.push(server);
     return ({ name, payload }) => {
-      if (!unlogged.has(name)) this.append(name, payload as EventBase, mirror);
+      if (name === serverChanged) server.heard(payload as ElementServer);
+      else if (!unlogged.has(name)) this.append(name, payload as EventBase, mirror);
     };
+  }
+
+  /** Leaves no timer. */
+  close(): Promise<void> {
+    for (const server of this.#servers) server.close();
+    return Promise.resolve();
   }
 
   /** Logs a monitor's events. */

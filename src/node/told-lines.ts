@@ -1,7 +1,13 @@
 import type { LoggedEvent } from './control-protocol.ts';
 
 /** What ends a worry that a line before has told. */
-const allClear: ReadonlySet<string> = new Set(['writes:resumed', 'resync:finished', 'service:started', 'element:attached']);
+const allClear: ReadonlySet<string> = new Set([
+  'writes:resumed',
+  'resync:finished',
+  'service:started',
+  'element:attached',
+  'server:returned',
+]);
 /** What comes again with every attempt to connect. */
 const ofAttempts: ReadonlySet<string> = new Set(['lineage:decided', 'link:refused']);
 
