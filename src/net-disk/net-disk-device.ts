@@ -115,7 +115,11 @@ export class NetDiskDevice implements BlockDevice {
     const { address, name, tls } = parseNetDiskUri(uri);
     if (tls) throw new HotMirrorError('HM_NOT_SUPPORTED', `${uri}: TLS to the server of an element is not in this version`);
     const all = netDiskDeviceLimits(limits);
-    const connection = await ClientConnection.open({ address, name, clock, connectDeadlineMs: all.connectDeadlineMs });
+    const connection = await ClientConnection.open({ address, name, clock, connectDeadlineMs: all.connectDeadlineMs }).catch(
+      (cause: unknown) => {
+        throw unreachable(uri, cause);
+      },
+    );
     const problem = exportProblem(connection.exported);
     if (!problem) return new NetDiskDevice(uri, connection, all, options);
     connection.close();
@@ -293,4 +297,12 @@ export class NetDiskDevice implements BlockDevice {
     this.#kept.close();
     this.#closed();
   }
+}
+
+/** Who opens asks once; that the server is asked again, as the remedy of the code says, holds only later. */
+function unreachable(uri: string, cause: unknown): HotMirrorError {
+  const error = HotMirrorError.from(cause, 'HM_CONNECT_FAILED', 'the NBD server');
+  if (error.code !== 'HM_CONNECT_FAILED' && error.code !== 'HM_CONNECTION_LOST') return error;
+  const remedy = 'The server is asked only once at a start. See that it runs and that the address is right, then start again.';
+  return new HotMirrorError(error.code, `${uri}: ${error.message}`, { cause: error, details: { remedy } });
 }

@@ -3,10 +3,12 @@ import path from 'node:path';
 
 import { expect } from 'chai';
 
+import { describeError } from '../../src/cli/refusal.ts';
 import { sleep } from '../../src/clock/clock.ts';
 import { systemClock } from '../../src/clock/system-clock.ts';
 import { systemRandom } from '../../src/clock/system-random.ts';
 import { MemoryDevice } from '../../src/device/memory.ts';
+import type { HotMirrorError } from '../../src/errors.ts';
 import { NetDiskServer } from '../../src/net-disk/net-disk-server.ts';
 import { loadConfig } from '../../src/node/config.ts';
 import type { LoadedConfig } from '../../src/node/config.ts';
@@ -79,6 +81,13 @@ const withRig = (use: (rig: Rig, loaded: LoadedConfig) => Promise<void>): Promis
     }
   });
 
+async function refusalOf(promise: Promise<unknown>): Promise<HotMirrorError> {
+  return promise.then(
+    () => expect.fail('it succeeded'),
+    (error: unknown) => error as HotMirrorError,
+  );
+}
+
 async function until(fits: () => boolean): Promise<void> {
   while (!fits()) await sleep(systemClock, 10);
 }
@@ -104,5 +113,18 @@ describe('A node whose element is behind an NBD server', function () {
       const [uri] = told.map(({ evidence }) => evidence?.['uri']);
       expect(uri).to.equal(loaded.config.mirrors[0]?.elements[node]?.device);
       expect(told[0]?.text).to.contain(String(uri)).and.to.contain('what is asked of the element waits');
+    }));
+
+  it('says at a start without the server that it asks once, and with which address', () =>
+    withRig(async (rig, loaded) => {
+      await rig.down();
+      const start = HotMirrorNode.start({ loaded, ...programs });
+      const init = initNode({ loaded, ...programs, force: true, blank: false });
+      for (const error of await Promise.all([start, init].map(refusalOf))) {
+        expect(error.code).to.equal('HM_CONNECT_FAILED');
+        expect(error.message).to.contain(loaded.config.mirrors[0]?.elements[node]?.device);
+        const said = describeError(error, { json: false });
+        expect(said).to.contain('remedy: The server is asked only once').and.not.to.contain('tried again');
+      }
     }));
 });
