@@ -11,6 +11,7 @@ import type { Clock } from '../clock/clock.ts';
 import type { EventLog } from './event-log.ts';
 import { serverChanged } from './mirror-messages.ts';
 import type { MirrorThreadEvent } from './mirror-messages.ts';
+import { Repeats } from './repeats.ts';
 import { ServerNews } from './server-news.ts';
 import type { ElementServer } from './server-news.ts';
 
@@ -26,7 +27,7 @@ const unlogged: ReadonlySet<string> = new Set<MirrorEventName | keyof HeartbeatE
 export class NodeEvents {
   readonly #log: Pick<EventLog, 'append'>;
   readonly #clock: Clock;
-  readonly #servers: ServerNews[] = [];
+  readonly #closers: (() => void)[] = [];
 
   constructor(log: Pick<EventLog, 'append'>, clock: Clock) {
     this.#log = log;
@@ -36,16 +37,20 @@ export class NodeEvents {
   /** Gives the listener that logs a mirror's events; `serving` says whether this node serves it. */
   mirror(mirror: string, serving: () => boolean): (event: MirrorThreadEvent) => void {
     const server = new ServerNews({ clock: this.#clock, serving, tell: (name, news) => this.append(name, news, mirror) });
-    this.#servers.push(server);
+    const repeats = new Repeats({ clock: this.#clock, tell: (name, news) => this.append(name, news, mirror) });
+    this.#closers.push(
+      () => server.close(),
+      () => repeats.flush(),
+    );
     return ({ name, payload }) => {
       if (name === serverChanged) server.heard(payload as ElementServer);
-      else if (!unlogged.has(name)) this.append(name, payload as EventBase, mirror);
+      else if (!unlogged.has(name)) repeats.heard(name, payload as EventBase);
     };
   }
 
-  /** Leaves no timer. */
+  /** Leaves no timer, and nothing that was counted and not told. */
   close(): Promise<void> {
-    for (const server of this.#servers) server.close();
+    for (const close of this.#closers) close();
     return Promise.resolve();
   }
 

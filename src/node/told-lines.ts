@@ -15,10 +15,12 @@ const ofAttempts: ReadonlySet<string> = new Set(['lineage:decided', 'link:refuse
  * Which events a node in the foreground tells its operator: those of class 1 and above, and what ends a worry. What each attempt to connect finds is told when it
  * is new.
  */
-export function toldLines(): (event: Pick<LoggedEvent, 'event' | 'class' | 'text' | 'mirror'>) => string | null {
+export function toldLines(): (event: Pick<LoggedEvent, 'event' | 'class' | 'text' | 'mirror' | 'evidence'>) => string | null {
   const lastOf = new Map<string, string>();
-  return ({ event, class: eventClass, text, mirror = '' }) => {
+  return ({ event, class: eventClass, text, mirror = '', evidence }) => {
     if (eventClass === 0 && !allClear.has(event)) return null;
+    // The log counts what goes on; here it was said.
+    if (ofAttempts.has(event) && evidence?.['repeats'] !== undefined) return null;
     const line = `class ${String(eventClass)}: ${event}: ${text}`;
     const about = `${event} ${mirror}`;
     if (ofAttempts.has(event) && lastOf.get(about) === line) return null;

@@ -21,6 +21,7 @@ describe('What a node in the foreground tells', () => {
     ]);
     expect(told({ ...refused, mirror: 'm1' })).not.to.equal(null);
     expect(told({ ...refused, mirror: 'm0', text: 'the keys differ' })).not.to.equal(null);
+    expect(told({ ...refused, mirror: 'm0', text: 'the keys differ (again, 9 times in 60.0 s)', evidence: { repeats: 9 } })).to.equal(null);
     expect(told({ event: 'link:lost', class: 1, text: 'gone' })).not.to.equal(null);
     expect(told({ event: 'link:lost', class: 1, text: 'gone' })).not.to.equal(null);
   });
