@@ -27,6 +27,10 @@ export interface KeptConnectionOptions extends Pick<ClientOptions, 'address' | '
   readonly user: ConnectionUser;
 }
 
+/** In place of that of the code, by which it is dialled again. */
+const lostRemedy =
+  'It is not dialled again: the disk is lost for good. See that the server runs; where it is an element, stop its node, run `hotmirror init --force --blank --yes` there and start it, to be filled.';
+
 const firstPauseMs = 100;
 const longestPauseMs = 2_000;
 
@@ -117,7 +121,9 @@ export class KeptConnection {
     connection.onEnd(({ error, mayStillChange }) => {
       if (mayStillChange) {
         this.fail(
-          new HotMirrorError('HM_CONNECTION_LOST', `${error.message}; whether it still carries out what it was asked is not known`),
+          new HotMirrorError('HM_CONNECTION_LOST', `${error.message}; whether it still carries out what it was asked is not known`, {
+            details: { remedy: lostRemedy },
+          }),
         );
         return;
       }
@@ -137,7 +143,10 @@ export class KeptConnection {
     this.#deadline ??= this.#clock.timer(reconnectMs, () => {
       const last = this.#because ?? because;
       this.fail(
-        new HotMirrorError(last.code, `the server completed nothing for ${String(reconnectMs)} ms: ${last.message}`, { cause: last }),
+        new HotMirrorError(last.code, `the server completed nothing for ${String(reconnectMs)} ms: ${last.message}`, {
+          cause: last,
+          details: { remedy: lostRemedy },
+        }),
       );
     });
   }
