@@ -7,9 +7,8 @@ import type { MirrorProtocol } from '../mirror/options.ts';
 import type { RegenerateOrder, VerifyOrder, VerifyOutcome } from '../mirror/regenerate.ts';
 import type { ResyncRateLimits } from '../mirror/resync-rate.ts';
 import type { Growth } from '../mirror/grow.ts';
-import { serverChanged } from './mirror-messages.ts';
+import { MirrorFacts } from './mirror-facts.ts';
 import type { MirrorCalls, MirrorThreadEvent, MirrorMessage, MirrorMethod, MirrorThread } from './mirror-messages.ts';
-import type { ElementServer } from './server-news.ts';
 
 /** Calls that wait for their reply; more are refused. */
 const maxPendingCalls = 4096;
@@ -32,8 +31,7 @@ export class MirrorProxy implements MirrorPort {
   readonly #heardListeners: Set<(atMs: number) => void> = new Set();
   readonly #deathListeners: Set<(error: HotMirrorError) => void> = new Set();
   #view: MirrorView | null = null;
-  #exportUri: string | null = null;
-  #elementServer: ElementServer | null = null;
+  readonly #facts = new MirrorFacts();
   #nextId = 1;
   #end: HotMirrorError | null = null;
   #closing: Promise<void> | null = null;
@@ -76,12 +74,12 @@ export class MirrorProxy implements MirrorPort {
 
   /** By which others can use it now; null while they cannot. */
   get exportUri(): string | null {
-    return this.#exportUri;
+    return this.#facts.exportUri;
   }
 
-  /** What became of the NBD server behind this node's element; null where there is none, or nothing has happened to it. */
-  get elementServer(): ElementServer | null {
-    return this.#elementServer;
+  /** @internal What its events say of it beside its state. */
+  get facts(): Readonly<Omit<MirrorFacts, 'note' | 'threadEnded'>> {
+    return this.#facts;
   }
 
   onChange(listener: () => void): () => void {
@@ -282,12 +280,6 @@ export class MirrorProxy implements MirrorPort {
     });
   }
 
-  #note({ name, payload }: MirrorThreadEvent): void {
-    if (name === serverChanged) this.#elementServer = payload as ElementServer;
-    if (name === 'export:closed') this.#exportUri = null;
-    if (name === 'export:opened') this.#exportUri = (payload as { readonly evidence: { readonly uri: string } }).evidence.uri;
-  }
-
   #received(message: MirrorMessage): void {
     switch (message.kind) {
       case 'reply': {
@@ -302,7 +294,7 @@ export class MirrorProxy implements MirrorPort {
         this.#changed(message.view);
         return;
       case 'event':
-        this.#note(message.event);
+        this.#facts.note(message.event);
         for (const tell of this.#eventListeners) tell(message.event);
         return;
       case 'heard':
@@ -321,7 +313,7 @@ export class MirrorProxy implements MirrorPort {
     this.#end ??= error;
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
-    this.#exportUri = null;
+    this.#facts.threadEnded(error.message);
     if (asked || !this.#view) return;
     for (const tell of this.#deathListeners) tell(error);
     this.#changed({ ...this.#view, role: 'none', connection: 'standalone', serving: 'no', element: 'failed', resync: null });

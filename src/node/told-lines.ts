@@ -7,6 +7,7 @@ const allClear: ReadonlySet<string> = new Set([
   'service:started',
   'element:attached',
   'server:returned',
+  'export:ready',
 ]);
 /** What comes again with every attempt to connect. */
 const ofAttempts: ReadonlySet<string> = new Set(['lineage:decided', 'link:refused']);
@@ -17,8 +18,12 @@ const ofAttempts: ReadonlySet<string> = new Set(['lineage:decided', 'link:refuse
  */
 export function toldLines(): (event: Pick<LoggedEvent, 'event' | 'class' | 'text' | 'mirror' | 'evidence'>) => string | null {
   const lastOf = new Map<string, string>();
+  const withoutExport = new Set<string>();
   return ({ event, class: eventClass, text, mirror = '', evidence }) => {
-    if (eventClass === 0 && !allClear.has(event)) return null;
+    if (event === 'export:failed') withoutExport.add(mirror);
+    // Each service opens it; that ends a worry only after a failure.
+    const isBack = event === 'export:opened' && withoutExport.delete(mirror);
+    if (eventClass === 0 && !isBack && !allClear.has(event)) return null;
     // The log counts what goes on; here it was said.
     if (ofAttempts.has(event) && evidence?.['repeats'] !== undefined) return null;
     const line = `class ${String(eventClass)}: ${event}: ${text}`;

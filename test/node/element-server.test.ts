@@ -54,6 +54,7 @@ class Rig {
         {
           name: 'm0',
           elements: { alpha: { device: 'nbd+unix:///d?socket=d.nbd' }, beta: { device: 'beta.img' } },
+          export: { alpha: { uri: 'nbds+unix:///m0?socket=m0.nbd', tls: { pskFile: 'keys.psk' } } },
           dataLink: { alpha: ports[0], beta: ports[1] },
         },
       ],
@@ -81,6 +82,11 @@ const withRig = (use: (rig: Rig, loaded: LoadedConfig) => Promise<void>): Promis
     }
   });
 
+/** What the export of the rig lacks, which nothing else changes. */
+function noKeys(running: HotMirrorNode): readonly unknown[] {
+  return (running.status().warnings ?? []).filter(({ because }) => because.includes('keys.psk cannot be read'));
+}
+
 async function refusalOf(promise: Promise<unknown>): Promise<HotMirrorError> {
   return promise.then(
     () => expect.fail('it succeeded'),
@@ -104,8 +110,16 @@ describe('A node whose element is behind an NBD server', function () {
       });
       await rig.down();
       await until(() => told.length > 0);
+      const lost = running.status();
+      expect(lost.mirrors[0]?.elementServer?.state).to.equal('lost');
+      expect(lost.warnings?.map(({ mirror, because }) => [mirror, because.split(':')[1]])).to.deep.include([
+        'm0',
+        ' the NBD server of the element is lost',
+      ]);
       await rig.up();
       await until(() => told.length > 1);
+      expect(running.status().mirrors[0]).not.to.have.property('elementServer');
+      expect(running.status().warnings ?? []).to.deep.equal(noKeys(running));
       expect(told.map(({ event, class: eventClass, mirror }) => [event, eventClass, mirror])).to.deep.equal([
         ['server:lost', 1, 'm0'],
         ['server:returned', 0, 'm0'],
@@ -126,5 +140,14 @@ describe('A node whose element is behind an NBD server', function () {
         const said = describeError(error, { json: false });
         expect(said).to.contain('remedy: The server is asked only once').and.not.to.contain('tried again');
       }
+    }));
+
+  it('says in its status why its export could not be opened, before it has to be', () =>
+    withRig(async (_rig, loaded) => {
+      await using running = await HotMirrorNode.start({ loaded, ...programs });
+      await until(() => noKeys(running).length > 0);
+      const [mirror] = running.status().mirrors;
+      expect(mirror?.export).to.equal(null);
+      expect(mirror?.exportFailed).to.contain('cannot be opened while this lasts').and.to.contain('keys.psk cannot be read');
     }));
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** `status --json`, exactly as the command-line contract writes it: no key more, none less. */
+/** `status --json` of a pair that is well, exactly as the command-line contract writes it: no key more, none less, but for warnings. */
 export const statusContract = z.strictObject({
   schema: z.literal(1),
   node: z.string(),
@@ -42,6 +42,7 @@ export const statusContract = z.strictObject({
     }),
   ),
   blockedBy: z.array(z.strictObject({ rule: z.string(), because: z.string() })),
+  warnings: z.array(z.strictObject({ rule: z.literal('takeover.unfenced'), because: z.string() })).optional(),
 });
 
 /** One line of `events --json`. */
