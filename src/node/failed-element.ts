@@ -18,11 +18,10 @@ const replaced =
 export function ownElementRemedy({ element, peerElement }: Pick<MirrorStatus, 'element' | 'peerElement'>, serving: boolean): string | null {
   if (element !== 'failed') return null;
   if (serving) return `Run \`hotmirror switchover\`. Then stop this node, ${replaced}.`;
+  // With this one stopped nobody else can serve; only then does an empty element lose nothing.
   const other =
-    peerElement === 'uptodate'
-      ? ''
-      : ' Where the other node does not serve, run `hotmirror fallback --force --yes` there first (`recover` where that is the home primary).';
-  return `No waiting and no order mends it: stop this node, ${replaced}.${other}`;
+    '; where the other node does not serve, run `hotmirror fallback --force --yes` there (`recover` where that is the home primary)';
+  return `No waiting and no order mends it: stop this node${peerElement === 'uptodate' ? '' : other}. Then ${replaced}.`;
 }
 
 /** What leads out where the other node's element has failed, and this one's has not; null: it is not so. Pure. */
