@@ -97,7 +97,11 @@ describe('A net disk whose server goes away', () => {
     it('as failed where it stays away, or comes back as another, and no more after that', async () => {
       const use = await opened(short);
       await server.stop();
-      expect(await codeOf(use.flush())).to.equal('HM_IO_FLUSH');
+      const error = (await use.flush().catch((cause: unknown) => cause)) as HotMirrorError;
+      expect(error.code).to.equal('HM_IO_FLUSH');
+      expect((error.cause as HotMirrorError).details?.['remedy'])
+        .to.contain('not dialled again')
+        .and.to.contain('init --force --blank');
       expect(told).to.deep.equal(['lost: HM_CONNECTION_LOST', 'failed: HM_CONNECT_FAILED']);
       server = await ScriptedServer.listen(socket(), sizeBytes);
       await sleep(systemClock, soonMs);
