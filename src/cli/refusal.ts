@@ -44,7 +44,7 @@ const ruleRemedies: Readonly<Partial<Record<Rule, string>>> = {
   'node.leave': 'Start the other node again, or move the service with `hotmirror fallback`.',
   'write.both': 'Wait until `hotmirror status` shows the element of the other node as uptodate.',
   'write.error':
-    'Move the service with `hotmirror switchover`, replace the disk, run `hotmirror init --force --blank` there and let it be filled.',
+    'Where the node of the failed disk serves, run `hotmirror switchover`. Then stop that node, replace the disk, run `hotmirror init --force --blank --yes` on it and start it: it is filled.',
   'lineage.decide': 'Wait until `hotmirror status` shows the data link as connected.',
   verify: 'Wait until `hotmirror status` shows the data link as connected and no resync.',
   'lineage.grow': 'Wait until `hotmirror status` shows the element of the other node as uptodate.',

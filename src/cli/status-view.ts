@@ -1,8 +1,8 @@
 import type { ResyncProgress } from '../failover/ports.ts';
 import type { PairConfig } from '../node/config.ts';
-import { isUnfenced, peerOf } from '../node/config.ts';
+import { peerOf } from '../node/config.ts';
 import type { Blocked, LinkStatus, MirrorStatus, NodeStatus, VerifyStatus } from '../node/control-protocol.ts';
-import { unfencedWarning } from '../node/timing.ts';
+import { pairWarnings, warningLines, warningsOf } from '../node/warnings.ts';
 import { countersView } from './counters-view.ts';
 import { remedyOfRule } from './refusal.ts';
 import { formatBytes, formatDuration, formatTable } from './table.ts';
@@ -72,12 +72,6 @@ function verifyLine(mirror: string, { lastFinished, nextDue, waitsFor }: VerifyS
   return `verify of ${mirror}: ${lastFinished === null ? 'none has finished here' : `last finished ${lastFinished}`}${next}`;
 }
 
-/** Writes may complete, and one disk is all that holds them. */
-function oneCopy({ node }: NodeStatus, { name, element, peerElement }: MirrorStatus): string {
-  const holder = element === 'failed' ? 'the other node' : node;
-  return `warning: ${name} is complete on ${holder} alone: the other element is ${element === 'failed' ? element : peerElement}`;
-}
-
 function splitLine(mirror: string): string {
   return `split brain of ${mirror}: ${remedyOfRule('lineage.split') ?? ''}`;
 }
@@ -97,11 +91,11 @@ function findings(status: NodeStatus, config: PairConfig): string[] {
     ...(mirror.verify === undefined ? [] : [verifyLine(mirror.name, mirror.verify)]),
     ...(mirror.counters === undefined ? [] : countersView(mirror.name, mirror.counters)),
   ]);
-  if (status.serving)
-    lines.push(...status.mirrors.filter(({ peerElement }) => peerElement !== 'uptodate').map((mirror) => oneCopy(status, mirror)));
+  // A node of an earlier version tells no warnings.
+  lines.push(...(status.warnings ?? warningsOf(status)).flatMap(warningLines));
   const split = status.mirrors.filter(({ connection }) => connection === 'split-brain').map(({ name }) => splitLine(name));
   if (!status.blockedBy.some(({ rule }) => rule === 'boot.conflict')) lines.push(...split);
   lines.push(...status.blockedBy.flatMap(blockLines));
-  if (status.control === 'auto' && isUnfenced(config)) lines.push(`warning takeover.unfenced: ${unfencedWarning}`);
+  lines.push(...pairWarnings(status.control, config).flatMap(warningLines));
   return lines;
 }

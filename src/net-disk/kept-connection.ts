@@ -14,6 +14,10 @@ export interface ConnectionUser {
   restored(connection: ClientConnection): void;
   /** There will be none any more. */
   failed(error: HotMirrorError): void;
+  /** The server is away: its connection is lost, or as good as lost. */
+  away(because: HotMirrorError): void;
+  /** It does again what it is asked, or nobody waits for it and it is connected. */
+  returned(): void;
 }
 
 /** What is needed to keep a connection. */
@@ -22,6 +26,10 @@ export interface KeptConnectionOptions extends Pick<ClientOptions, 'address' | '
   readonly limits: NetDiskDeviceLimits;
   readonly user: ConnectionUser;
 }
+
+/** In place of that of the code, by which it is dialled again. */
+const lostRemedy =
+  'It is not dialled again: the disk is lost for good. See that the server runs; where it is an element, stop its node, run `hotmirror init --force --blank --yes` there and start it, to be filled.';
 
 const firstPauseMs = 100;
 const longestPauseMs = 2_000;
@@ -50,6 +58,8 @@ export class KeptConnection {
   #because: HotMirrorError | null = null;
   /** Set while somebody waits for a server that was lost, and has completed nothing since. */
   #deadline: Timer | null = null;
+  /** The user has heard that it is away, and not that it is back. */
+  #isAway = false;
   #watch: Timer;
 
   constructor(options: KeptConnectionOptions) {
@@ -75,6 +85,9 @@ export class KeptConnection {
   idle(): void {
     this.#deadline?.cancel();
     this.#deadline = null;
+    if (!this.#isAway || !this.current) return;
+    this.#isAway = false;
+    this.#options.user.returned();
   }
 
   /** The server is as good as lost. */
@@ -106,13 +119,15 @@ export class KeptConnection {
   #use(connection: ClientConnection): void {
     this.#connection = connection;
     connection.onEnd(({ error, mayStillChange }) => {
-      this.#away(error);
       if (mayStillChange) {
         this.fail(
-          new HotMirrorError('HM_CONNECTION_LOST', `${error.message}; whether it still carries out what it was asked is not known`),
+          new HotMirrorError('HM_CONNECTION_LOST', `${error.message}; whether it still carries out what it was asked is not known`, {
+            details: { remedy: lostRemedy },
+          }),
         );
         return;
       }
+      this.#away(error);
       this.#options.user.lost();
       void this.#connectAgain();
     });
@@ -120,11 +135,18 @@ export class KeptConnection {
 
   #away(because: HotMirrorError): void {
     this.#because = because;
+    if (!this.#isAway) {
+      this.#isAway = true;
+      this.#options.user.away(because);
+    }
     const { reconnectMs } = this.#options.limits;
     this.#deadline ??= this.#clock.timer(reconnectMs, () => {
       const last = this.#because ?? because;
       this.fail(
-        new HotMirrorError(last.code, `the server completed nothing for ${String(reconnectMs)} ms: ${last.message}`, { cause: last }),
+        new HotMirrorError(last.code, `the server completed nothing for ${String(reconnectMs)} ms: ${last.message}`, {
+          cause: last,
+          details: { remedy: lostRemedy },
+        }),
       );
     });
   }

@@ -1,3 +1,5 @@
+import createDebug from 'debug';
+
 import type { Clock } from '../clock/clock.ts';
 import type { BlockDevice, DeviceCapabilities, Done, WriteOptions, ZeroesOptions } from '../device/block-device.ts';
 import { closedError, refuseRange } from '../device/requests.ts';
@@ -8,8 +10,10 @@ import type { NetDiskDeviceLimits } from './client-limits.ts';
 import { carryOut, failureOf, flushOperation, mustWait } from './client-operation.ts';
 import type { Operation } from './client-operation.ts';
 import { KeptConnection } from './kept-connection.ts';
+import type { ConnectionUser } from './kept-connection.ts';
 import { parseNetDiskUri } from './net-disk-address.ts';
 import { OperationQueue } from './operation-queue.ts';
+import { assertClock } from './given-options.ts';
 import { errors } from './protocol.ts';
 import { exportProblem } from './server-export.ts';
 import type { ServerExport } from './server-export.ts';
@@ -26,7 +30,22 @@ const mostUnflushed = 8_192;
 export interface NetDiskDeviceOptions {
   readonly clock: Clock;
   readonly limits?: Partial<NetDiskDeviceLimits>;
+  /** Hears what becomes of the server after it was connected to; what it throws disturbs nothing. Each loss and return is told, however often they come. */
+  readonly onServer?: (news: NetDiskServerNews) => void;
 }
+
+/** What became of the server of a {@link NetDiskDevice}. */
+export interface NetDiskServerNews {
+  /**
+   * `lost`: requests wait for it, up to `limits.reconnectMs`. `returned`: it does again what it is asked, or is connected and nobody asks. `failed`: every request fails from now on, for
+   * good.
+   */
+  readonly state: 'lost' | 'returned' | 'failed';
+  /** Null where it returned. */
+  readonly because: HotMirrorError | null;
+}
+
+const debug = createDebug('hotmirror:net-disk');
 
 /**
  * An export of any NBD server as a disk.
@@ -58,7 +77,7 @@ export class NetDiskDevice implements BlockDevice {
   #closing: Promise<void> | null = null;
   #closed: () => void = () => undefined;
 
-  private constructor(uri: string, first: ClientConnection, clock: Clock, limits: NetDiskDeviceLimits) {
+  private constructor(uri: string, first: ClientConnection, limits: NetDiskDeviceLimits, { clock, onServer }: NetDiskDeviceOptions) {
     const { exported } = first;
     this.#uri = uri;
     this.#exported = exported;
@@ -66,25 +85,43 @@ export class NetDiskDevice implements BlockDevice {
     this.blockSizeBytes = exported.blockSizeBytes;
     this.sizeBytes = exported.sizeBytes - (exported.sizeBytes % exported.blockSizeBytes);
     this.capabilities = Object.freeze({ synchronous: false, trim: exported.trim, punchHole: exported.writeZeroes, exclusive: false });
-    const user = {
+    const tell = (news: NetDiskServerNews): void => {
+      try {
+        onServer?.(news);
+      } catch (error) {
+        debug('a listener failed: %O', error);
+      }
+    };
+    const user: ConnectionUser = {
       lost: () => this.#lost(),
       restored: () => this.#restored(),
-      failed: (error: HotMirrorError) => this.#fail(error),
+      away: (because) => tell({ state: 'lost', because }),
+      returned: () => tell({ state: 'returned', because: null }),
+      failed: (because) => {
+        tell({ state: 'failed', because });
+        this.#fail(because);
+      },
     };
     this.#kept = new KeptConnection({ ...parseNetDiskUri(uri), clock, first, limits, user });
   }
 
   /**
    * Connects. Rejects with `HM_ADDRESS`, `HM_CONNECT_FAILED`, `HM_BAD_MAGIC`, `HM_DEVICE_NOT_FOUND`, `HM_DEVICE_ACCESS` (a read-only export is one), or `HM_NOT_SUPPORTED` for a server that knows
-   * no FLUSH or wants TLS; with `RangeError` for limits that cannot be.
+   * no FLUSH or wants TLS; with `RangeError` for limits that cannot be, and `TypeError` for no clock.
    */
-  static async open(uri: string, { clock, limits = {} }: NetDiskDeviceOptions): Promise<NetDiskDevice> {
+  static async open(uri: string, options: NetDiskDeviceOptions): Promise<NetDiskDevice> {
+    const { clock, limits = {} } = options;
+    assertClock(clock);
     const { address, name, tls } = parseNetDiskUri(uri);
     if (tls) throw new HotMirrorError('HM_NOT_SUPPORTED', `${uri}: TLS to the server of an element is not in this version`);
     const all = netDiskDeviceLimits(limits);
-    const connection = await ClientConnection.open({ address, name, clock, connectDeadlineMs: all.connectDeadlineMs });
+    const connection = await ClientConnection.open({ address, name, clock, connectDeadlineMs: all.connectDeadlineMs }).catch(
+      (cause: unknown) => {
+        throw unreachable(uri, cause);
+      },
+    );
     const problem = exportProblem(connection.exported);
-    if (!problem) return new NetDiskDevice(uri, connection, clock, all);
+    if (!problem) return new NetDiskDevice(uri, connection, all, options);
     connection.close();
     throw new HotMirrorError(problem.code, `${uri} cannot be used: ${problem.message}`);
   }
@@ -260,4 +297,12 @@ export class NetDiskDevice implements BlockDevice {
     this.#kept.close();
     this.#closed();
   }
+}
+
+/** Who opens asks once; that the server is asked again, as the remedy of the code says, holds only later. */
+function unreachable(uri: string, cause: unknown): HotMirrorError {
+  const error = HotMirrorError.from(cause, 'HM_CONNECT_FAILED', 'the NBD server');
+  if (error.code !== 'HM_CONNECT_FAILED' && error.code !== 'HM_CONNECTION_LOST') return error;
+  const remedy = 'The server is asked only once at a start. See that it runs and that the address is right, then start again.';
+  return new HotMirrorError(error.code, `${uri}: ${error.message}`, { cause: error, details: { remedy } });
 }

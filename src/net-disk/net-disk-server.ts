@@ -15,6 +15,7 @@ import { assertExport } from './net-disk-export.ts';
 import type { NetDiskExport } from './net-disk-export.ts';
 import { assertCredentials, beginTls, exposureProblem, provesClients } from './net-disk-tls.ts';
 import type { NetDiskTls } from './net-disk-tls.ts';
+import { assertServerOptions } from './given-options.ts';
 import { Session } from './session.ts';
 import { copiedInto, readInto } from './socket-intake.ts';
 import type { IntakeSink } from './socket-intake.ts';
@@ -87,10 +88,12 @@ export class NetDiskServer {
 
   /**
    * Listens. A socket file of a server that is gone is replaced. Rejects with `HM_ADDRESS_IN_USE`, `HM_ADDRESS`, `HM_TLS_KEYS` for a key and certificates that cannot be used, or
-   * `HM_UNAUTHENTICATED_BIND` for an address beyond loopback without TLS that lets only known clients in (rule trust); throws `RangeError` for a limit that cannot be.
+   * `HM_UNAUTHENTICATED_BIND` for an address beyond loopback without TLS that lets only known clients in (rule trust); with `RangeError` for a limit or a mode that cannot be, and `TypeError` for what is of
+   * another type: no clock, keys that are no `Map` of `Uint8Array`.
    */
   static async listen(options: NetDiskServerOptions): Promise<NetDiskServer> {
     const { listen, tls } = options;
+    assertServerOptions(options);
     netDiskLimits(options.limits);
     const exposed = exposureProblem(listen, tls ? { mode: tls.mode, clientsProven: provesClients(tls.credentials) } : null);
     if (exposed !== null) throw new HotMirrorError('HM_UNAUTHENTICATED_BIND', `${JSON.stringify(listen)}: ${exposed}`, { rule: 'trust' });

@@ -4,7 +4,7 @@ import type { LinkAddress } from './link-address.ts';
 import { defaultResyncRate } from '../mirror/resync-rate.ts';
 import { parseNetDiskUri } from '../net-disk/net-disk-address.ts';
 import { exposureProblem } from '../net-disk/net-disk-tls.ts';
-import { isLoopback } from './link-address.ts';
+import { isLoopback, isNetDiskUri } from './link-address.ts';
 
 /** The sections of the file that are well-formed in themselves; a rule that needs another one is not judged. */
 export type Sections = Partial<FileConfig>;
@@ -18,6 +18,8 @@ const leastDeadlinesPerGrace = 2;
 
 /** What a resync never falls below unless it is configured otherwise. */
 const { minBytesPerSecond: defaultMinBytesPerSecond } = defaultResyncRate;
+
+const directProblem = 'is for a file or block device; leave it out: how an NBD server uses its disk is set at that server';
 
 /** Judges everything that concerns more than one field. Pure. */
 export function crossFieldProblems(file: Sections): Problem[] {
@@ -50,6 +52,9 @@ function judgeMirrors({ nodes, mirrors = [] }: Sections, report: Report): void {
     if (resync.maxBytesPerSecond !== undefined && resync.maxBytesPerSecond < least)
       report(['mirrors', index, 'resync', 'maxBytesPerSecond'], `must be at least minBytesPerSecond (${String(least)})`);
   }
+  for (const [index, { elements }] of mirrors.entries())
+    for (const [node, { device, direct }] of Object.entries(elements))
+      if (direct && isNetDiskUri(device)) report(['mirrors', index, 'elements', node, 'direct'], directProblem);
   judgeUnique(
     mirrors.map(({ name }, index) => [['mirrors', index, 'name'], name] as const),
     report,

@@ -22,6 +22,18 @@ export interface Blocked {
   readonly because: string;
 }
 
+/** What an operator should know, though no rule refuses anything. */
+export interface StatusWarning {
+  /** Where one is about it. */
+  readonly rule?: Rule;
+  /** The mirror that it is about; absent: none alone. */
+  readonly mirror?: string;
+  /** One sentence for people. */
+  readonly because: string;
+  /** What leads out; absent: what the rule, or the sentence, says. */
+  readonly remedy?: string;
+}
+
 /** What `status --json` prints: stable, see the command-line contract. */
 export interface NodeStatus {
   readonly schema: typeof schemaVersion;
@@ -40,6 +52,8 @@ export interface NodeStatus {
   readonly mirrors: readonly MirrorStatus[];
   /** The rules that keep this node from doing what it would do now. */
   readonly blockedBy: readonly Blocked[];
+  /** What an operator should know besides; absent: nothing. */
+  readonly warnings?: readonly StatusWarning[];
 }
 
 /** One monitor link in {@link NodeStatus}. */
@@ -72,6 +86,12 @@ export interface MirrorStatus {
   readonly verify?: VerifyStatus;
   /** The NBD URI; null while the node does not serve. */
   readonly export: string | null;
+  /** Why the export could not be opened, or could not be if it had to; absent: nothing is known against it. */
+  readonly exportFailed?: string;
+  /** Why this node's element has failed; absent: it has not. */
+  readonly elementFailed?: string;
+  /** Only while the NBD server behind this node's element is away (`lost`: requests wait) or given up (`failed`: for good), and why. */
+  readonly elementServer?: { readonly state: 'lost' | 'failed'; readonly because: string };
   /** Only where they were asked for (`--statistics`); null where the mirror's thread does not tell: it has died, or its disk keeps it. */
   readonly counters?: MirrorCounters | null;
 }

@@ -17,17 +17,18 @@ import { commandPlatform } from '../platform/command.ts';
 import { nonePlatform } from '../platform/none.ts';
 import type { PlatformActions } from '../platform/platform-actions.ts';
 import { homesOf, peerOf } from './config.ts';
-import type { MirrorConfig, PairConfig } from './config.ts';
+import type { PairConfig } from './config.ts';
 import type { ControlSocket } from './control-socket.ts';
 import { openControlSocket } from './control-socket.ts';
 import { schemaVersion } from './control-protocol.ts';
-import type { MirrorStatus, NodeStatus, VerifyStatus } from './control-protocol.ts';
+import type { NodeStatus } from './control-protocol.ts';
 import { EventLog } from './event-log.ts';
 import { readKeyFile } from './key-file.ts';
 import type { MirrorSource } from './mirror-assembly.ts';
 import { recordFile } from './mirror-assembly.ts';
 import { carryOut, mirrorOf } from './mirror-orders.ts';
 import { MirrorProxy } from './mirror-proxy.ts';
+import { mirrorStatus } from './mirror-status.ts';
 import { controlHandlers } from './node-control.ts';
 import type { NodeControl } from './node-control.ts';
 import { NodeEvents } from './node-events.ts';
@@ -36,6 +37,7 @@ import type { ProgramOptions } from './programs.ts';
 import { monitorTransports } from './transports.ts';
 import { VerifyCalendar } from './verify-calendar.ts';
 import { verifyHistory } from './verify-due.ts';
+import { warningsOf } from './warnings.ts';
 import { workerThread } from './worker-thread.ts';
 
 /** A thread that its disk keeps for longer tells no counters. */
@@ -161,7 +163,7 @@ export class HotMirrorNode {
   /** What `hotmirror status --json` prints. */
   status(): NodeStatus {
     const { home, mode, serving, epoch, control, blockedBy } = this.orchestrator.status();
-    return {
+    const status: NodeStatus = {
       schema: schemaVersion,
       node: this.name,
       home,
@@ -175,6 +177,8 @@ export class HotMirrorNode {
       ),
       blockedBy,
     };
+    const warnings = warningsOf(status);
+    return warnings.length === 0 ? status : { ...status, warnings };
   }
 
   /** What `hotmirror status --statistics --json` prints: `status()` with the counters of each mirror. Waits for a mirror's thread at most two seconds. */
@@ -214,7 +218,7 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
     (socket) => socket.close(),
   );
   const log = await parts.add(EventLog.open({ stateDir: settings?.stateDir ?? '', node, clock }), (opened) => opened.close());
-  const events = new NodeEvents(log);
+  const events = await parts.add(Promise.resolve(new NodeEvents(log, clock)), (made) => made.close());
   const record = await parts.add<BlockDevice>(openStateFile(recordFile(settings?.stateDir ?? ''), pairRecordBytes), (device) =>
     device.close(),
   );
@@ -275,7 +279,10 @@ async function openMirror(source: MirrorSource, epoch: Epoch, events: NodeEvents
   const { config, node, key, mirror: name } = source;
   const workerData: MirrorSource = { config, node, key, mirror: name };
   const worker = new Worker(new URL('./mirror-worker.js', import.meta.url), { workerData });
-  const mirror = await MirrorProxy.open(name, workerThread(worker), events.mirror(name), epoch);
+  let opened: MirrorProxy | null = null;
+  const serving = (): boolean => opened !== null && opened.state().serving !== 'no';
+  const mirror = await MirrorProxy.open(name, workerThread(worker), events.mirror(name, serving), epoch);
+  opened = mirror;
   mirror.onDeath((error) => {
     events.append('thread:died', { class: 3, text: error.message }, name);
   });
@@ -333,41 +340,6 @@ function platformOf({ failover: { platform } }: PairConfig, clock: ProgramOption
 
 function arbiterOf({ failover: { arbiter } }: PairConfig): Arbiter | null {
   return arbiter === null ? null : new OperatorArbiter();
-}
-
-function mirrorStatus(mirror: MirrorProxy, configured: MirrorConfig, verify: VerifyStatus | null): MirrorStatus {
-  const {
-    name,
-    sizeBytes,
-    role,
-    connection,
-    element,
-    peerElement,
-    dirtyBytes,
-    resync,
-    resyncPaused = null,
-    findingBytes = 0,
-    protocol,
-  } = mirror.state();
-  const paused = resyncPaused === null ? {} : { resyncPaused };
-  const findings = findingBytes === 0 ? {} : { findingBytes };
-  const another = protocol === undefined || role === 'none' || protocol === configured.protocol ? {} : { protocol };
-  const calendar = verify === null ? {} : { verify };
-  return {
-    name,
-    sizeBytes,
-    role,
-    connection,
-    element,
-    peerElement,
-    dirtyBytes,
-    resync,
-    ...paused,
-    ...findings,
-    ...another,
-    ...calendar,
-    export: mirror.exportUri,
-  };
 }
 
 function later<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {

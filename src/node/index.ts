@@ -27,7 +27,7 @@ export type {
 export type { ProgramOptions } from './programs.ts';
 export { judgeTiming } from './timing.ts';
 export type { TimingReport, TimingRow, WorstCase } from './timing.ts';
-export type { Blocked, LinkStatus, LoggedEvent, MirrorStatus, NodeStatus, VerifyStatus } from './control-protocol.ts';
+export type { Blocked, LinkStatus, LoggedEvent, MirrorStatus, NodeStatus, StatusWarning, VerifyStatus } from './control-protocol.ts';
 export { initNode } from './init.ts';
 export type { InitOptions, InitReport } from './programs.ts';
 export type { MirrorProxy } from './mirror-proxy.ts';

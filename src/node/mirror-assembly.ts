@@ -11,6 +11,7 @@ import type { UndoJournal } from '../mirror/options.ts';
 import { homesOf, peerOf } from './config.ts';
 import type { UndoJournalConfig } from './config.ts';
 import { elementOf, openElement } from './element.ts';
+import type { ElementServer } from './server-news.ts';
 import { openSparseFile } from './sparse-file.ts';
 import { dataTransport } from './transports.ts';
 import type { LinkSource } from './transports.ts';
@@ -20,12 +21,23 @@ export interface MirrorSource extends LinkSource {
   readonly mirror: string;
 }
 
-/** Opens element and metadata of one configured mirror; the mirror itself is not open yet. `onBytes` is called whenever bytes come over its data link. */
-export async function assembleMirror({ config, node, key, mirror: name }: MirrorSource, onBytes: () => void): Promise<MirrorLink> {
+/** What the parts of a mirror tell besides its events. */
+export interface MirrorAssemblyHears {
+  /** Bytes have come over its data link. */
+  readonly onBytes: () => void;
+  /** What becomes of the NBD server behind its element. */
+  readonly onServer: (news: ElementServer) => void;
+}
+
+/** Opens element and metadata of one configured mirror; the mirror itself is not open yet. */
+export async function assembleMirror(
+  { config, node, key, mirror: name }: MirrorSource,
+  { onBytes, onServer }: MirrorAssemblyHears,
+): Promise<MirrorLink> {
   const mirror = config.mirrors.find((candidate) => candidate.name === name);
   if (!mirror) throw new HotMirrorError('HM_CONFIG', `mirrors: there is no ${name}`);
   const { intervalMs, deadlineMs, leaseMs } = config.monitor;
-  const device = await openElement(elementOf(config, name, node));
+  const device = await openElement(elementOf(config, name, node), onServer);
   const metadata = await openMetadata(metadataFile(config.nodes[node]?.stateDir ?? '', name), device.sizeBytes);
   const undoJournal = mirror.undoJournal[node];
   return new MirrorLink({

@@ -12,6 +12,9 @@ import { readExportTls } from './export-credentials.ts';
 /** What a {@link MirrorExport} tells, besides when. */
 export type ExportNews = Omit<EventBase, 'atMs'>;
 
+/** What an export tells of: `export:ready` ends an `export:failed` of before it had to open. */
+export type ExportEventName = 'export:opened' | 'export:closed' | 'export:failed' | 'export:ready';
+
 /** What an export is made from. */
 export interface MirrorExportOptions {
   readonly config: ExportConfig;
@@ -19,13 +22,15 @@ export interface MirrorExportOptions {
   readonly clock: Clock;
   /** Called whenever bytes of a client come. */
   readonly onBytes: () => void;
-  readonly tell: (name: 'export:opened' | 'export:closed' | 'export:failed', news: ExportNews) => void;
+  readonly tell: (name: ExportEventName, news: ExportNews) => void;
 }
 
 const debug = createDebug('hotmirror:node');
 
 /** How long until an export that could not be opened is tried again. */
 const retryMs = 2_000;
+/** How long until keys that could not be used are looked at again, while nothing has to be opened. */
+const recheckMs = 30_000;
 
 /**
  * The net disk of one mirror: it is there exactly while the mirror is served. Whoever uses it is answered before it goes, as far as the mirror answers.
@@ -40,7 +45,11 @@ export class MirrorExport {
   /** One step at a time. */
   #turn: Promise<void> = Promise.resolve();
   #retry: Timer | null = null;
-  #failed = false;
+  #recheck: Timer | null = null;
+  /** What was told last that would keep it from opening. */
+  #checkProblem: string | null = null;
+  /** What was told last, in this service, that keeps it from opening. */
+  #openProblem: string | null = null;
 
   constructor(options: MirrorExportOptions) {
     this.#options = options;
@@ -49,14 +58,24 @@ export class MirrorExport {
     });
   }
 
-  /** Tells what would keep it from opening, before it has to. */
+  /** Tells what would keep it from opening, before it has to, and once nothing does any more. */
   async check(): Promise<void> {
-    const { config, tell } = this.#options;
-    try {
-      await readExportTls(config);
-    } catch (cause) {
-      const { code, message } = HotMirrorError.from(cause, 'HM_TLS_KEYS', config.uri);
-      tell('export:failed', { class: 2, text: `${config.uri} cannot be opened while this lasts: ${message}`, evidence: { code } });
+    const { config, clock, tell } = this.#options;
+    this.#recheck?.cancel();
+    const problem = await readExportTls(config).then(
+      () => null,
+      (cause: unknown) => HotMirrorError.from(cause, 'HM_TLS_KEYS', config.uri),
+    );
+    // Opening it finds out more.
+    if (this.#ended || this.#wanted) return;
+    if (problem) {
+      const text = `${config.uri} cannot be opened while this lasts: ${problem.message}`;
+      if (text !== this.#checkProblem) tell('export:failed', { class: 2, text, evidence: { code: problem.code } });
+      this.#checkProblem = text;
+      this.#recheck = clock.timer(recheckMs, () => void this.check());
+    } else if (this.#checkProblem !== null) {
+      this.#checkProblem = null;
+      tell('export:ready', { class: 0, text: `${config.uri} can be opened now`, evidence: { uri: config.uri } });
     }
   }
 
@@ -81,6 +100,7 @@ export class MirrorExport {
   /** Closes it for good. */
   async end(): Promise<void> {
     this.#stopWatching();
+    this.#recheck?.cancel();
     this.#ended = true;
     await this.settle();
   }
@@ -93,7 +113,7 @@ export class MirrorExport {
     this.#retry?.cancel();
     this.#retry = null;
     if (!this.#wanted) {
-      this.#failed = false;
+      this.#openProblem = null;
       await this.#close();
     } else if (!this.#server) await this.#open();
   }
@@ -112,11 +132,12 @@ export class MirrorExport {
       this.#retry = clock.timer(retryMs, () => void this.settle());
       const text = `${config.uri} could not be opened, and is tried again: ${error.message}`;
       // Without it nobody can use what is served.
-      if (!this.#failed) tell('export:failed', { class: 3, text, evidence: { code: error.code } });
-      this.#failed = true;
+      if (text !== this.#openProblem) tell('export:failed', { class: 3, text, evidence: { code: error.code } });
+      this.#openProblem = text;
       return;
     }
-    this.#failed = false;
+    this.#openProblem = null;
+    this.#checkProblem = null;
     tell('export:opened', { class: 0, text: `${config.uri} can be used`, evidence: { uri: config.uri } });
   }
 

@@ -66,6 +66,9 @@ export interface MirrorThreadEvent {
   readonly payload: unknown;
 }
 
+/** The event by which a thread tells what became of the NBD server behind its element, an `ElementServer`; the log has what a `ServerNews` makes of it. */
+export const serverChanged = 'server:changed';
+
 /**
  * What comes from the mirror's thread. A reply carries the state after the call, so that whoever waited for it sees its effect.
  * `view` is null until the mirror is open.

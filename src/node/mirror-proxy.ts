@@ -7,6 +7,7 @@ import type { MirrorProtocol } from '../mirror/options.ts';
 import type { RegenerateOrder, VerifyOrder, VerifyOutcome } from '../mirror/regenerate.ts';
 import type { ResyncRateLimits } from '../mirror/resync-rate.ts';
 import type { Growth } from '../mirror/grow.ts';
+import { MirrorFacts } from './mirror-facts.ts';
 import type { MirrorCalls, MirrorThreadEvent, MirrorMessage, MirrorMethod, MirrorThread } from './mirror-messages.ts';
 
 /** Calls that wait for their reply; more are refused. */
@@ -30,7 +31,7 @@ export class MirrorProxy implements MirrorPort {
   readonly #heardListeners: Set<(atMs: number) => void> = new Set();
   readonly #deathListeners: Set<(error: HotMirrorError) => void> = new Set();
   #view: MirrorView | null = null;
-  #exportUri: string | null = null;
+  readonly #facts = new MirrorFacts();
   #nextId = 1;
   #end: HotMirrorError | null = null;
   #closing: Promise<void> | null = null;
@@ -73,7 +74,12 @@ export class MirrorProxy implements MirrorPort {
 
   /** By which others can use it now; null while they cannot. */
   get exportUri(): string | null {
-    return this.#exportUri;
+    return this.#facts.exportUri;
+  }
+
+  /** @internal What its events say of it beside its state. */
+  get facts(): Readonly<Omit<MirrorFacts, 'note' | 'threadEnded'>> {
+    return this.#facts;
   }
 
   onChange(listener: () => void): () => void {
@@ -274,11 +280,6 @@ export class MirrorProxy implements MirrorPort {
     });
   }
 
-  #noteExport({ name, payload }: MirrorThreadEvent): void {
-    if (name === 'export:closed') this.#exportUri = null;
-    if (name === 'export:opened') this.#exportUri = (payload as { readonly evidence: { readonly uri: string } }).evidence.uri;
-  }
-
   #received(message: MirrorMessage): void {
     switch (message.kind) {
       case 'reply': {
@@ -293,7 +294,7 @@ export class MirrorProxy implements MirrorPort {
         this.#changed(message.view);
         return;
       case 'event':
-        this.#noteExport(message.event);
+        this.#facts.note(message.event);
         for (const tell of this.#eventListeners) tell(message.event);
         return;
       case 'heard':
@@ -312,7 +313,7 @@ export class MirrorProxy implements MirrorPort {
     this.#end ??= error;
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
-    this.#exportUri = null;
+    this.#facts.threadEnded(error.message);
     if (asked || !this.#view) return;
     for (const tell of this.#deathListeners) tell(error);
     this.#changed({ ...this.#view, role: 'none', connection: 'standalone', serving: 'no', element: 'failed', resync: null });

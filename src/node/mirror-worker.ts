@@ -9,6 +9,7 @@ import type { MirrorSource } from './mirror-assembly.ts';
 import { MirrorExport } from './mirror-export.ts';
 import { serveMirror } from './mirror-host.ts';
 import type { HostedMirror } from './mirror-host.ts';
+import { serverChanged } from './mirror-messages.ts';
 import type { MirrorThreadPort } from './mirror-messages.ts';
 
 /**
@@ -23,12 +24,9 @@ const { busyPollUs = 0 } = config ?? {};
 const onBytes = busyPollUs > 0 ? new BusyPoll(busyPollUs).woken : (): void => undefined;
 
 async function assemble(): Promise<MirrorLink> {
-  const mirror = await assembleMirror(source, onBytes);
-  for (const name of mirrorEventNames) {
-    mirror.events.on(name, (payload: unknown) => {
-      port.postMessage({ kind: 'event', event: { name, payload } });
-    });
-  }
+  const tell = (name: string, payload: unknown): void => port.postMessage({ kind: 'event', event: { name, payload } });
+  const mirror = await assembleMirror(source, { onBytes, onServer: (news) => tell(serverChanged, news) });
+  for (const name of mirrorEventNames) mirror.events.on(name, (payload: unknown) => tell(name, payload));
   mirror.onHeard((atMs) => {
     port.postMessage({ kind: 'heard', atMs });
   });

@@ -4,6 +4,7 @@ import type { FailoverOrchestrator } from '../failover/orchestrator.ts';
 import type { FailoverPlan } from '../failover/status.ts';
 import type { ControlHandlers, ControlStream, NodeStatus, PlanView, ProtocolResult, WishProgress, WishResult } from './control-protocol.ts';
 import type { EventLog } from './event-log.ts';
+import { withElementRemedy } from './failed-element.ts';
 import { carryOut, isForPeer, mirrorOf } from './mirror-orders.ts';
 import type { MirrorOrder, OrderResult } from './mirror-orders.ts';
 import type { MirrorProxy } from './mirror-proxy.ts';
@@ -57,7 +58,9 @@ export function controlHandlers(assembled: Promise<NodeControl>): ControlHandler
       };
       const before = isOff();
       if (before === undefined) throw new HotMirrorError('HM_USAGE', `there is no mirror ${mirror}`);
-      await orchestrator.setElement({ mirror, to });
+      await orchestrator.setElement({ mirror, to }).catch((error: unknown) => {
+        throw withElementRemedy(error, status());
+      });
       const text =
         to === 'off' ? `this node's element of ${mirror} is out` : `this node's element of ${mirror} is in; what differs is copied to it`;
       return { changed: before !== (to === 'off'), text };
@@ -135,6 +138,8 @@ async function wish(
   orchestrator.events.on('recover:progressed', regenerated);
   try {
     await fulfil(orchestrator);
+  } catch (error) {
+    throw withElementRemedy(error, status());
   } finally {
     orchestrator.events.off('step:started', tell);
     orchestrator.events.off('recover:progressed', regenerated);

@@ -7,8 +7,13 @@ import { heartbeatEventNames } from '../heartbeat/events.ts';
 import type { HeartbeatEvents } from '../heartbeat/events.ts';
 import type { HeartbeatMonitor } from '../heartbeat/heartbeat-monitor.ts';
 import type { MirrorEventName } from '../mirror/mirror-events.ts';
+import type { Clock } from '../clock/clock.ts';
 import type { EventLog } from './event-log.ts';
+import { serverChanged } from './mirror-messages.ts';
 import type { MirrorThreadEvent } from './mirror-messages.ts';
+import { Repeats } from './repeats.ts';
+import { ServerNews } from './server-news.ts';
+import type { ElementServer } from './server-news.ts';
 
 /** What `status` shows better than a line in the log. */
 const unlogged: ReadonlySet<string> = new Set<MirrorEventName | keyof HeartbeatEvents | keyof FailoverEvents>([
@@ -20,17 +25,33 @@ const unlogged: ReadonlySet<string> = new Set<MirrorEventName | keyof HeartbeatE
 
 /** Puts into the log what the parts of a node tell. */
 export class NodeEvents {
-  readonly #log: EventLog;
+  readonly #log: Pick<EventLog, 'append'>;
+  readonly #clock: Clock;
+  readonly #closers: (() => void)[] = [];
 
-  constructor(log: EventLog) {
+  constructor(log: Pick<EventLog, 'append'>, clock: Clock) {
     this.#log = log;
+    this.#clock = clock;
   }
 
-  /** Gives the listener that logs a mirror's events. */
-  mirror(mirror: string): (event: MirrorThreadEvent) => void {
+  /** Gives the listener that logs a mirror's events; `serving` says whether this node serves it. */
+  mirror(mirror: string, serving: () => boolean): (event: MirrorThreadEvent) => void {
+    const server = new ServerNews({ clock: this.#clock, serving, tell: (name, news) => this.append(name, news, mirror) });
+    const repeats = new Repeats({ clock: this.#clock, tell: (name, news) => this.append(name, news, mirror) });
+    this.#closers.push(
+      () => server.close(),
+      () => repeats.flush(),
+    );
     return ({ name, payload }) => {
-      if (!unlogged.has(name)) this.append(name, payload as EventBase, mirror);
+      if (name === serverChanged) server.heard(payload as ElementServer);
+      else if (!unlogged.has(name)) repeats.heard(name, payload as EventBase);
     };
+  }
+
+  /** Leaves no timer, and nothing that was counted and not told. */
+  close(): Promise<void> {
+    for (const close of this.#closers) close();
+    return Promise.resolve();
   }
 
   /** Logs a monitor's events. */

@@ -1,7 +1,14 @@
 import type { LoggedEvent } from './control-protocol.ts';
 
 /** What ends a worry that a line before has told. */
-const allClear: ReadonlySet<string> = new Set(['writes:resumed', 'resync:finished', 'service:started', 'element:attached']);
+const allClear: ReadonlySet<string> = new Set([
+  'writes:resumed',
+  'resync:finished',
+  'service:started',
+  'element:attached',
+  'server:returned',
+  'export:ready',
+]);
 /** What comes again with every attempt to connect. */
 const ofAttempts: ReadonlySet<string> = new Set(['lineage:decided', 'link:refused']);
 
@@ -9,10 +16,16 @@ const ofAttempts: ReadonlySet<string> = new Set(['lineage:decided', 'link:refuse
  * Which events a node in the foreground tells its operator: those of class 1 and above, and what ends a worry. What each attempt to connect finds is told when it
  * is new.
  */
-export function toldLines(): (event: Pick<LoggedEvent, 'event' | 'class' | 'text' | 'mirror'>) => string | null {
+export function toldLines(): (event: Pick<LoggedEvent, 'event' | 'class' | 'text' | 'mirror' | 'evidence'>) => string | null {
   const lastOf = new Map<string, string>();
-  return ({ event, class: eventClass, text, mirror = '' }) => {
-    if (eventClass === 0 && !allClear.has(event)) return null;
+  const withoutExport = new Set<string>();
+  return ({ event, class: eventClass, text, mirror = '', evidence }) => {
+    if (event === 'export:failed') withoutExport.add(mirror);
+    // Each service opens it; that ends a worry only after a failure.
+    const isBack = event === 'export:opened' && withoutExport.delete(mirror);
+    if (eventClass === 0 && !isBack && !allClear.has(event)) return null;
+    // The log counts what goes on; here it was said.
+    if (ofAttempts.has(event) && evidence?.['repeats'] !== undefined) return null;
     const line = `class ${String(eventClass)}: ${event}: ${text}`;
     const about = `${event} ${mirror}`;
     if (ofAttempts.has(event) && lastOf.get(about) === line) return null;

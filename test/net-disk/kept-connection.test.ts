@@ -10,6 +10,7 @@ import { HotMirrorError } from '../../src/errors.ts';
 import type { NetDiskDeviceLimits } from '../../src/net-disk/client-limits.ts';
 import { pauseBeforeMs } from '../../src/net-disk/kept-connection.ts';
 import { NetDiskDevice } from '../../src/net-disk/net-disk-device.ts';
+import type { NetDiskServerNews } from '../../src/net-disk/net-disk-device.ts';
 import { commands, errors, optionReplies, transmissionFlags } from '../../src/net-disk/protocol.ts';
 import { temporaryFolder } from '../device/temporary-folder.ts';
 import { ScriptedServer } from './support/scripted-server.ts';
@@ -37,14 +38,18 @@ describe('A net disk whose server goes away', () => {
   let server: ScriptedServer;
   const disks: NetDiskDevice[] = [];
   const socket = (): string => path.join(folder.path, 'd');
+  /** What the disk has told of its server. */
+  const told: string[] = [];
+  const onServer = ({ state, because }: NetDiskServerNews): void => void told.push(because ? `${state}: ${because.code}` : state);
   const opened = async (limits: Partial<NetDiskDeviceLimits> = {}): Promise<DevicePromises> => {
-    const disk = await NetDiskDevice.open(`nbd+unix:///d?socket=${socket()}`, { clock: systemClock, limits });
+    const disk = await NetDiskDevice.open(`nbd+unix:///d?socket=${socket()}`, { clock: systemClock, limits, onServer });
     disks.push(disk);
     return devicePromises(disk);
   };
   const changes = (): readonly string[] => server.log.filter((line) => /^[wzt]/u.test(line));
 
   beforeEach(async () => {
+    told.length = 0;
     folder = await temporaryFolder();
     server = await ScriptedServer.listen(socket(), sizeBytes);
   });
@@ -53,6 +58,83 @@ describe('A net disk whose server goes away', () => {
     await server.stop();
     for (const disk of disks.splice(0)) await disk.close();
     await folder.remove();
+  });
+
+  describe('tells of it', () => {
+    it('at once, though nobody asks anything of it, and once it is back', async () => {
+      await opened();
+      await server.stop();
+      await until(() => told.length > 0);
+      expect(told).to.deep.equal(['lost: HM_CONNECTION_LOST']);
+      server = await ScriptedServer.listen(socket(), sizeBytes);
+      await until(() => told.length > 1);
+      expect(told).to.deep.equal(['lost: HM_CONNECTION_LOST', 'returned']);
+    });
+
+    it('as back once it has done something, and not where it is only connected', async () => {
+      const use = await opened();
+      server.instead = ({ connection, drop }) => {
+        if (connection < 3) drop();
+        return connection < 3;
+      };
+      await use.read(0, block);
+      expect(server.connections).to.equal(3);
+      expect(told).to.deep.equal(['lost: HM_CONNECTION_LOST', 'returned']);
+    });
+
+    it('where it is silent, and where it says that it goes', async () => {
+      const use = await opened(short);
+      let asked = 0;
+      server.instead = ({ reply }) => {
+        asked += 1;
+        if (asked === 1) reply(errors.ESHUTDOWN);
+        return asked < 3;
+      };
+      await use.read(0, block);
+      expect(told).to.deep.equal(['lost: HM_CONNECTION_LOST', 'returned']);
+    });
+
+    it('as failed where it stays away, or comes back as another, and no more after that', async () => {
+      const use = await opened(short);
+      await server.stop();
+      const error = (await use.flush().catch((cause: unknown) => cause)) as HotMirrorError;
+      expect(error.code).to.equal('HM_IO_FLUSH');
+      expect((error.cause as HotMirrorError).details?.['remedy'])
+        .to.contain('not dialled again')
+        .and.to.contain('init --force --blank');
+      expect(told).to.deep.equal(['lost: HM_CONNECTION_LOST', 'failed: HM_CONNECT_FAILED']);
+      server = await ScriptedServer.listen(socket(), sizeBytes);
+      await sleep(systemClock, soonMs);
+      expect(told).to.have.lengthOf(2);
+    });
+
+    it('as failed, and not first as lost, where it cannot be known what it still does', async () => {
+      const use = await opened();
+      server.instead = ({ command, reply }) => {
+        if (command === commands.read) [0, 1].forEach(() => reply(0, filled(1)));
+        return true;
+      };
+      const writing = codeOf(use.write(0, filled(1)));
+      await use.read(block, block);
+      expect(await writing).to.equal('HM_IO_WRITE');
+      expect(told).to.deep.equal(['failed: HM_CONNECTION_LOST']);
+    });
+
+    it('not where it is closed, nor where a listener throws', async () => {
+      const disk = await NetDiskDevice.open(`nbd+unix:///d?socket=${socket()}`, {
+        clock: systemClock,
+        onServer: (news) => {
+          onServer(news);
+          throw new Error('a listener');
+        },
+      });
+      server.cut();
+      await until(() => told.length === 2);
+      await disk.close();
+      await server.stop();
+      await sleep(systemClock, soonMs / 8);
+      expect(told).to.deep.equal(['lost: HM_CONNECTION_LOST', 'returned']);
+    });
   });
 
   describe('closed meanwhile', () => {

@@ -10,6 +10,7 @@ import type { DevicePromises } from '../../src/device/promises.ts';
 import { HotMirrorError } from '../../src/errors.ts';
 import type { NetDiskDeviceLimits } from '../../src/net-disk/client-limits.ts';
 import { NetDiskDevice } from '../../src/net-disk/net-disk-device.ts';
+import type { NetDiskDeviceOptions } from '../../src/net-disk/net-disk-device.ts';
 import { NetDiskServer } from '../../src/net-disk/net-disk-server.ts';
 import { commands, errors, magic, optionReplies, transmissionFlags } from '../../src/net-disk/protocol.ts';
 import { deviceConformance } from '../../src/testing/device-conformance.ts';
@@ -219,6 +220,11 @@ describe('A net disk as an element', () => {
     clearInterval(turning);
     expect(turns).to.be.above(10);
     await new Promise((resolve) => stopped.close(resolve));
+  });
+
+  it('rejects with TypeError for no clock, and connects to nobody', async () => {
+    expect(await codeOf(NetDiskDevice.open(uri(), {} as NetDiskDeviceOptions))).to.match(/^TypeError: clock/u);
+    expect(server.connections).to.equal(0);
   });
 
   it('throws RangeError for limits that cannot be', async () => {

@@ -69,6 +69,31 @@ describe('A net disk server', () => {
     await client.end();
   });
 
+  it('is refused at once, and leaves nothing behind, without a clock or with what has another type than is declared', () =>
+    withFolder(async (folder) => {
+      const whole = { listen: { path: path.join(folder, 'd.nbd') }, clock: systemClock };
+      const keyed = (psk: unknown): object => ({ ...whole, tls: { mode: 'required', credentials: { psk } } });
+      const wrong: readonly (readonly [object, RegExp])[] = [
+        [{ listen: whole.listen }, /^TypeError: clock must be a Clock/u],
+        [{ ...whole, clock: Date }, /^TypeError: clock/u],
+        [{ clock: systemClock }, /^TypeError: listen/u],
+        [{ ...whole, listen: { port: 0 } }, /^TypeError: listen/u],
+        [keyed({ alice: 'secret' }), /^TypeError: tls\.credentials\.psk must be a Map/u],
+        [keyed('secret'), /^TypeError: tls\.credentials\.psk must be a Map/u],
+        [keyed(undefined), /^TypeError: tls\.credentials\.psk must be a Map/u],
+        [keyed(new Map([['alice', 'secret']])), /^TypeError: tls\.credentials\.psk must have .* Uint8Array/u],
+        [keyed(new Map([[7, filled(7, 16)]])), /^TypeError: tls\.credentials\.psk must have a string/u],
+        [{ ...whole, tls: { mode: 'required' } }, /^TypeError: tls\.credentials\.key/u],
+        [{ ...whole, tls: { mode: 'must', credentials: { psk: new Map() } } }, /^RangeError: tls\.mode/u],
+      ];
+      for (const [options, refusal] of wrong) {
+        const said = await codeOf(NetDiskServer.listen(options as NetDiskServerOptions));
+        expect(said, Object.keys(options).join()).to.match(refusal);
+        expect(said).not.to.include('secret');
+      }
+      expect(await readdir(folder)).to.deep.equal([]);
+    }));
+
   it('makes a socket for its owner alone, replaces one that nobody serves, and nothing else', () =>
     withFolder(async (folder) => {
       const listen = { path: path.join(folder, 'd.nbd') };

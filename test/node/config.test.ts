@@ -179,6 +179,11 @@ describe('configuration', () => {
     ['a device behind a URL', { 'mirrors[0].elements.north.device': 'iscsi://h/m' }, 'mirrors[0].elements.north.device: must be a path'],
     ['a busy poll without an end', { 'mirrors[0].busyPollUs': 100_000 }, 'mirrors[0].busyPollUs: '],
     ['a wish that is no wish', { 'mirrors[0].elements.north.direct': 'yes' }, 'mirrors[0].elements.north.direct: '],
+    [
+      'past the page cache of an NBD server',
+      { 'mirrors[0].elements.north.device': 'nbd://h/m', 'mirrors[0].elements.north.direct': true },
+      'mirrors[0].elements.north.direct: is for a file or block device; leave it out',
+    ],
     ['a device behind TLS', { 'mirrors[0].elements.north.device': 'nbds://h/m' }, 'mirrors[0].elements.north.device: TLS to the server'],
     ['a device without socket', { 'mirrors[0].elements.north.device': 'nbd+unix:///m' }, 'mirrors[0].elements.north.device: needs ?socket'],
     ['two links of one name', { 'monitor.links[1].name': 'net' }, 'monitor.links[1].name: the same as monitor.links[0].name'],

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 
@@ -6,6 +7,7 @@ import { expect } from 'chai';
 import { MemoryDevice } from '../../src/device/memory.ts';
 import type { MirrorView } from '../../src/failover/ports.ts';
 import { MirrorExport } from '../../src/node/mirror-export.ts';
+import type { ExportNews } from '../../src/node/mirror-export.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { withFolder } from './temporary-folder.ts';
 
@@ -92,6 +94,35 @@ describe('The net disk of a mirror', () => {
       await secured.check();
       expect(texts).to.have.length(1);
       expect(texts[0]).to.contain('export:failed').and.to.contain(`${socket}.psk cannot be read`);
+      await secured.check();
+      expect(texts).to.have.length(1);
+      await writeFile(`${socket}.psk`, `alice:${'07'.repeat(32)}\n`, { mode: 0o600 });
+      await secured.check();
+      expect(texts.slice(1)).to.deep.equal([`export:ready ${config.uri} can be opened now`]);
+      await secured.end();
+      expect(clock.pendingTimers).to.equal(0);
+    }));
+
+  it('says why it cannot be opened, again where that is something else by now, and no more once it is open', () =>
+    exporting(async ({ mirror, clock, socket }) => {
+      const texts: string[] = [];
+      const [place, psk] = [`${socket}.tls`, `${socket}.psk`];
+      const tls = { mode: 'required', files: { pskFile: psk } } as const;
+      const config = { uri: `nbds+unix:///m0?socket=${place}`, address: { path: place }, name: 'm0', tls };
+      const tell = (name: string, { text }: ExportNews): void => void texts.push(`${name} ${text}`);
+      const secured = new MirrorExport({ config, mirror, clock, onBytes: () => undefined, tell });
+      const again = async (): Promise<void> => {
+        await clock.runFor(2_000);
+        await secured.settle();
+      };
+      mirror.serve('yes');
+      await secured.settle();
+      await again();
+      await writeFile(psk, 'no key', { mode: 0o600 });
+      await again();
+      await writeFile(psk, `alice:${'07'.repeat(32)}\n`);
+      await again();
+      expect(texts.join('\n')).to.match(/^.*cannot be read.*\n.*line 1 is not NAME:KEY.*\nexport:opened .*$/u);
       await secured.end();
     }));
 

@@ -21,7 +21,18 @@ describe('What a node in the foreground tells', () => {
     ]);
     expect(told({ ...refused, mirror: 'm1' })).not.to.equal(null);
     expect(told({ ...refused, mirror: 'm0', text: 'the keys differ' })).not.to.equal(null);
+    expect(told({ ...refused, mirror: 'm0', text: 'the keys differ (again, 9 times in 60.0 s)', evidence: { repeats: 9 } })).to.equal(null);
     expect(told({ event: 'link:lost', class: 1, text: 'gone' })).not.to.equal(null);
     expect(told({ event: 'link:lost', class: 1, text: 'gone' })).not.to.equal(null);
+  });
+
+  it('is that an export is there only after it was not', () => {
+    const told = toldLines();
+    const opened = { event: 'export:opened', class: 0, text: 'it can be used', mirror: 'm0' } as const;
+    expect(told(opened)).to.equal(null);
+    expect(told({ event: 'export:failed', class: 3, text: 'it could not be opened', mirror: 'm0' })).not.to.equal(null);
+    expect(told({ ...opened, mirror: 'm1' })).to.equal(null);
+    expect(told(opened)).to.equal('class 0: export:opened: it can be used');
+    expect(told(opened)).to.equal(null);
   });
 });

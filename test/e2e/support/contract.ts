@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** `status --json`, exactly as the command-line contract writes it: no key more, none less. */
+/** `status --json` of a pair that is well, exactly as the command-line contract writes it: no key more, none less. */
 export const statusContract = z.strictObject({
   schema: z.literal(1),
   node: z.string(),
