@@ -129,7 +129,7 @@ export class HotMirrorError extends Error {
   override readonly name: string = 'HotMirrorError';
   /** The stable code. */
   readonly code: ErrorCode;
-  /** What a person can do about it. */
+  /** What a person can do about it: `details.remedy`, where this error has one of its own, or that of the code. */
   readonly remedy: string;
   /** The rule that refused, where one did. */
   readonly rule?: string;
@@ -143,7 +143,8 @@ export class HotMirrorError extends Error {
   constructor(code: ErrorCode, message: string, options: HotMirrorErrorOptions = {}) {
     super(message, options.cause === undefined ? {} : { cause: options.cause });
     this.code = code;
-    this.remedy = remedies[code];
+    const given = options.details?.['remedy'];
+    this.remedy = typeof given === 'string' ? given : remedies[code];
     if (options.rule !== undefined) this.rule = options.rule;
     if (options.details !== undefined) this.details = options.details;
   }
