@@ -38,8 +38,10 @@ export async function openExclusively(path: string, extraFlags = 0): Promise<Ope
   let lock: ElementLock | null = null;
   try {
     lock = stats.isFile() ? await lockFile(stats, path) : null;
-    const measure = async (): Promise<number> =>
-      stats.isFile() ? Number((await fstatAsync(fd, { bigint: true })).size) : measureByReading(fd, path);
+    const measure = async (): Promise<number> => {
+      if (stats.isFile()) return Number((await fstatAsync(fd, { bigint: true })).size);
+      return extraFlags === 0 ? measureByReading(fd, path) : measureOpenedPlainly(fd, path);
+    };
     return { fd, sizeBytes: await measure(), measure, close: () => closeBoth(fd, lock) };
   } catch (error) {
     await closeBoth(fd, lock);
@@ -75,6 +77,18 @@ function assertKind(stats: BigIntStats, path: string): void {
 async function closeBoth(fd: number, lock: ElementLock | null): Promise<void> {
   await closeAsync(fd).catch(() => undefined);
   await lock?.release();
+}
+
+/** Past the page cache no single byte can be read. */
+async function measureOpenedPlainly(fd: number, path: string): Promise<number> {
+  const plain = await openAsync(`/proc/self/fd/${String(fd)}`, constants.O_RDONLY).catch((cause: unknown) => {
+    throw HotMirrorError.from(cause, 'HM_IO_READ', `cannot find the size of ${path}`);
+  });
+  try {
+    return await measureByReading(plain, path);
+  } finally {
+    await closeBoth(plain, null);
+  }
 }
 
 /**
