@@ -13,6 +13,7 @@ import { SeededRandom } from '../../src/testing/seeded-random.ts';
 import { skipBecause } from '../support/skip.ts';
 import { attachLoop, detachLoop } from './loop-device.ts';
 import { refusal } from './refusal.ts';
+import { theCalls } from './scripted-calls.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
 const sizeBytes = 256 * 1024;
@@ -39,18 +40,23 @@ describe('DirectDevice', () => {
     if (reason !== null) skipBecause(this, `there is no way past the page cache here: ${reason}`);
   });
 
-  deviceConformance(
-    { describe, it },
-    {
-      name: 'DirectDevice',
-      async create() {
-        const folder = await temporaryFolder();
-        const path = join(folder.path, 'element');
-        await writeFile(path, new Uint8Array(sizeBytes));
-        return { device: await DirectDevice.open(path), reopen: () => DirectDevice.open(path), dispose: folder.remove };
+  for (const [how, calls] of [
+    ['without the system calls', null],
+    ['with them', theCalls],
+  ] as const)
+    deviceConformance(
+      { describe, it },
+      {
+        name: `DirectDevice ${how}`,
+        async create() {
+          const folder = await temporaryFolder();
+          const path = join(folder.path, 'element');
+          await writeFile(path, new Uint8Array(sizeBytes));
+          const open = (): Promise<DirectDevice> => DirectDevice.openBy(calls, path);
+          return { device: await open(), reopen: open, dispose: folder.remove };
+        },
       },
-    },
-  );
+    );
 
   describe('on a file', () => {
     let path: string;
