@@ -1,4 +1,5 @@
 import type { Done } from '../device/block-device.ts';
+import { allData } from '../device/requests.ts';
 import type { HotMirrorError } from '../errors.ts';
 import type { Chunk, ChunkPool } from './chunk-pool.ts';
 import { allocationContextId } from './haggling.ts';
@@ -30,6 +31,9 @@ export interface TransmissionOptions {
 const zeroesSliceBytes = 8 * 2 ** 20;
 /** Replies leave at the latest when there are so many bytes of them. */
 const gatheredBytes = 2 ** 20;
+
+/** Of one answer to what is allocated: finding them takes a device a millisecond at most. */
+const mostDescriptors = 256;
 
 /** A request that is under way. */
 class Pending {
@@ -181,11 +185,14 @@ export class Transmission implements RequestHandler {
     }
   }
 
-  /** `cache` needs nothing, and all is allocated as far as anybody can tell. */
-  #answerAtOnce(pending: Pending, { command, cookieHigh, cookieLow, lengthBytes }: NbdRequest): void {
-    if (command === commands.blockStatus)
-      this.#writer.blockStatus(cookieHigh, cookieLow, { context: allocationContextId, lengthBytes, flags: 0 });
-    else this.#writer.done(cookieHigh, cookieLow, errors.none);
+  /** `cache` needs nothing, and a device tells at once what is allocated. */
+  #answerAtOnce(pending: Pending, { command, flags, cookieHigh, cookieLow, offsetBytes, lengthBytes }: NbdRequest): void {
+    if (command === commands.blockStatus) {
+      const { device } = this.#options.negotiated.export;
+      const mostPieces = (flags & commandFlags.reqOne) !== 0 ? 1 : mostDescriptors;
+      const pieces = device.allocation?.(offsetBytes, lengthBytes, mostPieces) ?? allData(lengthBytes);
+      this.#writer.blockStatus(cookieHigh, cookieLow, allocationContextId, pieces);
+    } else this.#writer.done(cookieHigh, cookieLow, errors.none);
     this.#release(pending);
   }
 
