@@ -54,6 +54,24 @@ class NotedDevice extends MemoryDevice {
   }
 }
 
+/** The first and the third MiB are data. */
+function threeMebibytes(offsetBytes: number, lengthBytes: number, mostPieces: number): AllocationPiece[] {
+  const pieces: AllocationPiece[] = [];
+  let at = offsetBytes;
+  for (const [until, hole] of [
+    [1, false],
+    [2, true],
+    [3, false],
+    [64, true],
+  ] as const) {
+    const bytes = Math.min(until * 2 ** 20, offsetBytes + lengthBytes) - at;
+    if (bytes <= 0 || pieces.length === mostPieces) continue;
+    pieces.push({ lengthBytes: bytes, hole });
+    at += bytes;
+  }
+  return pieces;
+}
+
 /** What each line of a script came to: `ok`, or the error that the server answered. */
 type Outcomes = Readonly<Record<string, unknown>>;
 
@@ -193,23 +211,8 @@ describe('What a net disk makes of each flag and error of the protocol, by libnb
     }));
 
   it('tells holes from data, as far as it was asked about, and one extent where one is asked for', () => {
-    const device: BlockDevice = new NotedDevice();
-    // The first and the third MiB are data.
-    device.allocation = (offsetBytes, lengthBytes, mostPieces) => {
-      const pieces: AllocationPiece[] = [];
-      for (const [until, hole] of [
-        [1, false],
-        [2, true],
-        [3, false],
-        [64, true],
-      ] as const) {
-        const from = offsetBytes + pieces.reduce((sum, piece) => sum + piece.lengthBytes, 0);
-        const bytes = Math.min(until * 2 ** 20, offsetBytes + lengthBytes) - from;
-        if (bytes > 0 && pieces.length < mostPieces) pieces.push({ lengthBytes: bytes, hole });
-      }
-      return pieces;
-    };
-    return scripted({ d: device as NotedDevice }, ({ run }) =>
+    const device = Object.assign(new NotedDevice(), { allocation: threeMebibytes });
+    return scripted({ d: device }, ({ run }) =>
       expectOutcomes(
         run,
         {
