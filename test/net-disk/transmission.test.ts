@@ -10,7 +10,7 @@ import { bytesOf, request } from './support/nbd-bytes.ts';
 
 const mebibyte = 2 ** 20;
 const block = 4096;
-const { read, write, flush, cache, writeZeroes, blockStatus, disconnect } = commands;
+const { read, write, flush, cache, writeZeroes, blockStatus, disconnect, trim } = commands;
 const filled = (value: number, lengthBytes = block): Uint8Array => new Uint8Array(lengthBytes).fill(value);
 
 /** A disk whose requests end when the test lets them, in any order. */
@@ -130,6 +130,35 @@ describe('The use of a net disk (NBD, transmission)', () => {
     expect(asked[2]).to.be.at.most(1024);
     lone.feed(request(blockStatus, { cookie: 2n, offsetBytes: mebibyte, lengthBytes: 512 }));
     expect(lone.received.reply()).to.include({ cookie: 2n, error: errors.EINVAL });
+  });
+
+  it('trims a long range slice by slice, each once the one before has ended, and flushes behind the last (FUA)', async () => {
+    const asked: number[] = [];
+    const device: BlockDevice = new MemoryDevice({ sizeBytes: 64 * mebibyte });
+    const ends: Done[] = [];
+    device.trim = (offsetBytes, lengthBytes, done) => {
+      asked.push(offsetBytes / mebibyte, lengthBytes / mebibyte);
+      ends.push(done);
+    };
+    device.flush = (done) => {
+      asked.push(-1);
+      done(null);
+    };
+    const lone = LoneSession.using(device);
+    lone.feed(request(trim, { cookie: 1n, offsetBytes: mebibyte, lengthBytes: 20 * mebibyte, flags: commandFlags.fua }));
+    expect(asked).to.deep.equal([1, 8]);
+    ends[0]?.(null);
+    ends[1]?.(null);
+    expect(asked).to.deep.equal([1, 8, 9, 8, 17, 4]);
+    ends[2]?.(null);
+    expect(asked.at(-1)).to.equal(-1);
+    await lone.clock.runFor(0);
+    expect(lone.received.reply()).to.include({ cookie: 1n, error: 0 });
+    lone.feed(request(trim, { cookie: 2n, offsetBytes: 0, lengthBytes: 20 * mebibyte }));
+    ends[3]?.(new HotMirrorError('HM_IO_WRITE', 'worn out'));
+    await lone.clock.runFor(0);
+    expect(lone.received.reply()).to.include({ cookie: 2n, error: errors.EIO });
+    expect(ends).to.have.length(4);
   });
 
   it('takes all for data of a device that tells of no holes', () => {
