@@ -156,7 +156,7 @@ describe('What a file tells of its holes', () => {
   let device: FileDevice;
 
   beforeEach(async () => {
-    folder = await temporaryFolder('/tmp');
+    folder = await temporaryFolder();
     path = join(folder.path, 'element');
     await writeFile(path, full);
   });
@@ -230,7 +230,7 @@ describe('Holes of a block device', () => {
 
   beforeEach(async function () {
     if (!theCalls) skipBecause(this, 'koffi is not installed');
-    folder = await temporaryFolder('/tmp');
+    folder = await temporaryFolder();
     backing = join(folder.path, 'backing');
     await writeFile(backing, full);
     loop = attachLoop(backing);
