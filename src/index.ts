@@ -32,7 +32,7 @@ export type { Random } from './clock/random.ts';
 export { systemClock } from './clock/system-clock.ts';
 export { systemRandom } from './clock/system-random.ts';
 
-export type { BlockDevice, DeviceCapabilities, Done, WriteOptions, ZeroesOptions } from './device/block-device.ts';
+export type { AllocationPiece, BlockDevice, DeviceCapabilities, Done, WriteOptions, ZeroesOptions } from './device/block-device.ts';
 export { devicePromises } from './device/promises.ts';
 export type { DevicePromises } from './device/promises.ts';
 export type { Connection, Listener, ListenHandlers, Receiver, Transport, TransportCapabilities } from './transport/transport.ts';

@@ -15,6 +15,14 @@ export interface ZeroesOptions extends WriteOptions {
   readonly noHole?: boolean;
 }
 
+/** A part of a device, as `allocation` tells it. */
+export interface AllocationPiece {
+  /** Whole blocks, at least one. */
+  readonly lengthBytes: number;
+  /** It reads as zeroes and takes no space; else it may hold data. */
+  readonly hole: boolean;
+}
+
 /** What a device can do; callers look here before they ask. */
 export interface DeviceCapabilities {
   /** Every write completes before its call returns, and so do zeroes and trims, unless they are `fua`. A read may take longer. */
@@ -61,6 +69,11 @@ export interface BlockDevice {
   trim(offsetBytes: number, lengthBytes: number, done: Done): void;
   /** Makes the range read as zeroes. */
   writeZeroes(offsetBytes: number, lengthBytes: number, options: ZeroesOptions, done: Done): void;
+  /**
+   * Tells what of a range is a hole, at once: piece by piece from its beginning, at most `mostPieces` of them (at least 1), which need not reach its end and never reach beyond. What a request under way
+   * touches, what cannot be told and a range that is refused is data: nothing that may hold some is called a hole. Absent where nothing is known.
+   */
+  allocation?(offsetBytes: number, lengthBytes: number, mostPieces: number): readonly AllocationPiece[];
   /**
    * Looks again how large the device is: one that was enlarged meanwhile has its new {@link BlockDevice.sizeBytes} when this resolves; it never becomes smaller.
    * Absent where the size is fixed.

@@ -4,12 +4,15 @@ import { promisify } from 'node:util';
 import { HotMirrorError } from '../errors.ts';
 import { AlignedMemory, slotBytes } from './aligned-memory.ts';
 import type { Slot } from './aligned-memory.ts';
-import type { BlockDevice, DeviceCapabilities, Done, WriteOptions } from './block-device.ts';
+import type { BlockDevice, DeviceCapabilities, Done, WriteOptions, ZeroesOptions } from './block-device.ts';
 import { errnoOf, ioError, readStopped, writeStopped } from './file-errors.ts';
 import { GroupCommit } from './group-commit.ts';
+import { Holes } from './holes.ts';
 import { openExclusively } from './open-file.ts';
 import type { OpenFile } from './open-file.ts';
 import { closedError, refuseRange } from './requests.ts';
+import { systemCalls } from './system-calls.ts';
+import type { SystemCalls } from './system-calls.ts';
 import { transferAsync } from './transfer.ts';
 
 const readAsync = promisify(read);
@@ -36,15 +39,16 @@ interface Request {
  * libuv's pool. What a page cache would have is read from the disk each time.
  *
  * Requests begin in the order in which they were asked for; one that overlaps another which is with the disk waits for it, and what comes behind waits too. It never creates, extends or truncates what it
- * opens. No second process (or thread) can open the same element this way; see `lockFile` for the limits. After a failed flush every later one fails until the device is opened again.
+ * opens. Holes are punched where a `FileDevice` punches them; it does not tell where they are. No second process (or thread) can open the same element this way; see `lockFile` for the limits. After a failed flush every later one fails until the device is opened again.
  */
 export class DirectDevice implements BlockDevice {
   readonly blockSizeBytes: number = blockBytes;
-  readonly capabilities: DeviceCapabilities = Object.freeze({ synchronous: false, trim: false, punchHole: false, exclusive: true });
+  readonly capabilities: DeviceCapabilities;
   /** As it was opened, for messages. */
   readonly path: string;
   readonly #file: OpenFile;
   readonly #commit: GroupCommit;
+  readonly #holes: Holes | null;
   readonly #memory: AlignedMemory = new AlignedMemory(mostAtOnce);
   #sizeBytes: number;
   #waiting: Request[] = [];
@@ -52,8 +56,11 @@ export class DirectDevice implements BlockDevice {
   #whenIdle: (() => void)[] = [];
   #closing: Promise<void> | null = null;
 
-  private constructor(path: string, file: OpenFile) {
+  private constructor(path: string, file: OpenFile, holes: Holes | null) {
     this.path = path;
+    this.#holes = holes;
+    const punches = holes?.punches === true;
+    this.capabilities = Object.freeze({ synchronous: false, trim: punches, punchHole: punches, exclusive: true });
     this.#file = file;
     this.#sizeBytes = wholeBlocks(file.sizeBytes);
     this.#commit = new GroupCommit((done) => {
@@ -66,9 +73,15 @@ export class DirectDevice implements BlockDevice {
    *
    * Rejects with `HM_DEVICE_NOT_FOUND`, `HM_DEVICE_ACCESS`, also where there is no way past the page cache or a block is larger than 512 bytes, or `HM_DEVICE_IN_USE`.
    */
-  static async open(path: string): Promise<DirectDevice> {
+  static open(path: string): Promise<DirectDevice> {
+    return DirectDevice.openBy(systemCalls(), path);
+  }
+
+  /** @internal The same with these system calls, or none. */
+  static async openBy(calls: SystemCalls | null, path: string): Promise<DirectDevice> {
     const file = await openExclusively(path, constants.O_DIRECT);
-    const device = new DirectDevice(path, file);
+    const holes = calls && (await Holes.of({ file, path, blockSizeBytes: blockBytes, calls }));
+    const device = new DirectDevice(path, file, holes);
     try {
       await device.#tryBlock();
       return device;
@@ -99,14 +112,15 @@ export class DirectDevice implements BlockDevice {
       if (moved < lengthBytes) throw readStopped(this.path, offsetBytes + atBytes + moved);
       into.set(bytes.subarray(0, lengthBytes), atBytes);
     };
-    this.#ask(offsetBytes, into.byteLength, 'HM_IO_READ', piece, done);
+    this.#ask(offsetBytes, into.byteLength, 'HM_IO_READ', inPieces(into.byteLength, piece), done);
   }
 
   write(offsetBytes: number, from: Uint8Array, options: WriteOptions, done: Done): void {
     const fill = (bytes: Buffer, atBytes: number, lengthBytes: number): void => {
       bytes.set(from.subarray(atBytes, atBytes + lengthBytes));
     };
-    this.#write(offsetBytes, from.byteLength, fill, options.fua ? this.#thenFlush(done) : done);
+    const run = this.#writing(offsetBytes, from.byteLength, fill);
+    this.#ask(offsetBytes, from.byteLength, 'HM_IO_WRITE', run, options.fua ? this.#thenFlush(done) : done);
   }
 
   flush(done: Done): void {
@@ -114,14 +128,29 @@ export class DirectDevice implements BlockDevice {
     else this.#commit.flush(done);
   }
 
-  /** Node has no way to the system call, so `HM_NOT_SUPPORTED`. */
+  /** Punches a hole, which reads as zeroes; `HM_NOT_SUPPORTED` where that cannot be. */
   trim(offsetBytes: number, lengthBytes: number, done: Done): void {
-    const refusal = this.#refuse(offsetBytes, lengthBytes);
-    done(refusal ?? new HotMirrorError('HM_NOT_SUPPORTED', `${this.path} cannot be trimmed; writeZeroes can clear it`));
+    const holes = this.#holes;
+    if (!holes?.punches) {
+      const refusal = this.#refuse(offsetBytes, lengthBytes);
+      done(refusal ?? new HotMirrorError('HM_NOT_SUPPORTED', `${this.path} cannot be trimmed; writeZeroes can clear it`));
+      return;
+    }
+    const run = async (): Promise<void> => {
+      const error = await holes.punchInPool(offsetBytes, lengthBytes);
+      if (error) throw error;
+    };
+    this.#ask(offsetBytes, lengthBytes, 'HM_IO_WRITE', run, done);
   }
 
-  writeZeroes(offsetBytes: number, lengthBytes: number, options: WriteOptions, done: Done): void {
-    this.#write(offsetBytes, lengthBytes, (bytes) => bytes.fill(0), options.fua ? this.#thenFlush(done) : done);
+  /** What cannot be punched, whatever the reason, is written. */
+  writeZeroes(offsetBytes: number, lengthBytes: number, options: ZeroesOptions, done: Done): void {
+    const holes = options.noHole ? null : this.#holes;
+    const write = this.#writing(offsetBytes, lengthBytes, (bytes) => bytes.fill(0));
+    const run = async (slot: Slot): Promise<void> => {
+      if (!holes?.punches || (await holes.punchInPool(offsetBytes, lengthBytes))) await write(slot);
+    };
+    this.#ask(offsetBytes, lengthBytes, 'HM_IO_WRITE', run, options.fua ? this.#thenFlush(done) : done);
   }
 
   /** Lets requests under way end, then lets go of what it holds; closing again resolves too. */
@@ -132,7 +161,7 @@ export class DirectDevice implements BlockDevice {
     return this.#closing;
   }
 
-  #write(offsetBytes: number, lengthBytes: number, fill: (bytes: Buffer, atBytes: number, lengthBytes: number) => void, done: Done): void {
+  #writing(offsetBytes: number, lengthBytes: number, fill: (bytes: Buffer, atBytes: number, lengthBytes: number) => void): Request['run'] {
     const { fd } = this.#file;
     const piece = async ({ bytes }: Slot, atBytes: number, pieceBytes: number): Promise<void> => {
       fill(bytes, atBytes, pieceBytes);
@@ -142,16 +171,10 @@ export class DirectDevice implements BlockDevice {
       });
       if (moved < pieceBytes) throw writeStopped(this.path, offsetBytes + atBytes + moved);
     };
-    this.#ask(offsetBytes, lengthBytes, 'HM_IO_WRITE', piece, done);
+    return inPieces(lengthBytes, piece);
   }
 
-  #ask(
-    offsetBytes: number,
-    lengthBytes: number,
-    code: Request['code'],
-    piece: (slot: Slot, atBytes: number, lengthBytes: number) => Promise<void>,
-    done: Done,
-  ): void {
+  #ask(offsetBytes: number, lengthBytes: number, code: Request['code'], run: Request['run'], done: Done): void {
     const refusal = this.#refuse(offsetBytes, lengthBytes);
     if (refusal || lengthBytes === 0) {
       done(refusal);
@@ -161,9 +184,6 @@ export class DirectDevice implements BlockDevice {
       done(new HotMirrorError('HM_BUSY', `${String(maxQueuedRequests)} requests to ${this.path} wait`));
       return;
     }
-    const run = async (slot: Slot): Promise<void> => {
-      for (let at = 0; at < lengthBytes; at += slotBytes) await piece(slot, at, Math.min(slotBytes, lengthBytes - at));
-    };
     this.#waiting.push({ offsetBytes, lengthBytes, run, code, done });
     this.#pump();
   }
@@ -236,6 +256,13 @@ export class DirectDevice implements BlockDevice {
       this.#memory.give(slot);
     }
   }
+}
+
+/** Carries a request out piece by piece, as the memory of a slot allows. */
+function inPieces(lengthBytes: number, piece: (slot: Slot, atBytes: number, lengthBytes: number) => Promise<void>): Request['run'] {
+  return async (slot) => {
+    for (let at = 0; at < lengthBytes; at += slotBytes) await piece(slot, at, Math.min(slotBytes, lengthBytes - at));
+  };
 }
 
 function wholeBlocks(sizeBytes: number): number {

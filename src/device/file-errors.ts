@@ -30,6 +30,14 @@ export function ioError(cause: unknown, code: 'HM_IO_READ' | 'HM_IO_WRITE' | 'HM
   return HotMirrorError.from(cause, full ? 'HM_NO_SPACE' : code, path);
 }
 
+const cannotPunch: readonly (string | undefined)[] = ['ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL'];
+
+/** Why a hole could not be punched. */
+export function punchError(cause: unknown, path: string): HotMirrorError {
+  if (cannotPunch.includes(errnoOf(cause))) return HotMirrorError.from(cause, 'HM_NOT_SUPPORTED', `no holes can be punched into ${path}`);
+  return ioError(cause, 'HM_IO_WRITE', path);
+}
+
 /** A read gave nothing inside the device: somebody truncated the file. */
 export function readStopped(path: string, atBytes: number): HotMirrorError {
   return new HotMirrorError('HM_IO_READ', `${path} ends at or before byte ${String(atBytes)}: it was truncated while it was open`, {

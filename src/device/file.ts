@@ -2,14 +2,17 @@ import { fdatasync, readSync, writeSync } from 'node:fs';
 
 import type { Clock } from '../clock/clock.ts';
 import { HotMirrorError } from '../errors.ts';
-import type { BlockDevice, DeviceCapabilities, Done, WriteOptions } from './block-device.ts';
+import type { AllocationPiece, BlockDevice, DeviceCapabilities, Done, WriteOptions, ZeroesOptions } from './block-device.ts';
 import { ioError, readStopped, writeStopped } from './file-errors.ts';
 import { GroupCommit } from './group-commit.ts';
+import { Holes } from './holes.ts';
 import { openExclusively } from './open-file.ts';
 import type { OpenFile } from './open-file.ts';
 import { PooledReads } from './pooled-reads.ts';
 import { ReadPace } from './read-pace.ts';
-import { assertBlockSize, closedError, refuseRange } from './requests.ts';
+import { allData, assertBlockSize, closedError, refuseRange } from './requests.ts';
+import { systemCalls } from './system-calls.ts';
+import type { SystemCalls } from './system-calls.ts';
 import { transfer } from './transfer.ts';
 
 const defaultBlockSizeBytes = 512;
@@ -32,12 +35,15 @@ export interface FileDeviceOptions {
  * Writes are system calls made at once, in the calling thread, through the page cache: the fastest way, and one that stalls the thread when the cache must wait for the disk. It is meant for a worker
  * thread of its own. So are reads, as long as they come from the cache: with a clock, when one took as long as a disk takes, those that follow run in libuv's pool for a while. `fdatasync` always does, as a group commit.
  *
+ * On Linux, where the optional package `koffi` is installed, zeroes that may be a hole become one, and so does what is trimmed, as far as the file system or the block device can punch holes;
+ * files of ext4, XFS and tmpfs tell where theirs are.
+ *
  * It never creates, extends or truncates what it opens. No second process (or thread) can open the same element this way; see `lockFile` for the limits.
  * After a failed flush every later one fails until the device is opened again.
  */
 export class FileDevice implements BlockDevice {
   readonly blockSizeBytes: number;
-  readonly capabilities: DeviceCapabilities = Object.freeze({ synchronous: true, trim: false, punchHole: false, exclusive: true });
+  readonly capabilities: DeviceCapabilities;
   /** As it was opened, for messages. */
   readonly path: string;
   readonly #file: OpenFile;
@@ -45,11 +51,16 @@ export class FileDevice implements BlockDevice {
   readonly #pooled: PooledReads;
   readonly #pace = new ReadPace();
   readonly #clock: Pick<Clock, 'nowMs'>;
+  /** Null: nothing can be known or made of them here. */
+  readonly #holes: Holes | null;
   #sizeBytes: number;
   #closing: Promise<void> | null = null;
 
-  private constructor(path: string, file: OpenFile, { blockSizeBytes, clock }: Required<FileDeviceOptions>) {
+  private constructor(path: string, file: OpenFile, { blockSizeBytes, clock }: Required<FileDeviceOptions>, holes: Holes | null) {
     this.path = path;
+    this.#holes = holes;
+    const punches = holes?.punches === true;
+    this.capabilities = Object.freeze({ synchronous: true, trim: punches, punchHole: punches, exclusive: true });
     this.blockSizeBytes = blockSizeBytes;
     this.#sizeBytes = file.sizeBytes - (file.sizeBytes % blockSizeBytes);
     this.#file = file;
@@ -67,10 +78,17 @@ export class FileDevice implements BlockDevice {
    *
    * Rejects with `HM_DEVICE_NOT_FOUND`, `HM_DEVICE_ACCESS` or `HM_DEVICE_IN_USE`.
    */
-  static async open(path: string, options: FileDeviceOptions = {}): Promise<FileDevice> {
+  static open(path: string, options: FileDeviceOptions = {}): Promise<FileDevice> {
+    return FileDevice.openBy(systemCalls(), path, options);
+  }
+
+  /** @internal The same with these system calls, or none. */
+  static async openBy(calls: SystemCalls | null, path: string, options: FileDeviceOptions = {}): Promise<FileDevice> {
     const { blockSizeBytes = defaultBlockSizeBytes, clock = noClock } = options;
     assertBlockSize(blockSizeBytes);
-    return new FileDevice(path, await openExclusively(path), { blockSizeBytes, clock });
+    const file = await openExclusively(path);
+    const holes = calls && (await Holes.of({ file, path, blockSizeBytes, calls }));
+    return new FileDevice(path, file, { blockSizeBytes, clock }, holes);
   }
 
   /** As it was opened, or found by {@link FileDevice.refreshSize}. */
@@ -112,20 +130,28 @@ export class FileDevice implements BlockDevice {
     else this.#commit.flush(done);
   }
 
-  /** Node has no way to the system call, so `HM_NOT_SUPPORTED`. */
+  /** Punches a hole, which reads as zeroes; `HM_NOT_SUPPORTED` where that cannot be. */
   trim(offsetBytes: number, lengthBytes: number, done: Done): void {
-    done(
-      this.#refuse(offsetBytes, lengthBytes) ??
-        new HotMirrorError('HM_NOT_SUPPORTED', `${this.path} cannot be trimmed; writeZeroes can clear it`),
-    );
+    const refusal = this.#refuse(offsetBytes, lengthBytes);
+    if (refusal) done(refusal);
+    else if (this.#holes?.punches) done(this.#punch(this.#holes, offsetBytes, lengthBytes));
+    else done(new HotMirrorError('HM_NOT_SUPPORTED', `${this.path} cannot be trimmed; writeZeroes can clear it`));
   }
 
-  writeZeroes(offsetBytes: number, lengthBytes: number, options: WriteOptions, done: Done): void {
+  /** What cannot be punched, whatever the reason, is written. */
+  writeZeroes(offsetBytes: number, lengthBytes: number, options: ZeroesOptions, done: Done): void {
     let error = this.#refuse(offsetBytes, lengthBytes);
-    for (let at = 0; at < lengthBytes && !error; at += zeroes.byteLength) {
+    const punched = !error && !options.noHole && this.#holes?.punches && !this.#punch(this.#holes, offsetBytes, lengthBytes);
+    for (let at = 0; at < lengthBytes && !error && !punched; at += zeroes.byteLength) {
       error = this.#writeFully(offsetBytes + at, zeroes.subarray(0, Math.min(zeroes.byteLength, lengthBytes - at)));
     }
     this.#completeWrite(error, options, done);
+  }
+
+  /** All is data but where the file system is trusted to know its holes. */
+  allocation(offsetBytes: number, lengthBytes: number, mostPieces: number): readonly AllocationPiece[] {
+    if (!this.#holes?.tells || this.#refuse(offsetBytes, lengthBytes)) return allData(lengthBytes);
+    return this.#holes.allocation(offsetBytes, lengthBytes, mostPieces);
   }
 
   /** Lets go of what it holds; closing again resolves too. */
@@ -136,6 +162,11 @@ export class FileDevice implements BlockDevice {
 
   #refuse(offsetBytes: number, lengthBytes: number): HotMirrorError | null {
     return this.#closing ? closedError(this.path) : refuseRange(this, offsetBytes, lengthBytes);
+  }
+
+  #punch(holes: Holes, offsetBytes: number, lengthBytes: number): HotMirrorError | null {
+    this.#pooled.beforeChange(offsetBytes, lengthBytes);
+    return holes.punch(offsetBytes, lengthBytes);
   }
 
   #completeWrite(error: HotMirrorError | null, options: WriteOptions, done: Done): void {

@@ -18,9 +18,17 @@ const largestSizeBytes = Number.MAX_SAFE_INTEGER;
 /** Every block device has sectors of at least this. */
 const sectorBytes = 512;
 
+/** By which the kernel knows a block device. */
+export interface DeviceNumber {
+  readonly major: number;
+  readonly minor: number;
+}
+
 /** A regular file or block device, open for reading and writing, that no second process can open this way. */
 export interface OpenFile {
   readonly fd: number;
+  /** Null: it is a regular file. */
+  readonly blockDevice: DeviceNumber | null;
   /** Its size in bytes, as it is. */
   readonly sizeBytes: number;
   /** Its size now. */
@@ -38,9 +46,12 @@ export async function openExclusively(path: string, extraFlags = 0): Promise<Ope
   let lock: ElementLock | null = null;
   try {
     lock = stats.isFile() ? await lockFile(stats, path) : null;
-    const measure = async (): Promise<number> =>
-      stats.isFile() ? Number((await fstatAsync(fd, { bigint: true })).size) : measureByReading(fd, path);
-    return { fd, sizeBytes: await measure(), measure, close: () => closeBoth(fd, lock) };
+    const measure = async (): Promise<number> => {
+      if (stats.isFile()) return Number((await fstatAsync(fd, { bigint: true })).size);
+      return extraFlags === 0 ? measureByReading(fd, path) : measureOpenedPlainly(fd, path);
+    };
+    const blockDevice = stats.isFile() ? null : deviceNumber(stats.rdev);
+    return { fd, blockDevice, sizeBytes: await measure(), measure, close: () => closeBoth(fd, lock) };
   } catch (error) {
     await closeBoth(fd, lock);
     throw error;
@@ -71,10 +82,29 @@ function assertKind(stats: BigIntStats, path: string): void {
   throw new HotMirrorError('HM_DEVICE_ACCESS', `${path} is neither a file nor a block device`);
 }
 
+/** Linux packs both into 64 bits, the low 8 bits of the minor number first. */
+function deviceNumber(rdev: bigint): DeviceNumber {
+  const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xfffff000n);
+  const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n);
+  return { major: Number(major), minor: Number(minor) };
+}
+
 /** Closing reports at most what a flush would have; nobody is left who could act on it. */
 async function closeBoth(fd: number, lock: ElementLock | null): Promise<void> {
   await closeAsync(fd).catch(() => undefined);
   await lock?.release();
+}
+
+/** Past the page cache no single byte can be read. */
+async function measureOpenedPlainly(fd: number, path: string): Promise<number> {
+  const plain = await openAsync(`/proc/self/fd/${String(fd)}`, constants.O_RDONLY).catch((cause: unknown) => {
+    throw HotMirrorError.from(cause, 'HM_IO_READ', `cannot find the size of ${path}`);
+  });
+  try {
+    return await measureByReading(plain, path);
+  } finally {
+    await closeBoth(plain, null);
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 import { HotMirrorError } from '../errors.ts';
-import type { BlockDevice } from './block-device.ts';
+import type { AllocationPiece, BlockDevice } from './block-device.ts';
 
 /** What the range of a request is checked against. */
 export type DeviceGeometry = Pick<BlockDevice, 'sizeBytes' | 'blockSizeBytes'>;
@@ -24,6 +24,11 @@ export function refuseRange(geometry: DeviceGeometry, offsetBytes: number, lengt
     });
   }
   return null;
+}
+
+/** What `allocation` of a `BlockDevice` tells where nothing is known. */
+export function allData(lengthBytes: number): readonly AllocationPiece[] {
+  return lengthBytes > 0 ? [{ lengthBytes, hole: false }] : [];
 }
 
 /** The refusal of every request after `close`. */

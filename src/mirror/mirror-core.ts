@@ -3,6 +3,8 @@ import createDebug from 'debug';
 import { sleep } from '../clock/clock.ts';
 import { randomHex } from '../clock/random.ts';
 import { within } from '../clock/within.ts';
+import type { AllocationPiece } from '../device/block-device.ts';
+import { allData } from '../device/requests.ts';
 import { compareEpochs, formatEpoch, highestEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
@@ -127,6 +129,13 @@ export class MirrorCore {
       failed: (error: HotMirrorError): Promise<void> => this.failed(error),
     };
     return { name, node, peer, clock, device, store, serving, replication, preservation, known, protocol, ...told };
+  }
+
+  /** What of a range within the mirror is a hole: only while it is served from this node's own element, which holds everything. */
+  allocation(offsetBytes: number, lengthBytes: number, mostPieces: number): readonly AllocationPiece[] {
+    const { serving, replication } = this;
+    const known = serving.state !== 'no' && replication.element === 'uptodate';
+    return known ? serving.reads.allocation(offsetBytes, lengthBytes, mostPieces) : allData(lengthBytes);
   }
 
   /** Ends serving at once, with an error for every request inside. */

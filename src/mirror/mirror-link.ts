@@ -1,7 +1,8 @@
 import PQueue from 'p-queue';
 import createDebug from 'debug';
 
-import type { BlockDevice, DeviceCapabilities, Done, WriteOptions, ZeroesOptions } from '../device/block-device.ts';
+import type { AllocationPiece, BlockDevice, DeviceCapabilities, Done, WriteOptions, ZeroesOptions } from '../device/block-device.ts';
+import { allData } from '../device/requests.ts';
 import { noEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import type { Emitter } from '../events.ts';
@@ -32,7 +33,7 @@ import { regenerate, verify, waiveFindings } from './regenerate.ts';
 import type { RegenerateOrder, VerifyOrder, VerifyOutcome } from './regenerate.ts';
 import { checkedRate, defaultResyncRate } from './resync-rate.ts';
 import type { ResyncRateLimits } from './resync-rate.ts';
-import { refuseRange } from './request-range.ts';
+import { admitted, refuseRange } from './request-range.ts';
 import { splitTrim, splitWrite, splitZeroes } from './split-request.ts';
 
 const debug = createDebug('hotmirror:mirror');
@@ -311,6 +312,12 @@ export class MirrorLink implements BlockDevice {
     if (serving) splitZeroes(serving, offsetBytes, lengthBytes, options, done);
   }
 
+  /** What of a range is a hole in this node's element, as far as a read would be answered from there now; else all is data. */
+  allocation(offsetBytes: number, lengthBytes: number, mostPieces: number): readonly AllocationPiece[] {
+    const refused = this.#closing !== null || refuseRange(this, offsetBytes, lengthBytes) !== null;
+    return refused ? allData(lengthBytes) : (this.#core?.allocation(offsetBytes, lengthBytes, mostPieces) ?? allData(lengthBytes));
+  }
+
   /** What it is now; plain data. */
   state(): MirrorState {
     return this.#opened().state();
@@ -380,20 +387,8 @@ export class MirrorLink implements BlockDevice {
     return this.#admit(offsetBytes, lengthBytes, done);
   }
 
-  #admit(offsetBytes: number, lengthBytes: number, done: Done, empty = false): Serving | null {
-    const serving = this.#core?.serving;
-    const refusal = refuseRange(this, offsetBytes, lengthBytes);
-    if (this.#closing || !serving) {
-      done(new HotMirrorError('HM_CLOSED', `${this.name} is closed`));
-    } else if (refusal) {
-      done(refusal);
-    } else if (serving.state === 'no') {
-      done(new HotMirrorError('HM_NOT_SERVING', `${this.name} is not served by this node`));
-    } else if (lengthBytes === 0 && !empty) {
-      done(null);
-    } else {
-      return serving;
-    }
-    return null;
+  #admit(offsetBytes: number, lengthBytes: number, done: Done, anyLength = false): Serving | null {
+    const serving = this.#closing ? null : (this.#core?.serving ?? null);
+    return admitted(this, serving, { offsetBytes, lengthBytes, anyLength, done });
   }
 }

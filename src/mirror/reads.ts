@@ -1,7 +1,11 @@
+import type { AllocationPiece } from '../device/block-device.ts';
+import { allData } from '../device/requests.ts';
 import { HotMirrorError } from '../errors.ts';
 import { ReadRepair } from './read-repair.ts';
 import type { ReadRepairOptions } from './read-repair.ts';
 import type { AnsweredRequest } from './replies.ts';
+import { overlapsAny, untouchedRun } from './request.ts';
+import type { Request } from './request.ts';
 
 /** One read of the application. */
 export interface Read extends AnsweredRequest {
@@ -10,7 +14,13 @@ export interface Read extends AnsweredRequest {
 }
 
 /** What reads need to know of the serving side. */
-export interface ReadsOptions extends Omit<ReadRepairOptions, 'restart' | 'reply'> {
+export interface ReadsOptions extends Omit<ReadRepairOptions, 'restart' | 'reply' | 'mayRead'> {
+  /** Nothing that this element holds is hidden from readers. */
+  readonly ready: () => boolean;
+  /** Requests that are not complete. */
+  readonly incomplete: () => readonly Iterable<Request>[];
+  /** An answer would go out now (rule serve.lease). */
+  readonly owns: () => boolean;
   /** The read is over; the answer goes out when there is evidence of ownership (rule serve.lease). */
   readonly reply: (read: Read, error: HotMirrorError | null) => void;
 }
@@ -29,6 +39,7 @@ export class Reads {
     this.#options = options;
     this.#repair = new ReadRepair({
       ...options,
+      mayRead: (offsetBytes, lengthBytes) => this.#mayRead(offsetBytes, lengthBytes),
       restart: (read) => void this.read(read),
     });
   }
@@ -45,7 +56,7 @@ export class Reads {
 
   /** Starts a read, or lets it wait and returns false. */
   read(read: Read): boolean {
-    if (!this.#options.mayRead(read.offsetBytes, read.into.byteLength)) {
+    if (!this.#mayRead(read.offsetBytes, read.into.byteLength)) {
       this.#waiting.push(read);
       return false;
     }
@@ -66,6 +77,14 @@ export class Reads {
       else this.#options.reply(read, error);
     });
     return true;
+  }
+
+  /** What of a range is a hole, as a read that is answered now would find it; where one would wait, or come from the peer, all is data. */
+  allocation(offsetBytes: number, lengthBytes: number, mostPieces: number): readonly AllocationPiece[] {
+    const { device, diskless, ready, incomplete, owns } = this.#options;
+    const run = untouchedRun(incomplete(), offsetBytes, lengthBytes);
+    if (run.touched || diskless() || !ready() || !owns()) return allData(run.lengthBytes);
+    return device.allocation?.(offsetBytes, run.lengthBytes, mostPieces) ?? allData(run.lengthBytes);
   }
 
   /** A write to the range goes to the elements now. */
@@ -100,5 +119,9 @@ export class Reads {
   /** Gives up the reads that wait, here or for the peer, which the caller fails; those under way end by themselves. */
   stop(): readonly Read[] {
     return [...this.#waiting.splice(0), ...this.#repair.stop()];
+  }
+
+  #mayRead(offsetBytes: number, lengthBytes: number): boolean {
+    return this.#options.ready() && !overlapsAny(this.#options.incomplete(), offsetBytes, lengthBytes);
   }
 }

@@ -28,6 +28,11 @@ export class Replies {
     this.#options = options;
   }
 
+  /** Whether an answer may go out now. */
+  get owns(): boolean {
+    return this.#options.owns();
+  }
+
   /** Answers that wait. */
   get inside(): number {
     return this.#parked.length;

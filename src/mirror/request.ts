@@ -78,6 +78,25 @@ export function overlapsAny(requests: readonly Iterable<Request>[], offsetBytes:
   return false;
 }
 
+/** From the beginning of a range: how much of it none of these requests touches, or else how much of it the touched part has. */
+export function untouchedRun(
+  requests: readonly Iterable<Request>[],
+  offsetBytes: number,
+  lengthBytes: number,
+): { readonly lengthBytes: number; readonly touched: boolean } {
+  let [untouchedBytes, touchedBytes] = [lengthBytes, 0];
+  for (const some of requests)
+    for (const request of some) {
+      if (!overlaps(request, offsetBytes, lengthBytes)) continue;
+      const before = request.offsetBytes - offsetBytes;
+      untouchedBytes = Math.min(untouchedBytes, Math.max(0, before));
+      if (before <= 0) touchedBytes = Math.max(touchedBytes, before + request.lengthBytes);
+    }
+  return untouchedBytes > 0
+    ? { lengthBytes: untouchedBytes, touched: false }
+    : { lengthBytes: Math.min(lengthBytes, touchedBytes), touched: true };
+}
+
 /** How a request goes to the peer. */
 interface Sending {
   /** It is not over before it is durable there. */

@@ -132,8 +132,29 @@ export class Resync {
     const lengthBytes = this.#lengthBytes(run);
     const compare = session.compares.supported && this.#policy.pays && !this.#differing.has(run.first);
     if (!session.hasResyncRoom(lengthBytes) || (compare && !session.compares.hasRoom(lengthBytes)) || this.#mustWait()) return false;
-    if (!this.#differing.has(run.first)) this.#cursor = run.first + run.count;
-    return this.#copy(run, compare);
+    const hole = this.#holeOf(run);
+    const next = hole ?? run;
+    if (!this.#differing.has(run.first)) this.#cursor = next.first + next.count;
+    return hole ? this.#copyHole(hole) : this.#copy(run, compare);
+  }
+
+  /** The extents at the beginning of a run that are a hole of this element; null: there is none, or it is to be read all the same. */
+  #holeOf(run: ExtentRun): ExtentRun | null {
+    const { reads, session, dirty } = this.#options;
+    if (!session.sendsHoles) return null;
+    const lengthBytes = this.#lengthBytes(run);
+    const holeBytes = reads.holeBytes(run.first * dirty.extentBytes, lengthBytes);
+    // The last extent of the mirror may be a short one.
+    const count = holeBytes === lengthBytes ? run.count : Math.floor(holeBytes / dirty.extentBytes);
+    return count > 0 ? { first: run.first, count } : null;
+  }
+
+  #copyHole(run: ExtentRun): boolean {
+    const lengthBytes = this.#lengthBytes(run);
+    this.#options.control.rate.sent(lengthBytes);
+    this.#unreadable.read(run);
+    this.#sendHole(run);
+    return true;
   }
 
   #mustWait(): boolean {
@@ -174,9 +195,14 @@ export class Resync {
       let end = at + 1;
       while (end < count && this.#isHole(bytes, end) === hole) end += 1;
       const piece = bytes.subarray(at * extentBytes, end * extentBytes);
-      users += 1;
-      this.#sendPiece({ first: first + at, count: end - at }, piece, hole ? 'hole' : compare ? 'compare' : 'bytes', left);
+      const run = { first: first + at, count: end - at };
       at = end;
+      if (hole) {
+        this.#sendHole(run);
+        continue;
+      }
+      users += 1;
+      this.#sendPiece(run, piece, compare ? 'compare' : 'bytes', left);
     }
     left();
   }
@@ -186,8 +212,16 @@ export class Resync {
     return session.sendsHoles && isZero(bytes.subarray(at * dirty.extentBytes, (at + 1) * dirty.extentBytes));
   }
 
+  #sendHole(run: ExtentRun): void {
+    const { dirty, session, counters } = this.#options;
+    const copies = this.#track(run);
+    counters.resync.sentExtents += run.count;
+    session.hole(run.first * dirty.extentBytes, this.#lengthBytes(run));
+    this.#sent(run, copies);
+  }
+
   /** `left` is called when nobody needs the bytes any more; not where the connection ends before. */
-  #sendPiece(run: ExtentRun, piece: Uint8Array, as: 'hole' | 'compare' | 'bytes', left: () => void): void {
+  #sendPiece(run: ExtentRun, piece: Uint8Array, as: 'compare' | 'bytes', left: () => void): void {
     const { dirty, session, counters } = this.#options;
     const offsetBytes = run.first * dirty.extentBytes;
     const copies = this.#track(run);
@@ -197,15 +231,14 @@ export class Resync {
       return;
     }
     counters.resync.sentExtents += run.count;
-    if (as === 'hole') {
-      session.hole(offsetBytes, piece.byteLength);
-      left();
-    } else {
-      session.resync(offsetBytes, piece, left);
-      this.#policy.sent(run.count);
-    }
-    for (let extent = run.first; extent < run.first + run.count; extent += 1)
-      this.#unflushed.push({ extent, copy: copies + extent - run.first });
+    session.resync(offsetBytes, piece, left);
+    this.#policy.sent(run.count);
+    this.#sent(run, copies);
+  }
+
+  /** Clean once the target has flushed. */
+  #sent({ first, count }: ExtentRun, copies: number): void {
+    for (let at = 0; at < count; at += 1) this.#unflushed.push({ extent: first + at, copy: copies + at });
   }
 
   /** These are on their way; gives the number of the first copy. */

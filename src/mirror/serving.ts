@@ -9,7 +9,7 @@ import { Mint } from './mint.ts';
 import { helpOf } from './read-repair.ts';
 import { Reads } from './reads.ts';
 import { Replies } from './replies.ts';
-import { lackAgain, newRequest, overlapsAny, sendRequest } from './request.ts';
+import { lackAgain, newRequest, sendRequest } from './request.ts';
 import type { Request } from './request.ts';
 import type { ServingOptions } from './serving-options.ts';
 import type { SourceSession } from './source.ts';
@@ -22,6 +22,7 @@ export class Serving {
   readonly diskless: Diskless = new Diskless();
   /** Whether the peer durably knows that it is behind: then requests complete without it (rule write.congested). */
   readonly ahead: AheadState = new AheadState();
+  readonly reads: Reads;
   readonly #options: ServingOptions;
   readonly #intents: IntentLog;
   #serving = false;
@@ -34,7 +35,6 @@ export class Serving {
   #queue: Request[] = [];
   /** Issued and not complete, in the order issued. */
   readonly #issued = new Set<Request>();
-  readonly #reads: Reads;
   readonly #replies: Replies;
   #awaitingMint: Request[] = [];
   readonly #generation: Mint;
@@ -50,14 +50,15 @@ export class Serving {
       owns: () => this.#serving && (this.#mayBeAlone || options.lease.valid()),
       answered: () => this.#admission.left(),
     });
-    this.#reads = new Reads({
+    this.reads = new Reads({
       device: options.device,
       dirty: () => options.store.dirty,
       diskless: () => this.diskless.active,
       session: () => this.#session,
       peer: () => (this.#serving ? helpOf(this.#session, this.#work?.copying === true, this.#mayBeAlone) : 'none'),
-      mayRead: (offsetBytes, lengthBytes) =>
-        !this.#needsMint() && !this.diskless.waits && !overlapsAny([this.#issued, this.#queue], offsetBytes, lengthBytes),
+      ready: () => !this.#needsMint() && !this.diskless.waits,
+      incomplete: () => [this.#issued, this.#queue],
+      owns: () => this.#replies.owns,
       reply: (read, error) => this.#replies.reply(read, this.#serving ? error : new HotMirrorError('HM_NOT_SERVING', 'serving has ended')),
       repaired: (offsetBytes, lengthBytes) => options.handlers.repaired(offsetBytes, lengthBytes),
       failed: (error) => options.handlers.failed(error),
@@ -102,7 +103,7 @@ export class Serving {
   /** Ends serving at once: every request inside fails with this error, as soon as its buffer is free. */
   stop(error: HotMirrorError): void {
     this.cease();
-    this.#replies.fail([...this.#queue.splice(0), ...this.#reads.stop()], error);
+    this.#replies.fail([...this.#queue.splice(0), ...this.reads.stop()], error);
     this.#awaitingMint = [];
     if (!this.diskless.rested) this.diskless.end();
     for (const request of this.#issued) {
@@ -148,7 +149,7 @@ export class Serving {
       this.#sendToPeer(request, session);
     }
     this.#frozen = false;
-    this.#reads.peerChanged();
+    this.reads.peerChanged();
     this.#options.handlers.changed();
     this.#pump();
   }
@@ -161,7 +162,7 @@ export class Serving {
   /** The peer's element is `uptodate` now. */
   settled(): void {
     this.#session?.fetches.begin();
-    this.#reads.peerChanged();
+    this.reads.peerChanged();
   }
 
   /** This node's element has failed: from now on the peer's alone is served through, where that can be (rule write.error). Returns whether it is so. */
@@ -177,7 +178,7 @@ export class Serving {
       confirmed: () => {
         handlers.minted(generation);
         for (const request of this.#issued) this.#advance(request);
-        this.#reads.peerChanged();
+        this.reads.peerChanged();
         this.#pump();
       },
       bereft: (because) => this.peerFailed(because),
@@ -227,19 +228,19 @@ export class Serving {
   /** Something changed that may let requests go on: room in a window, a lease, a read lock. */
   resume(): void {
     this.#replies.release();
-    this.#reads.room();
+    this.reads.room();
     this.#pump();
   }
 
   /** Requests inside, for status and bounds. */
   get inside(): number {
-    return this.#queue.length + this.#issued.size + this.#reads.inside + this.#replies.inside;
+    return this.#queue.length + this.#issued.size + this.reads.inside + this.#replies.inside;
   }
 
   read(offsetBytes: number, into: Uint8Array, done: Done): void {
     if (!this.#admission.admit(done)) return;
     const startedMs = this.#options.counters.nowMs();
-    if (!this.#reads.read({ counts: 'read', startedMs, offsetBytes, lengthBytes: into.byteLength, into, done })) this.#mint();
+    if (!this.reads.read({ counts: 'read', startedMs, offsetBytes, lengthBytes: into.byteLength, into, done })) this.#mint();
   }
 
   write(offsetBytes: number, bytes: Uint8Array, options: WriteOptions, done: Done): void {
@@ -313,7 +314,7 @@ export class Serving {
     }
     activity.issued(offsetBytes, lengthBytes);
     request.logged = true;
-    this.#reads.issued(offsetBytes, lengthBytes);
+    this.reads.issued(offsetBytes, lengthBytes);
     if (!this.#session) store.dirty.markRange(offsetBytes, lengthBytes);
     if (this.ahead.active) this.#options.counters.ahead.bytes += lengthBytes;
     if (kind === 'zeroes') device.writeZeroes(offsetBytes, lengthBytes, { fua, noHole }, done);
@@ -350,7 +351,7 @@ export class Serving {
     if (request.logged) this.#options.activity.finished(request.offsetBytes, request.lengthBytes);
     this.#replies.reply(request, request.error);
     this.#intents.requestFinished();
-    this.#reads.retry();
+    this.reads.retry();
   }
 
   /** Nothing is sent on this connection any more: what it has not confirmed is dirty (rule write.inflight). */
@@ -361,12 +362,12 @@ export class Serving {
     for (const extent of session.unconfirmed()) this.#options.store.dirty.mark(extent);
     lackAgain(this.#issued, session);
     this.#intents.sessionLost();
-    this.#reads.lost();
+    this.reads.lost();
   }
 
   #goOnAlone(): void {
     this.#completeAlone();
-    this.#reads.peerChanged();
+    this.reads.peerChanged();
     this.#mint();
     this.#replies.release();
     this.#options.handlers.changed();
@@ -384,10 +385,10 @@ export class Serving {
   }
 
   #mint(): void {
-    if (this.#frozen || (this.#awaitingMint.length === 0 && !(this.#reads.waiting && this.#needsMint()))) return;
+    if (this.#frozen || (this.#awaitingMint.length === 0 && !(this.reads.waiting && this.#needsMint()))) return;
     this.#generation.mint(this.#issued.size === 0, () => {
       for (const request of this.#awaitingMint.splice(0)) this.#advance(request);
-      this.#reads.retry();
+      this.reads.retry();
       this.#mint();
       this.#pump();
     });

@@ -35,6 +35,12 @@ export class StreamReads {
     return reading !== null && offsetBytes < reading.offsetBytes + reading.lengthBytes && reading.offsetBytes < offsetBytes + lengthBytes;
   }
 
+  /** How much of a range, from its beginning, need not be read, for it is a hole. What is made of it must be sent at once. */
+  holeBytes(offsetBytes: number, lengthBytes: number): number {
+    const [first] = this.#options.device.allocation?.(offsetBytes, lengthBytes, 1) ?? [];
+    return first?.hole === true ? first.lengthBytes : 0;
+  }
+
   /** Reads a range; `then` must send at once what it makes of it, and whoever has no use for the bytes any more releases them. Returns whether it was over at once. */
   read(offsetBytes: number, lengthBytes: number, then: (error: HotMirrorError | null, bytes: Uint8Array) => void): boolean {
     const bytes = this.#bufferOf(lengthBytes);

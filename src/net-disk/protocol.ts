@@ -89,6 +89,9 @@ export type ReplyError = (typeof errors)[keyof typeof errors];
 /** The one metadata context that the protocol defines. */
 export const baseAllocation = 'base:allocation';
 
+/** What `base:allocation` says of a range, in bits; none of them: it may hold data. */
+export const allocationStates = { hole: 1, zero: 2 } as const;
+
 /** Sizes of what travels, in bytes. */
 export const sizes = {
   greeting: 18,
@@ -99,6 +102,8 @@ export const sizes = {
   simpleReply: 16,
   chunkHeader: 20,
   chunkOffset: 8,
+  statusContext: 4,
+  statusDescriptor: 8,
   /** After the answer to `exportName`, for clients that did not ask to be spared. */
   reservedZeroes: 124,
   /** The longest string that the protocol allows. */

@@ -1,5 +1,6 @@
+import type { AllocationPiece } from '../device/block-device.ts';
 import type { Chunk, ChunkPool } from './chunk-pool.ts';
-import { chunks, errors, magic, replyFlagDone, sizes } from './protocol.ts';
+import { allocationStates, chunks, errors, magic, replyFlagDone, sizes } from './protocol.ts';
 import type { ReplyError } from './protocol.ts';
 
 /** A reply with data, of which the data is still being read. */
@@ -84,16 +85,17 @@ export class ReplyWriter {
     this.#view.setUint32(at + 12, cookieLow);
   }
 
-  /** One range in one state, for all of it (`base:allocation`). */
-  blockStatus(
-    cookieHigh: number,
-    cookieLow: number,
-    status: { readonly context: number; readonly lengthBytes: number; readonly flags: number },
-  ): void {
-    const at = this.#chunkHeader({ kind: chunks.blockStatus, cookieHigh, cookieLow, payloadBytes: 12 });
-    this.#view.setUint32(at, status.context);
-    this.#view.setUint32(at + 4, status.lengthBytes);
-    this.#view.setUint32(at + 8, status.flags);
+  /** What is allocated, piece by piece (`base:allocation`): at least one. */
+  blockStatus(cookieHigh: number, cookieLow: number, context: number, pieces: readonly AllocationPiece[]): void {
+    const payloadBytes = sizes.statusContext + pieces.length * sizes.statusDescriptor;
+    let at = this.#chunkHeader({ kind: chunks.blockStatus, cookieHigh, cookieLow, payloadBytes });
+    this.#view.setUint32(at, context);
+    at += sizes.statusContext;
+    for (const { lengthBytes, hole } of pieces) {
+      this.#view.setUint32(at, lengthBytes);
+      this.#view.setUint32(at + 4, hole ? allocationStates.hole | allocationStates.zero : 0);
+      at += sizes.statusDescriptor;
+    }
   }
 
   /** Room for so much data and its header. `finish` or `giveUp` is to follow, `detach` before anything else is written where that takes a while. */

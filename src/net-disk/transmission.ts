@@ -1,4 +1,5 @@
 import type { Done } from '../device/block-device.ts';
+import { allData } from '../device/requests.ts';
 import type { HotMirrorError } from '../errors.ts';
 import type { Chunk, ChunkPool } from './chunk-pool.ts';
 import { allocationContextId } from './haggling.ts';
@@ -26,10 +27,13 @@ export interface TransmissionOptions {
   };
 }
 
-/** A slice of a long run of zeroes: a device that writes them at once is not kept for longer than that takes. */
-const zeroesSliceBytes = 8 * 2 ** 20;
+/** A slice of a long run of zeroes, or of a long trim: a device that carries them out at once is not kept for longer than that takes. */
+const sliceBytes = 8 * 2 ** 20;
 /** Replies leave at the latest when there are so many bytes of them. */
 const gatheredBytes = 2 ** 20;
+
+/** Of one answer to what is allocated: finding them takes a device a millisecond at most. */
+const mostDescriptors = 256;
 
 /** A request that is under way. */
 class Pending {
@@ -171,21 +175,26 @@ export class Transmission implements RequestHandler {
         device.flush(pending.done);
         return;
       case commands.trim:
-        device.trim(offsetBytes, lengthBytes, fua ? this.#thenFlush(pending.done) : pending.done);
+        this.#inSlices(pending, request, (at, bytes, done) => device.trim(at, bytes, done));
         return;
-      case commands.writeZeroes:
-        this.#writeZeroes(pending, request, fua);
+      case commands.writeZeroes: {
+        const noHole = (flags & commandFlags.noHole) !== 0;
+        this.#inSlices(pending, request, (at, bytes, done) => device.writeZeroes(at, bytes, { noHole }, done));
         return;
+      }
       default:
         this.#answerAtOnce(pending, request);
     }
   }
 
-  /** `cache` needs nothing, and all is allocated as far as anybody can tell. */
-  #answerAtOnce(pending: Pending, { command, cookieHigh, cookieLow, lengthBytes }: NbdRequest): void {
-    if (command === commands.blockStatus)
-      this.#writer.blockStatus(cookieHigh, cookieLow, { context: allocationContextId, lengthBytes, flags: 0 });
-    else this.#writer.done(cookieHigh, cookieLow, errors.none);
+  /** `cache` needs nothing, and a device tells at once what is allocated. */
+  #answerAtOnce(pending: Pending, { command, flags, cookieHigh, cookieLow, offsetBytes, lengthBytes }: NbdRequest): void {
+    if (command === commands.blockStatus) {
+      const { device } = this.#options.negotiated.export;
+      const mostPieces = (flags & commandFlags.reqOne) !== 0 ? 1 : mostDescriptors;
+      const pieces = device.allocation?.(offsetBytes, lengthBytes, mostPieces) ?? allData(lengthBytes);
+      this.#writer.blockStatus(cookieHigh, cookieLow, allocationContextId, pieces);
+    } else this.#writer.done(cookieHigh, cookieLow, errors.none);
     this.#release(pending);
   }
 
@@ -199,15 +208,17 @@ export class Transmission implements RequestHandler {
     for (const other of this.#later.splice(0)) this.#answer(other, other.outcome ?? null);
   }
 
-  #writeZeroes(pending: Pending, { offsetBytes, lengthBytes, flags }: NbdRequest, fua: boolean): void {
-    const { device } = this.#options.negotiated.export;
-    const noHole = (flags & commandFlags.noHole) !== 0;
-    const slices = Math.ceil(lengthBytes / zeroesSliceBytes);
+  #inSlices(
+    pending: Pending,
+    { offsetBytes, lengthBytes, flags }: NbdRequest,
+    run: (offsetBytes: number, lengthBytes: number, done: Done) => void,
+  ): void {
+    const slices = Math.ceil(lengthBytes / sliceBytes);
     const slice = (index: number, done: Done): void => {
-      const at = index * zeroesSliceBytes;
-      device.writeZeroes(offsetBytes + at, Math.min(zeroesSliceBytes, lengthBytes - at), { noHole }, done);
+      const at = index * sliceBytes;
+      run(offsetBytes + at, Math.min(sliceBytes, lengthBytes - at), done);
     };
-    inTurn(slices, slice, fua ? this.#thenFlush(pending.done) : pending.done);
+    inTurn(slices, slice, (flags & commandFlags.fua) !== 0 ? this.#thenFlush(pending.done) : pending.done);
   }
 
   #thenFlush(done: Done): Done {

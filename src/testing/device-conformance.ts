@@ -27,6 +27,9 @@ type Check = (title: string, body: (subject: DeviceSubject, fixture: DeviceFixtu
 
 const smallestDeviceBlocks = 64;
 const crowd = 512;
+const allocationTurns = 40;
+const maxAllocationBlocks = 64;
+const maxAllocationPieces = 16;
 
 /** Declares tests that prove the whole contract of `BlockDevice` for an implementation. */
 export function deviceConformance(runner: TestRunner, setup: DeviceSetup): void {
@@ -52,6 +55,7 @@ export function deviceConformance(runner: TestRunner, setup: DeviceSetup): void 
     provesRefusals(check);
     provesDurability(check);
     provesZeroesAndTrim(check);
+    provesAllocation(check);
     provesCrowds(check);
     provesClose(check);
   });
@@ -265,6 +269,32 @@ function provesZeroesAndTrim(check: Check): void {
       await subject.fails('HM_NOT_SUPPORTED', trimmed);
     }
     await subject.holds(all);
+  });
+}
+
+function provesAllocation(check: Check): void {
+  check('takes no data for a hole, whatever was written, cleared and trimmed', async (subject) => {
+    const { device, blockBytes, sizeBytes } = subject;
+    const random = new SeededRandom(3);
+    const blocks = sizeBytes / blockBytes;
+    await subject.succeeds(subject.writeZeroes(0, sizeBytes));
+    for (let turn = 0; turn < allocationTurns; turn += 1) {
+      const first = random.below(blocks);
+      const [at, lengthBytes] = [first * blockBytes, (1 + random.below(Math.min(blocks - first, maxAllocationBlocks))) * blockBytes];
+      const kind = random.below(3);
+      if (kind === 0) await subject.succeeds(subject.write(at, subject.fresh(lengthBytes)));
+      else if (kind === 1 && device.capabilities.trim) await subject.succeeds(subject.trim(at, lengthBytes));
+      else await subject.succeeds(subject.writeZeroes(at, lengthBytes));
+      await subject.tellsAllocation(at, sizeBytes - at, 1 + random.below(maxAllocationPieces));
+      await subject.tellsAllocation(0, sizeBytes, maxAllocationPieces);
+    }
+    for (const [at, lengthBytes] of [
+      [0, 0],
+      [sizeBytes, blockBytes],
+      [0, sizeBytes + blockBytes],
+      [-blockBytes, blockBytes],
+    ] as const)
+      for (const { hole } of device.allocation?.(at, lengthBytes, 1) ?? []) strictEqual(hole, false, 'a range that is refused');
   });
 }
 

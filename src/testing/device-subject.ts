@@ -1,4 +1,4 @@
-import { deepStrictEqual, strictEqual } from 'node:assert/strict';
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
 
 import type { BlockDevice, Done, WriteOptions } from '../device/block-device.ts';
 import type { ErrorCode, HotMirrorError } from '../errors.ts';
@@ -97,6 +97,20 @@ export class DeviceSubject {
   async holds(expected: Uint8Array, offsetBytes = 0, message = 'contents'): Promise<void> {
     const found = await this.contents(offsetBytes, expected.byteLength);
     strictEqual(Buffer.compare(found, expected), 0, message);
+  }
+
+  /** What it tells of the holes in a range is in whole blocks, within the range and within the bound, and each of them reads as zeroes. */
+  async tellsAllocation(offsetBytes: number, lengthBytes: number, mostPieces: number): Promise<void> {
+    const pieces = this.device.allocation?.(offsetBytes, lengthBytes, mostPieces);
+    if (!pieces) return;
+    ok(pieces.length > 0 && pieces.length <= mostPieces, `${String(pieces.length)} pieces, of at most ${String(mostPieces)}`);
+    let at = offsetBytes;
+    for (const piece of pieces) {
+      ok(piece.lengthBytes > 0 && piece.lengthBytes % this.blockBytes === 0, `${String(piece.lengthBytes)} bytes are not whole blocks`);
+      ok(at + piece.lengthBytes <= offsetBytes + lengthBytes, 'a piece that reaches beyond the range');
+      if (piece.hole) await this.holds(new Uint8Array(piece.lengthBytes), at, 'a hole');
+      at += piece.lengthBytes;
+    }
   }
 
   /** Fills the device with fresh bytes and returns them. */

@@ -11,7 +11,9 @@ import { devicePromises } from '../../src/device/promises.ts';
 import { deviceConformance } from '../../src/testing/device-conformance.ts';
 import { SeededRandom } from '../../src/testing/seeded-random.ts';
 import { skipBecause } from '../support/skip.ts';
+import { attachLoop, detachLoop } from './loop-device.ts';
 import { refusal } from './refusal.ts';
+import { theCalls } from './scripted-calls.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
 const sizeBytes = 256 * 1024;
@@ -38,18 +40,23 @@ describe('DirectDevice', () => {
     if (reason !== null) skipBecause(this, `there is no way past the page cache here: ${reason}`);
   });
 
-  deviceConformance(
-    { describe, it },
-    {
-      name: 'DirectDevice',
-      async create() {
-        const folder = await temporaryFolder();
-        const path = join(folder.path, 'element');
-        await writeFile(path, new Uint8Array(sizeBytes));
-        return { device: await DirectDevice.open(path), reopen: () => DirectDevice.open(path), dispose: folder.remove };
+  for (const [how, calls] of [
+    ['without the system calls', null],
+    ['with them', theCalls],
+  ] as const)
+    deviceConformance(
+      { describe, it },
+      {
+        name: `DirectDevice ${how}`,
+        async create() {
+          const folder = await temporaryFolder();
+          const path = join(folder.path, 'element');
+          await writeFile(path, new Uint8Array(sizeBytes));
+          const open = (): Promise<DirectDevice> => DirectDevice.openBy(calls, path);
+          return { device: await open(), reopen: open, dispose: folder.remove };
+        },
       },
-    },
-  );
+    );
 
   describe('on a file', () => {
     let path: string;
@@ -107,6 +114,23 @@ describe('DirectDevice', () => {
       await Promise.all(writes);
       await closed;
       expect(await refusal(promised.read(0, 512))).to.equal('HM_CLOSED');
+    });
+
+    it('opens a block device, as large as it is', async function () {
+      const loop = attachLoop(path);
+      if (loop === null) skipBecause(this, 'no loop devices for this user here');
+      try {
+        const device = await DirectDevice.open(loop);
+        expect(device.sizeBytes).to.equal(4 * mebibyte);
+        const io = devicePromises(device);
+        await io.write(4 * mebibyte - 512, new Uint8Array(512).fill(9), { fua: true });
+        expect((await io.read(4 * mebibyte - 512, 512))[511]).to.equal(9);
+        await device.refreshSize();
+        expect(device.sizeBytes).to.equal(4 * mebibyte);
+        await device.close();
+      } finally {
+        detachLoop(loop);
+      }
     });
 
     it('is the only one that has the file open', async () => {

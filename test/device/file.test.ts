@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import fs, { existsSync } from 'node:fs';
 import { chmod, link, mkdir, open, readFile, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { expect } from 'chai';
@@ -11,7 +12,10 @@ import { FileDevice } from '../../src/device/file.ts';
 import { measureByReading } from '../../src/device/open-file.ts';
 import { devicePromises } from '../../src/device/promises.ts';
 import { deviceConformance } from '../../src/testing/device-conformance.ts';
+import { skipBecause } from '../support/skip.ts';
+import { attachLoop, detachLoop } from './loop-device.ts';
 import { refusal } from './refusal.ts';
+import { systemError, theCalls } from './scripted-calls.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
 const sizeBytes = 256 * 1024;
@@ -21,21 +25,24 @@ const afterASlowRead = (): Pick<Clock, 'nowMs'> => {
   let calls = 0;
   return { nowMs: () => Math.min(1000, 1000 * calls++) };
 };
+const atOnce = (): Pick<Clock, 'nowMs'> => ({ nowMs: () => 0 });
 
-for (const [name, clock] of [
-  ['FileDevice', undefined],
-  ['FileDevice that reads in the pool', afterASlowRead],
+for (const [how, calls, parent, clock] of [
+  ['without the system calls', null, tmpdir(), atOnce],
+  ['with them', theCalls, tmpdir(), atOnce],
+  ['with them in memory', theCalls, existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), atOnce],
+  ['with them, read in the pool', theCalls, tmpdir(), afterASlowRead],
 ] as const)
   deviceConformance(
     { describe, it },
     {
-      name,
+      name: `FileDevice ${how}`,
       async create() {
-        const folder = await temporaryFolder();
+        const folder = await temporaryFolder(parent);
         const path = join(folder.path, 'element');
         await writeFile(path, new Uint8Array(sizeBytes));
-        const openIt = (): Promise<FileDevice> => FileDevice.open(path, clock ? { clock: clock() } : {});
-        return { device: await openIt(), reopen: openIt, dispose: folder.remove };
+        const open = (): Promise<FileDevice> => FileDevice.openBy(calls, path, { clock: clock() });
+        return { device: await open(), reopen: open, dispose: folder.remove };
       },
     },
   );
@@ -199,9 +206,7 @@ describe('FileDevice', () => {
 
   it('opens a block device exclusively', async function () {
     const loop = attachLoop(path);
-    if (loop === null) {
-      skipBecause(this, 'no loop devices for this user here');
-    }
+    if (loop === null) skipBecause(this, 'no loop devices for this user here');
     try {
       const device = await FileDevice.open(loop);
       expect(device.sizeBytes).to.equal(sizeBytes);
@@ -211,7 +216,7 @@ describe('FileDevice', () => {
       expect((await io.read(sizeBytes - 512, 512))[511]).to.equal(9);
       await device.close();
     } finally {
-      execFileSync('losetup', ['--detach', loop]);
+      detachLoop(loop);
     }
   });
 
@@ -231,22 +236,7 @@ async function openDescriptors(): Promise<number> {
 }
 
 /** What modules that import these from node:fs call from now on. */
-import { skipBecause } from '../support/skip.ts';
 function replaceCalls(calls: Pick<typeof fs, 'writeSync' | 'fdatasync'>): void {
   Object.assign(fs, calls);
   syncBuiltinESMExports();
-}
-
-function systemError(errno: string): Error {
-  return Object.assign(new Error(errno), { code: errno });
-}
-
-function attachLoop(path: string): string | null {
-  try {
-    return execFileSync('losetup', ['--find', '--show', path], { stdio: ['ignore', 'pipe', 'ignore'] })
-      .toString()
-      .trim();
-  } catch {
-    return null;
-  }
 }

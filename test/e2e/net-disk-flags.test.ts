@@ -4,7 +4,7 @@ import path from 'node:path';
 import { expect } from 'chai';
 
 import { systemClock } from '../../src/clock/system-clock.ts';
-import type { BlockDevice, Done } from '../../src/device/block-device.ts';
+import type { AllocationPiece, BlockDevice, Done } from '../../src/device/block-device.ts';
 import { MemoryDevice } from '../../src/device/memory.ts';
 import { HotMirrorError } from '../../src/errors.ts';
 import { NetDiskServer } from '../../src/net-disk/net-disk-server.ts';
@@ -52,6 +52,24 @@ class NotedDevice extends MemoryDevice {
     this.asked.push(what);
     return (error) => done(this.failure ?? error);
   }
+}
+
+/** The first and the third MiB are data. */
+function threeMebibytes(offsetBytes: number, lengthBytes: number, mostPieces: number): AllocationPiece[] {
+  const pieces: AllocationPiece[] = [];
+  let at = offsetBytes;
+  for (const [until, hole] of [
+    [1, false],
+    [2, true],
+    [3, false],
+    [64, true],
+  ] as const) {
+    const bytes = Math.min(until * 2 ** 20, offsetBytes + lengthBytes) - at;
+    if (bytes <= 0 || pieces.length === mostPieces) continue;
+    pieces.push({ lengthBytes: bytes, hole });
+    at += bytes;
+  }
+  return pieces;
 }
 
 /** What each line of a script came to: `ok`, or the error that the server answered. */
@@ -191,6 +209,22 @@ describe('What a net disk makes of each flag and error of the protocol, by libnb
       const simple = { before: `${allocation.before}\nh.set_request_structured_replies(False)` };
       await expectOutcomes(run, { 'h.can_meta_context("base:allocation")': false, 'extents(512, 0)': 'EINVAL' }, simple);
     }));
+
+  it('tells holes from data, as far as it was asked about, and one extent where one is asked for', () => {
+    const device = Object.assign(new NotedDevice(), { allocation: threeMebibytes });
+    return scripted({ d: device }, ({ run }) =>
+      expectOutcomes(
+        run,
+        {
+          'extents(END, 0)': [['base:allocation', 0, [2 ** 20, 0, 2 ** 20, 3, 2 ** 20, 0, 61 * 2 ** 20, 3]]],
+          'extents(2 * MIB, MIB)': [['base:allocation', 2 ** 20, [2 ** 20, 3, 2 ** 20, 0]]],
+          'extents(2 * MIB, MIB + 512, REQ_ONE)': [['base:allocation', 2 ** 20 + 512, [2 ** 20 - 512, 3]]],
+          'extents(512, 512, REQ_ONE)': [['base:allocation', 512, [512, 0]]],
+        },
+        { before: 'h.add_meta_context("base:allocation")' },
+      ),
+    );
+  });
 
   it('lists exports and contexts, tells about one, and lets a client go, before any is used', () =>
     scripted({ d: new NotedDevice(), readonly: new NotedDevice() }, async ({ run }) => {

@@ -162,9 +162,9 @@ export const mirrorMutants: readonly Mutant[] = [
     breaks: 'write.degraded',
     edits: [
       {
-        file: 'mirror/serving.ts',
-        find: `!this.#needsMint() && !this.diskless.waits && !overlapsAny([this.#issued, this.#queue], offsetBytes, lengthBytes)`,
-        replace: `offsetBytes + lengthBytes > 0 && !this.#needsMint()`,
+        file: 'mirror/reads.ts',
+        find: `this.#options.ready() && !overlapsAny(this.#options.incomplete(), offsetBytes, lengthBytes)`,
+        replace: `offsetBytes + lengthBytes > 0 && this.#options.ready()`,
       },
     ],
     withinSeeds: targetedSeeds,

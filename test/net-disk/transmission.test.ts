@@ -10,7 +10,7 @@ import { bytesOf, request } from './support/nbd-bytes.ts';
 
 const mebibyte = 2 ** 20;
 const block = 4096;
-const { read, write, flush, cache, writeZeroes, blockStatus, disconnect } = commands;
+const { read, write, flush, cache, writeZeroes, blockStatus, disconnect, trim } = commands;
 const filled = (value: number, lengthBytes = block): Uint8Array => new Uint8Array(lengthBytes).fill(value);
 
 /** A disk whose requests end when the test lets them, in any order. */
@@ -101,6 +101,70 @@ describe('The use of a net disk (NBD, transmission)', () => {
       lone.feed(request(read, { cookie: 2n, offsetBytes: 0, lengthBytes: 512 }));
       expect(lone.received.reply(512).data.every((byte) => byte === 0)).to.equal(true);
     }
+  });
+
+  it('tells what is allocated piece by piece, as the device does: one of them where one is asked for, and never more than it may', () => {
+    const asked: number[] = [];
+    const device: BlockDevice = new MemoryDevice({ sizeBytes: mebibyte });
+    device.allocation = (offsetBytes, lengthBytes, mostPieces) => {
+      asked.push(mostPieces);
+      const pieces = Array.from({ length: lengthBytes / block }, (_, at) => ({
+        lengthBytes: block,
+        hole: (offsetBytes / block + at) % 2 === 1,
+      }));
+      return pieces.slice(0, mostPieces);
+    };
+    const lone = LoneSession.using(device, { allocation: true });
+    const status = (offsetBytes: number, lengthBytes: number, flags = 0): number[] => {
+      lone.feed(request(blockStatus, { cookie: 1n, offsetBytes, lengthBytes, flags }));
+      const { kind, data } = lone.received.reply();
+      expect(kind).to.equal(5);
+      const view = new DataView(data.buffer);
+      return Array.from({ length: data.byteLength / 4 }, (_, at) => view.getUint32(at * 4));
+    };
+    expect(status(0, 3 * block)).to.deep.equal([1, block, 0, block, 3, block, 0]);
+    expect(status(block, 3 * block, commandFlags.reqOne)).to.deep.equal([1, block, 3]);
+    const all = status(0, mebibyte);
+    expect(asked[1]).to.equal(1);
+    expect(all).to.have.length(1 + 2 * Math.min(asked[2] ?? 0, mebibyte / block));
+    expect(asked[2]).to.be.at.most(1024);
+    lone.feed(request(blockStatus, { cookie: 2n, offsetBytes: mebibyte, lengthBytes: 512 }));
+    expect(lone.received.reply()).to.include({ cookie: 2n, error: errors.EINVAL });
+  });
+
+  it('trims a long range slice by slice, each once the one before has ended, and flushes behind the last (FUA)', async () => {
+    const asked: number[] = [];
+    const device: BlockDevice = new MemoryDevice({ sizeBytes: 64 * mebibyte });
+    const ends: Done[] = [];
+    device.trim = (offsetBytes, lengthBytes, done) => {
+      asked.push(offsetBytes / mebibyte, lengthBytes / mebibyte);
+      ends.push(done);
+    };
+    device.flush = (done) => {
+      asked.push(-1);
+      done(null);
+    };
+    const lone = LoneSession.using(device);
+    lone.feed(request(trim, { cookie: 1n, offsetBytes: mebibyte, lengthBytes: 20 * mebibyte, flags: commandFlags.fua }));
+    expect(asked).to.deep.equal([1, 8]);
+    ends[0]?.(null);
+    ends[1]?.(null);
+    expect(asked).to.deep.equal([1, 8, 9, 8, 17, 4]);
+    ends[2]?.(null);
+    expect(asked.at(-1)).to.equal(-1);
+    await lone.clock.runFor(0);
+    expect(lone.received.reply()).to.include({ cookie: 1n, error: 0 });
+    lone.feed(request(trim, { cookie: 2n, offsetBytes: 0, lengthBytes: 20 * mebibyte }));
+    ends[3]?.(new HotMirrorError('HM_IO_WRITE', 'worn out'));
+    await lone.clock.runFor(0);
+    expect(lone.received.reply()).to.include({ cookie: 2n, error: errors.EIO });
+    expect(ends).to.have.length(4);
+  });
+
+  it('takes all for data of a device that tells of no holes', () => {
+    const lone = LoneSession.using(new MemoryDevice({ sizeBytes: mebibyte }), { allocation: true });
+    lone.feed(request(blockStatus, { cookie: 1n, offsetBytes: 512, lengthBytes: 2 * block }));
+    expect([...lone.received.reply().data]).to.deep.equal([...bytesOf([32, 1], [32, 2 * block], [32, 0])]);
   });
 
   it('changes nothing of a read-only export', () => {

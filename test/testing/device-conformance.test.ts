@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 
-import type { BlockDevice, Done, WriteOptions } from '../../src/device/block-device.ts';
+import type { AllocationPiece, BlockDevice, Done, WriteOptions } from '../../src/device/block-device.ts';
 import { MemoryDevice } from '../../src/device/memory.ts';
 import { HotMirrorError } from '../../src/errors.ts';
 import { deviceConformance } from '../../src/testing/device-conformance.ts';
@@ -102,6 +102,24 @@ class LiesAboutTrim extends MemoryDevice {
   }
 }
 
+class TakesDataForHoles extends MemoryDevice {
+  allocation(_offsetBytes: number, lengthBytes: number): readonly AllocationPiece[] {
+    return [{ lengthBytes, hole: true }];
+  }
+}
+
+class TellsTooMuch extends MemoryDevice {
+  allocation(offsetBytes: number): readonly AllocationPiece[] {
+    return [{ lengthBytes: this.sizeBytes - offsetBytes + 512, hole: false }];
+  }
+}
+
+class TellsInPieces extends MemoryDevice {
+  allocation(_offsetBytes: number, lengthBytes: number): readonly AllocationPiece[] {
+    return Array.from({ length: lengthBytes / 512 }, () => ({ lengthBytes: 512, hole: false }));
+  }
+}
+
 describe('deviceConformance', () => {
   it('finds nothing in a sound device', async () => {
     expect(await findings(() => new MemoryDevice({ sizeBytes }))).to.deep.equal([]);
@@ -119,6 +137,9 @@ describe('deviceConformance', () => {
     [ServesAfterClose, 'ends what is under way before close resolves, and refuses everything after the call'],
     [OneTooMany, 'writes zeroes exactly where asked'],
     [LiesAboutTrim, 'trims where it says that it can, and refuses where not'],
+    [TakesDataForHoles, 'takes no data for a hole, whatever was written, cleared and trimmed'],
+    [TellsTooMuch, 'takes no data for a hole, whatever was written, cleared and trimmed'],
+    [TellsInPieces, 'takes no data for a hole, whatever was written, cleared and trimmed'],
   ] as const) {
     it(`finds a device that fails: ${Broken.name}: ${title}`, async () => {
       expect(await findings(() => new Broken({ sizeBytes }))).to.include(title);

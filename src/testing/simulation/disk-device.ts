@@ -1,5 +1,5 @@
-import type { BlockDevice, DeviceCapabilities, Done, WriteOptions } from '../../device/block-device.ts';
-import { closedError, refuseRange } from '../../device/requests.ts';
+import type { AllocationPiece, BlockDevice, DeviceCapabilities, Done, WriteOptions } from '../../device/block-device.ts';
+import { allData, closedError, refuseRange } from '../../device/requests.ts';
 import type { HotMirrorError } from '../../errors.ts';
 import type { DiskRequest } from './disk-requests.ts';
 
@@ -14,6 +14,8 @@ export interface DiskDeviceOptions {
   /** Place in the order of changes, for requests issued now. */
   readonly position: () => number;
   readonly submit: (request: DiskRequest) => void;
+  /** Whether this block is known to be a hole now. */
+  readonly isHole: (offsetBytes: number) => boolean;
   /** Resolves when nothing is under way any more. */
   readonly close: () => Promise<void>;
 }
@@ -66,6 +68,20 @@ export class DiskDevice implements BlockDevice {
     const refusal = this.#refuse(offsetBytes, lengthBytes);
     if (refusal) this.#end(done, refusal);
     else this.write(offsetBytes, new Uint8Array(lengthBytes), options, done);
+  }
+
+  /** Only one that can punch holes knows where they are. */
+  allocation(offsetBytes: number, lengthBytes: number, mostPieces: number): readonly AllocationPiece[] {
+    if (!this.capabilities.punchHole || this.#dead || this.#refuse(offsetBytes, lengthBytes)) return allData(lengthBytes);
+    const pieces: { lengthBytes: number; readonly hole: boolean }[] = [];
+    for (let at = offsetBytes; at < offsetBytes + lengthBytes; at += this.blockSizeBytes) {
+      const hole = this.#options.isHole(at);
+      const last = pieces.at(-1);
+      if (last?.hole === hole) last.lengthBytes += this.blockSizeBytes;
+      else if (pieces.length < mostPieces) pieces.push({ lengthBytes: this.blockSizeBytes, hole });
+      else break;
+    }
+    return pieces;
   }
 
   close(): Promise<void> {

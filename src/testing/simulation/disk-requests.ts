@@ -42,6 +42,12 @@ export class DiskRequests {
     return this.#stall ? Math.max(0, this.#stall.untilMs - this.#clock.nowMs()) : 0;
   }
 
+  /** Whether a request under way may change the range. */
+  changes(offsetBytes: number, lengthBytes: number): boolean {
+    for (const { request } of this.#waiting) if (request.kind === 'write' && overlaps(request, offsetBytes, lengthBytes)) return true;
+    return false;
+  }
+
   /** Takes a request, to be carried out after this time; null: before this returns, if nothing holds it up. */
   submit(request: DiskRequest, delayMs: number | null): void {
     if (delayMs === null && this.#waiting.size === 0 && !this.#stall) {
@@ -124,7 +130,9 @@ export class DiskRequests {
 /** Requests that overlap take effect in the order issued; two reads have no effect on each other. */
 function mustPrecede(earlier: DiskRequest, later: DiskRequest): boolean {
   if (earlier.kind === 'read' && later.kind === 'read') return false;
-  return (
-    earlier.offsetBytes < later.offsetBytes + later.bytes.byteLength && later.offsetBytes < earlier.offsetBytes + earlier.bytes.byteLength
-  );
+  return overlaps(earlier, later.offsetBytes, later.bytes.byteLength);
+}
+
+function overlaps({ offsetBytes: at, bytes }: DiskRequest, offsetBytes: number, lengthBytes: number): boolean {
+  return at < offsetBytes + lengthBytes && offsetBytes < at + bytes.byteLength;
 }

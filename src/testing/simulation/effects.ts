@@ -1,5 +1,6 @@
 import type { Arbiter } from '../../arbiter/arbiter.ts';
 import type { BlockDevice, Done } from '../../device/block-device.ts';
+import { allData } from '../../device/requests.ts';
 import { HotMirrorError } from '../../errors.ts';
 import type { PlatformAction, PlatformActions, PlatformStep } from '../../platform/platform-actions.ts';
 import type { Connection, ListenHandlers, Receiver, Transport } from '../../transport/transport.ts';
@@ -96,6 +97,8 @@ export class EffectGate {
       trim: (offsetBytes, lengthBytes, done) => request(() => device.trim(offsetBytes, lengthBytes, heard(done))),
       writeZeroes: (offsetBytes, lengthBytes, options, done) =>
         request(() => device.writeZeroes(offsetBytes, lengthBytes, options, heard(done))),
+      allocation: (offsetBytes, lengthBytes, mostPieces) =>
+        device.allocation?.(offsetBytes, lengthBytes, mostPieces) ?? allData(lengthBytes),
       close: () => this.ask(() => device.close()),
     };
   }

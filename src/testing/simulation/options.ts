@@ -90,7 +90,7 @@ export interface PairSimulationOptions {
   readonly latencies?: SimulatedLatencies;
   /** The disks of elements say that they complete every request at once, as files and raw devices do, and keep to it: latency and stalls spare them. Default false. */
   readonly synchronousElements?: boolean;
-  /** The elements' devices can punch holes: a resync's zeroes are written there without a look. Default false. */
+  /** The elements' devices can punch holes and tell where they are: a resync does not read zeroes, and writes them without a look. Default false. */
   readonly punchHole?: boolean;
   /** Machines may lose power: acknowledged writes count as safe once FUA or a flush made them durable. Default false. */
   readonly powerCuts?: boolean;

@@ -32,7 +32,7 @@ export interface SimulatedDiskOptions {
    * of a process that uses such a device, do nothing. Default false.
    */
   readonly synchronous?: boolean;
-  /** As its device says: then a resync's zeroes are written there without a look. Default false. */
+  /** As its device says: then a resync's zeroes are written there without a look, and it tells which of its blocks are zero. Default false. */
   readonly punchHole?: boolean;
   /** Called after each change of `contents`. */
   readonly changed: (offsetBytes: number, lengthBytes: number) => void;
@@ -127,6 +127,7 @@ export class SimulatedDisk implements DiskView {
       submit: (request) => {
         requests.submit(request, this.#delayMs());
       },
+      isHole: (offsetBytes) => this.#isHole(requests, offsetBytes),
       close: () =>
         new Promise<void>((resolve) => {
           requests.whenIdle(() => {
@@ -186,6 +187,13 @@ export class SimulatedDisk implements DiskView {
     this.heal();
     this.#cache.blank();
     if (contents) this.#cache.write(0, contents, true);
+  }
+
+  /** Zeroes that can be read, and that nothing under way changes. */
+  #isHole(requests: DiskRequests, offsetBytes: number): boolean {
+    const { blockSizeBytes } = this.#options;
+    if (requests.changes(offsetBytes, blockSizeBytes) || !this.readable(offsetBytes, blockSizeBytes)) return false;
+    return this.contents.subarray(offsetBytes, offsetBytes + blockSizeBytes).every((byte) => byte === 0);
   }
 
   /** Cuts off the process that has it open, if any. Gives the writes that were under way and have room. */

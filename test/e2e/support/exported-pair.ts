@@ -1,16 +1,16 @@
 import path from 'node:path';
 
 import { CommandPair } from './command-pair.ts';
-import type { NodeName } from './command-pair.ts';
+import type { NodeName, PairFile } from './command-pair.ts';
+
+/** Makes the mirror a net disk on the node that serves. */
+export function exportIt({ mirrors: [mirror] }: PairFile): void {
+  Object.assign(mirror!, { export: { alpha: 'nbd+unix:///m0?socket=alpha/m0.nbd', beta: 'nbd+unix:///m0?socket=beta/m0.nbd' } });
+}
 
 /** A healthy pair whose mirror is a net disk on the node that serves. */
 export function exportedPair(): Promise<CommandPair> {
-  return CommandPair.healthy({
-    change: (file) => {
-      const [mirror] = file.mirrors;
-      Object.assign(mirror!, { export: { alpha: 'nbd+unix:///m0?socket=alpha/m0.nbd', beta: 'nbd+unix:///m0?socket=beta/m0.nbd' } });
-    },
-  });
+  return CommandPair.healthy({ change: exportIt });
 }
 
 /** The socket of a node's net disk. */

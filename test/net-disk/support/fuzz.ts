@@ -1,4 +1,4 @@
-import type { BlockDevice, Done } from '../../../src/device/block-device.ts';
+import type { AllocationPiece, BlockDevice, Done } from '../../../src/device/block-device.ts';
 import { MemoryDevice } from '../../../src/device/memory.ts';
 import { baseAllocation, commandFlags, commands, options } from '../../../src/net-disk/protocol.ts';
 import { SeededRandom } from '../../../src/testing/seeded-random.ts';
@@ -35,6 +35,16 @@ class AskedDevice extends MemoryDevice {
   override writeZeroes(...[offsetBytes, lengthBytes, how, done]: Parameters<BlockDevice['writeZeroes']>): void {
     this.#note(offsetBytes, 0, lengthBytes);
     super.writeZeroes(offsetBytes, lengthBytes, how, done);
+  }
+
+  allocation(offsetBytes: number, lengthBytes: number, mostPieces: number): readonly AllocationPiece[] {
+    this.#note(offsetBytes, 0, lengthBytes);
+    const firstBytes = Math.min(lengthBytes, 512);
+    const pieces = [
+      { lengthBytes: firstBytes, hole: true },
+      { lengthBytes: lengthBytes - firstBytes, hole: false },
+    ];
+    return pieces.filter((piece) => piece.lengthBytes > 0).slice(0, mostPieces);
   }
 
   override flush(done: Done): void {

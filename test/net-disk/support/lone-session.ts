@@ -4,10 +4,10 @@ import type { HagglingHost } from '../../../src/net-disk/haggling.ts';
 import { netDiskLimits } from '../../../src/net-disk/limits.ts';
 import type { NetDiskLimits } from '../../../src/net-disk/limits.ts';
 import type { NetDiskExport } from '../../../src/net-disk/net-disk-export.ts';
-import { options } from '../../../src/net-disk/protocol.ts';
+import { baseAllocation, options } from '../../../src/net-disk/protocol.ts';
 import { Session } from '../../../src/net-disk/session.ts';
 import { VirtualClock } from '../../../src/testing/virtual-clock.ts';
-import { clientFlags, go, option } from './nbd-bytes.ts';
+import { bytesOf, clientFlags, go, named, option } from './nbd-bytes.ts';
 import { ServerBytes } from './nbd-replies.ts';
 
 /** How a {@link LoneSession} is made. */
@@ -63,12 +63,13 @@ export class LoneSession {
   /** One that uses this device already. */
   static using(
     device: BlockDevice,
-    rest: Partial<LoneSessionOptions> & { readonly structured?: boolean; readonly readOnly?: boolean } = {},
+    rest: Partial<LoneSessionOptions> & { readonly structured?: boolean; readonly readOnly?: boolean; readonly allocation?: boolean } = {},
   ): LoneSession {
-    const { structured = true, readOnly = false } = rest;
+    const { structured = true, readOnly = false, allocation = false } = rest;
     const lone = new LoneSession({ ...rest, exports: [{ name: 'd', device, readOnly }] });
     lone.feed(clientFlags);
     if (structured) lone.feed(option(options.structuredReply));
+    if (allocation) lone.feed(option(options.setMetaContext, bytesOf(named('d'), [32, 1], named(baseAllocation))));
     lone.feed(go('d'));
     lone.received.take(lone.received.left);
     return lone;

@@ -27,6 +27,8 @@ const latencies: readonly (readonly [string, Partial<SimulatedDiskOptions>])[] =
   ['without latency', {}],
   ['synchronous', { synchronous: true }],
   ['with latency', { latencyMs: 2 }],
+  ['with holes', { punchHole: true }],
+  ['with holes and latency', { punchHole: true, latencyMs: 2 }],
 ];
 for (const [name, options] of latencies) {
   deviceConformance(
