@@ -129,7 +129,7 @@ describe('deviceConformance', () => {
     [EndsTwice, 'flushes when there is nothing to flush, and many times at once'],
     [EndsAfterClose, 'ends what is under way before close resolves, and refuses everything after the call'],
     [ReordersWrites, 'agrees with a model of many overlapping requests issued at once'],
-    [ReordersWrites, 'completes in the call where it says that it is synchronous'],
+    [ReordersWrites, 'completes what changes it in the call where it says that it is synchronous'],
     [KeepsTheBuffer, 'lets go of a buffer when the request has ended'],
     [WritesBeyond, 'fills exactly the buffer it was given, and changes no buffer that it writes from'],
     [ClampsRanges, 'refuses ranges outside the device and touches nothing'],
