@@ -27,9 +27,13 @@ export class AcknowledgedWrites {
     this.#blockCount = Math.floor(sizeBytes / blockBytes);
   }
 
-  /** Writes until the server is gone. */
-  async write(socket: string): Promise<void> {
+  /** Writes until the server is gone; resolves to when that is, once the client may write. */
+  async begin(socket: string): Promise<{ readonly ended: Promise<void> }> {
     const client = await NbdClient.using({ path: socket }, 'm0');
+    return { ended: this.#write(client) };
+  }
+
+  async #write(client: NbdClient): Promise<void> {
     const underWay = new Map<bigint, { readonly block: number; readonly number: number }>();
     for (let number = 1; ; number += 1) {
       const block = this.#freeBlock([...underWay.values()].map((each) => each.block));

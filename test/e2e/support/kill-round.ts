@@ -16,10 +16,10 @@ export async function killRound(
 ): Promise<{ readonly acknowledged: number; readonly lost: readonly string[] }> {
   const other = serving === 'alpha' ? 'beta' : 'alpha';
   const writes = new AcknowledgedWrites(random, elementBytes);
-  const written = writes.write(socketOf(pair, serving));
+  const { ended } = await writes.begin(socketOf(pair, serving));
   await sleep(systemClock, random.below(longestMs));
   await pair.kill(serving);
-  await written;
+  await ended;
   await pair.until(other, 'the export', ({ mirrors }) => mirrors[0]?.export !== null);
   const lost = await writes.lost(socketOf(pair, other));
   await pair.run(serving);
