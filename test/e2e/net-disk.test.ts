@@ -161,7 +161,7 @@ describe('An element behind an NBD server', function () {
       await Promise.all([pair.run('alpha'), pair.run('beta')]);
       await pair.health('alpha');
       const writes = new AcknowledgedWrites(random, elementBytes);
-      const written = writes.write(socketOf(pair, 'alpha'));
+      const { ended } = await writes.begin(socketOf(pair, 'alpha'));
       for (let kill = 1; kill <= 5; kill += 1) {
         const before = writes.acknowledged;
         while (writes.acknowledged < before + 200) await sleep(systemClock, 10);
@@ -173,7 +173,7 @@ describe('An element behind an NBD server', function () {
       while (writes.acknowledged < before + 200) await sleep(systemClock, 10);
       expect((await pair.status('alpha')).mirrors[0]).to.include({ element: 'uptodate', peerElement: 'uptodate' });
       await pair.kill('alpha');
-      await written;
+      await ended;
       await pair.until('beta', 'the export', ({ mirrors }) => mirrors[0]?.export !== null);
       console.log(`      ${String(writes.acknowledged)} writes acknowledged while nbdkit was killed five times`);
       expect(await writes.lost(socketOf(pair, 'beta'))).to.deep.equal([]);
