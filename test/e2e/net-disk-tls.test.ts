@@ -8,6 +8,7 @@ import { freePorts } from '../../src/node/demo/free-ports.ts';
 import { Authority } from '../support/certificates.ts';
 import { skipBecause } from '../support/skip.ts';
 import { CommandPair, elementBytes, patienceMs } from './support/command-pair.ts';
+import { untilExported } from './support/exported-pair.ts';
 import { installed, must, runProgram } from './support/program.ts';
 
 const packages = { nbdinfo: 'libnbd-bin', nbdcopy: 'libnbd-bin', 'qemu-img': 'qemu-utils', openssl: 'openssl' } as const;
@@ -135,7 +136,7 @@ describe('A mirror as a net disk over TLS, by the programs that its users have (
       await makeKeys(pair.folder);
       await useBy(pair.folder, certificateClients(pair.folder, port), certificates);
       await pair.must('alpha', 'switchover');
-      await pair.until('beta', 'the export', ({ mirrors }) => mirrors[0]?.export !== null);
+      await untilExported(pair, 'beta');
       await useBy(pair.folder, keyClients(pair.folder, path.join(pair.folder, 'beta', 'm0.nbd')), keys);
       expect(pair.process('alpha').stderr + pair.process('beta').stderr).to.not.contain('PRIVATE KEY');
     });

@@ -14,7 +14,7 @@ import { skipBecause } from '../support/skip.ts';
 import { AcknowledgedWrites } from './support/acknowledged-writes.ts';
 import { CommandPair, elementBytes, patienceMs } from './support/command-pair.ts';
 import type { NodeName } from './support/command-pair.ts';
-import { exportedPair, socketOf, uriOf } from './support/exported-pair.ts';
+import { exportedPair, socketOf, untilExported, uriOf } from './support/exported-pair.ts';
 import { killRound } from './support/kill-round.ts';
 import { installed, must } from './support/program.ts';
 
@@ -91,7 +91,7 @@ describe('A mirror as a net disk, by the programs that its users have (NBD)', fu
     expect((await pair.status('beta')).mirrors[0]?.export).to.equal(null);
     await must('qemu-io', '-f', 'raw', '-c', 'write -P 5 0 65536', uriOf(pair, 'alpha'));
     await pair.must('alpha', 'switchover');
-    await pair.until('beta', 'the export', ({ mirrors }) => mirrors[0]?.export !== null);
+    await untilExported(pair, 'beta');
     await must('qemu-io', '-f', 'raw', '-c', 'read -P 5 0 65536', uriOf(pair, 'beta'));
     expect((await pair.status('alpha')).mirrors[0]?.export).to.equal(null);
     expect(existsSync(path.join(pair.folder, 'alpha', 'm0.nbd'))).to.equal(false);
@@ -160,6 +160,7 @@ describe('An element behind an NBD server', function () {
       for (const node of ['alpha', 'beta'] as const) await pair.must(node, 'init');
       await Promise.all([pair.run('alpha'), pair.run('beta')]);
       await pair.health('alpha');
+      await untilExported(pair, 'alpha');
       const writes = new AcknowledgedWrites(random, elementBytes);
       const { ended } = await writes.begin(socketOf(pair, 'alpha'));
       for (let kill = 1; kill <= 5; kill += 1) {
@@ -174,7 +175,7 @@ describe('An element behind an NBD server', function () {
       expect((await pair.status('alpha')).mirrors[0]).to.include({ element: 'uptodate', peerElement: 'uptodate' });
       await pair.kill('alpha');
       await ended;
-      await pair.until('beta', 'the export', ({ mirrors }) => mirrors[0]?.export !== null);
+      await untilExported(pair, 'beta');
       console.log(`      ${String(writes.acknowledged)} writes acknowledged while nbdkit was killed five times`);
       expect(await writes.lost(socketOf(pair, 'beta'))).to.deep.equal([]);
       await pair.run('alpha');

@@ -8,7 +8,7 @@ import { FileDevice } from '../../src/device/file.ts';
 import { skipBecause } from '../support/skip.ts';
 import { CommandPair, elementBytes, patienceMs } from './support/command-pair.ts';
 import type { NodeName } from './support/command-pair.ts';
-import { exportIt, uriOf } from './support/exported-pair.ts';
+import { exportIt, untilExported, uriOf } from './support/exported-pair.ts';
 import { installed, must } from './support/program.ts';
 
 const programs = { nbdinfo: 'libnbd-bin', nbdcopy: 'libnbd-bin', 'qemu-io': 'qemu-utils', 'qemu-img': 'qemu-utils' } as const;
@@ -56,7 +56,7 @@ describe('A pair of sparse files, with koffi', function () {
     for (const node of nodes) await pair.must(node, 'init');
     await Promise.all(nodes.map((node) => pair.run(node)));
     await pair.health('alpha');
-    await pair.until('alpha', 'the export', ({ mirrors }) => mirrors[0]?.export !== null);
+    await untilExported(pair, 'alpha');
   });
 
   after(() => pair.end());

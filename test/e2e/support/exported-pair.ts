@@ -9,8 +9,15 @@ export function exportIt({ mirrors: [mirror] }: PairFile): void {
 }
 
 /** A healthy pair whose mirror is a net disk on the node that serves. */
-export function exportedPair(): Promise<CommandPair> {
-  return CommandPair.healthy({ change: exportIt });
+export async function exportedPair(): Promise<CommandPair> {
+  const pair = await CommandPair.healthy({ change: exportIt });
+  await untilExported(pair, 'alpha');
+  return pair;
+}
+
+/** Resolves when the net disk of this node is there: a moment after the node serves. */
+export async function untilExported(pair: CommandPair, node: NodeName): Promise<void> {
+  await pair.until(node, 'the export', ({ mirrors }) => mirrors[0]?.export !== null);
 }
 
 /** The socket of a node's net disk. */

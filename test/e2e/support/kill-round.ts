@@ -4,7 +4,7 @@ import type { SeededRandom } from '../../../src/testing/seeded-random.ts';
 import { AcknowledgedWrites } from './acknowledged-writes.ts';
 import { elementBytes } from './command-pair.ts';
 import type { CommandPair, NodeName } from './command-pair.ts';
-import { socketOf } from './exported-pair.ts';
+import { socketOf, untilExported } from './exported-pair.ts';
 
 const longestMs = 700;
 
@@ -20,7 +20,7 @@ export async function killRound(
   await sleep(systemClock, random.below(longestMs));
   await pair.kill(serving);
   await ended;
-  await pair.until(other, 'the export', ({ mirrors }) => mirrors[0]?.export !== null);
+  await untilExported(pair, other);
   const lost = await writes.lost(socketOf(pair, other));
   await pair.run(serving);
   await pair.health(other);
