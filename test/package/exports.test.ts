@@ -21,4 +21,11 @@ describe('package: exports', () => {
     }
     expect(actual).to.deep.equal(await readJson('test/package/exports.json'));
   });
+
+  it('are all in the reference', async () => {
+    const { exports } = (await readJson('package.json')) as { exports: Record<string, string | { readonly default: string }> };
+    const { entryPoints } = (await readJson('typedoc.json')) as { entryPoints: readonly string[] };
+    const sources = Object.values(exports).flatMap((target) => (typeof target === 'string' ? [] : [target.default]));
+    expect(entryPoints).to.have.members(sources.map((built) => built.replace(/^\.\/lib\/(.*)\.js$/u, 'src/$1.ts')));
+  });
 });
