@@ -29,6 +29,8 @@ export class Holes {
   /** It can be told where they are. */
   readonly tells: boolean;
   readonly #options: HolesOptions;
+  /** What was found to be data last: only a punch makes a hole of any of it. Looking for its end takes a file system as long as it is, so each part of it that is asked for must not. */
+  #data: { readonly from: number; readonly until: number } = { from: 0, until: 0 };
 
   private constructor(options: HolesOptions, punches: boolean, tells: boolean) {
     this.#options = options;
@@ -46,6 +48,7 @@ export class Holes {
   /** Makes a hole of the range, or zeroes of it where it has none. Returns why it could not. */
   punch(offsetBytes: number, lengthBytes: number): HotMirrorError | null {
     const { calls, file, path } = this.#options;
+    this.#data = { from: 0, until: 0 };
     try {
       if (lengthBytes > 0) calls.punchHole(file.fd, offsetBytes, lengthBytes);
       return null;
@@ -62,6 +65,8 @@ export class Holes {
       return null;
     } catch (cause) {
       return punchError(cause, path);
+    } finally {
+      this.#data = { from: 0, until: 0 };
     }
   }
 
@@ -82,13 +87,16 @@ export class Holes {
 
   #pieceAt(at: number, end: number): { readonly until: number; readonly hole: boolean } {
     const { blockSizeBytes } = this.#options;
+    if (this.#data.from <= at && at < this.#data.until) return { until: Math.min(end, this.#data.until), hole: false };
     try {
       const data = this.#nextData(at, end);
       const holeEnd = data - (data % blockSizeBytes);
       if (holeEnd > at) return { until: holeEnd, hole: true };
       const hole = this.#options.calls.seekHole(this.#options.file.fd, data);
-      const dataEnd = Math.min(end, Math.ceil(hole / blockSizeBytes) * blockSizeBytes);
-      return { until: dataEnd > at ? dataEnd : end, hole: false };
+      const dataEnd = Math.ceil(hole / blockSizeBytes) * blockSizeBytes;
+      if (dataEnd <= at) return { until: end, hole: false };
+      this.#data = { from: at, until: dataEnd };
+      return { until: Math.min(end, dataEnd), hole: false };
     } catch {
       return { until: end, hole: false };
     }

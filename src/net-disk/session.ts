@@ -186,7 +186,7 @@ export class Session {
     this.#timer?.cancel();
     this.#timer = null;
     this.#transmission = new Transmission({
-      ...{ negotiated, limits, pool },
+      ...{ negotiated, limits, pool, clock },
       sink: { send: (parts) => wire.send(parts), resume: () => wire.resume(), over: (because) => this.#over(because) },
     });
     this.#lastAskedMs = clock.nowMs();

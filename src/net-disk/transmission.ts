@@ -1,3 +1,4 @@
+import type { Clock } from '../clock/clock.ts';
 import type { Done } from '../device/block-device.ts';
 import { allData } from '../device/requests.ts';
 import type { HotMirrorError } from '../errors.ts';
@@ -19,6 +20,7 @@ export interface TransmissionOptions {
   readonly negotiated: NegotiatedExport;
   readonly limits: Pick<NetDiskLimits, 'requestBytes' | 'windowBytes' | 'requests'>;
   readonly pool: ChunkPool;
+  readonly clock: Pick<Clock, 'timer'>;
   readonly sink: ReplySink & {
     /** More may be read again. */
     resume(): void;
@@ -34,6 +36,8 @@ const gatheredBytes = 2 ** 20;
 
 /** Of one answer to what is allocated: finding them takes a device a millisecond at most. */
 const mostDescriptors = 256;
+/** Told without a turn for everything else in the thread: a client that asks many times at once keeps it no longer than that takes. */
+const mostToldAtOnce = 1_024;
 
 /** A request that is under way. */
 class Pending {
@@ -79,6 +83,8 @@ export class Transmission implements RequestHandler {
   /** Ended while another request's room for data was open at the end of the replies. */
   readonly #later: Pending[] = [];
   #reading = false;
+  /** Pieces of what is allocated that were told in this turn; 0: no turn is waited for. */
+  #told = 0;
 
   constructor(options: TransmissionOptions) {
     this.#options = options;
@@ -132,7 +138,8 @@ export class Transmission implements RequestHandler {
     if (this.#writer.gatheredBytes > gatheredBytes) this.#writer.flush();
     // One that asks for more is refused, and takes nothing.
     const neededBytes = Math.min(lengthBytes, requestBytes);
-    const may = this.#underWay < requests && this.#heldBytes + this.#writer.heldBytes + neededBytes <= windowBytes;
+    const may =
+      this.#told < mostToldAtOnce && this.#underWay < requests && this.#heldBytes + this.#writer.heldBytes + neededBytes <= windowBytes;
     this.#stopped ||= !may;
     return may;
   }
@@ -194,8 +201,18 @@ export class Transmission implements RequestHandler {
       const mostPieces = (flags & commandFlags.reqOne) !== 0 ? 1 : mostDescriptors;
       const pieces = device.allocation?.(offsetBytes, lengthBytes, mostPieces) ?? allData(lengthBytes);
       this.#writer.blockStatus(cookieHigh, cookieLow, allocationContextId, pieces);
+      this.#countTold(pieces.length);
     } else this.#writer.done(cookieHigh, cookieLow, errors.none);
     this.#release(pending);
+  }
+
+  #countTold(pieces: number): void {
+    if (this.#told === 0)
+      this.#options.clock.timer(1, () => {
+        this.#told = 0;
+        this.#goOn();
+      });
+    this.#told += pieces;
   }
 
   #read(pending: Pending, lengthBytes: number): void {

@@ -89,6 +89,8 @@ export class ServerNews {
 
   /** Tells of every loss since the last event of one. */
   #tell(nowMs: number): void {
+    // It may be late, and what it was to tell of is told now.
+    this.close();
     const losses = this.#losses;
     const duringMs = nowMs - this.#countedFromMs;
     const calm = nowMs - this.#quietUntilMs >= this.#quietMs;

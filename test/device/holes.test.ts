@@ -184,6 +184,29 @@ describe('What a file tells of its holes', () => {
     expect(told(device, 128 * kibibyte, 64 * kibibyte)).to.equal('[64]');
   });
 
+  it('is looked for once for a long run of data, until a hole is punched', async function () {
+    let looks = 0;
+    let holeAt = sizeBytes;
+    const calls = scriptedCalls({
+      punchHole: (_fd, offsetBytes) => {
+        if (offsetBytes < sizeBytes) holeAt = offsetBytes;
+      },
+      seekData: (_fd, from) => (from < holeAt ? from : sizeBytes),
+      seekHole: () => {
+        looks += 1;
+        return holeAt;
+      },
+    });
+    device = await FileDevice.openBy(calls, path);
+    for (let at = 0; at < sizeBytes; at += 4 * kibibyte) expect(told(device, at, 4 * kibibyte, 1)).to.equal('4');
+    if (looks === 0) skipBecause(this, 'the file system here is not one that is trusted');
+    expect(looks).to.equal(1);
+    await devicePromises(device).trim(512 * kibibyte, 512 * kibibyte);
+    expect(told(device)).to.equal('512 [512]');
+    expect(told(device, 256 * kibibyte, 768 * kibibyte)).to.equal('256 [512]');
+    expect(looks).to.equal(2);
+  });
+
   it('is in whole blocks: one that holds any data is data', async function () {
     const at = (places: Readonly<Record<number, number>>) => (_fd: number, from: number) => places[from] ?? sizeBytes;
     // A file system with blocks of 1 KiB under a device with blocks of 4 KiB: data from 5 to 6 KiB, and from 7 KiB to 9 KiB.

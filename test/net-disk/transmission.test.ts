@@ -132,6 +132,30 @@ describe('The use of a net disk (NBD, transmission)', () => {
     expect(lone.received.reply()).to.include({ cookie: 2n, error: errors.EINVAL });
   });
 
+  it('lets everything else in the thread have its turn while a client asks many times at once what is allocated', async () => {
+    const requests = 100;
+    let asked = 0;
+    const device: BlockDevice = new MemoryDevice({ sizeBytes: mebibyte });
+    device.allocation = (_offsetBytes, _lengthBytes, mostPieces) => {
+      asked += 1;
+      return Array.from({ length: mostPieces }, (_, at) => ({ lengthBytes: 512, hole: at % 2 === 1 }));
+    };
+    const lone = LoneSession.using(device, { allocation: true });
+    const one = request(blockStatus, { cookie: 1n, offsetBytes: 0, lengthBytes: mebibyte });
+    const all = bytesOf(...Array.from({ length: requests }, () => one), request(read, { cookie: 2n, offsetBytes: 0, lengthBytes: 512 }));
+    let fed = lone.feed(all);
+    let before = 0;
+    while (before < requests) {
+      expect(asked - before).to.be.within(1, 10);
+      before = asked;
+      await lone.clock.runFor(1);
+      fed += lone.feed(all.subarray(fed));
+    }
+    for (let at = 0; at < requests; at += 1) expect(lone.received.reply()).to.include({ cookie: 1n, kind: 5 });
+    expect(lone.received.reply(512)).to.include({ cookie: 2n, error: 0 });
+    expect(fed).to.equal(all.byteLength);
+  });
+
   it('trims a long range slice by slice, each once the one before has ended, and flushes behind the last (FUA)', async () => {
     const asked: number[] = [];
     const device: BlockDevice = new MemoryDevice({ sizeBytes: 64 * mebibyte });

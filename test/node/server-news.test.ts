@@ -55,6 +55,21 @@ describe('News of the NBD server behind an element', () => {
     ]);
   });
 
+  it('tell of each loss once where the end of the quiet time is late', async () => {
+    const watched = new Watched();
+    // What the thread tells is heard before the timer, as after a pause of this process.
+    watched.clock.timer(5_000, () => {
+      watched.returned();
+      watched.lost();
+    });
+    watched.lost();
+    await watched.clock.runFor(1);
+    watched.returned();
+    watched.lost();
+    await watched.clock.runFor(20_000);
+    expect(watched.told.filter(({ name }) => name === 'server:lost').map(({ evidence }) => evidence?.['losses'])).to.deep.equal([1, 2]);
+  });
+
   it('are of class 3 where this node serves, for requests wait', () => {
     const watched = new Watched();
     watched.serving = true;

@@ -24,7 +24,7 @@ export interface PermittedLossHandlers {
  *   node that lost it serves again without having been regenerated, as the last owner may (rule boot.alone);
  * - by `async`, at a takeover, the end of what was acknowledged and no flush covers, as much as fits into the window; and whatever no flush covers where the source loses
  *   power and is the source again, for the one served last stays it;
- * - by `memsync`, at a takeover by a node whose process died since both held the same, as much as fits into the window: that died with what it had received, and the source is lost too;
+ * - by `memsync`, at a takeover by a node whose process died since both held the same and the other node completed nothing alone, as much as fits into the window: that died with what it had received, and the source is lost too;
  * - whatever an operator risks who forces a takeover, and whatever two owners risk where the policy does not exclude them. From then on nothing is
  *   judged until the pair is whole again.
  */
@@ -122,6 +122,7 @@ export class PermittedLoss {
     this.#forcing.delete(node);
     this.#relaxing = this.#relaxing.filter((relaxing) => relaxing !== node);
     for (const [mirror, drained] of this.#drained) if (drained === node) this.#byAsync(mirror);
+    this.#lookAtReceipts(view);
     for (const [mirror, lost] of this.#receiptsLost) if (stateOf(node, mirror, view)?.serving === 'no') lost.add(node);
     for (const mirror of this.#mirrors) {
       const lost = this.#powerLost.get(mirror) ?? new Set();
@@ -140,7 +141,7 @@ export class PermittedLoss {
     for (const { mirror, node } of this.#changed.splice(0)) {
       if (!this.#relaxing.includes(node) && stateOf(node, mirror, view)?.serving === 'yes') this.#drain(mirror, node);
     }
-    for (const [mirror, lost] of this.#receiptsLost) if (lost.size > 0 && isWhole(mirror, view)) lost.clear();
+    this.#lookAtReceipts(view);
     for (const mirror of this.#diedAlone.keys()) if (isWhole(mirror, view)) this.#diedAlone.delete(mirror);
     for (const [mirror, lost] of this.#powerLost) {
       if (isWhole(mirror, view)) this.#powerLost.delete(mirror);
@@ -154,6 +155,15 @@ export class PermittedLoss {
     this.#suspended = false;
     this.#resetAt = this.#lastOrder;
     this.#handlers.reset();
+  }
+
+  /** What was lost with a node's process is there again once the pair is whole. Of what the other node completes alone it had received nothing, and until then it must not take over. */
+  #lookAtReceipts(view: PairView): void {
+    for (const [mirror, lost] of this.#receiptsLost) {
+      if (lost.size === 0) continue;
+      if (isWhole(mirror, view)) lost.clear();
+      for (const node of lost) if (stateOf(otherNode(node), mirror, view)?.serving === 'alone') lost.delete(node);
+    }
   }
 
   #protocolChanged(mirror: string, node: NodeName, async: boolean): void {

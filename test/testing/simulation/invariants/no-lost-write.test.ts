@@ -240,6 +240,25 @@ describe('invariant no-lost-write', () => {
     });
   });
 
+  it('forgives by memsync nothing that the source completed alone: the target whose process died had received none of it (write.degraded)', () => {
+    for (const sourceDies of [true, false]) {
+      const story = new Story(noLostWrite, {}, { memsyncWindows: new Map([['m0', 512]]) });
+      story.crash('beta', 'process');
+      story.state('alpha', { serving: 'alone' });
+      story.tell('alpha', 'writes:resumed', {});
+      story.wrote('alpha', 0, 1);
+      story.boot('beta');
+      if (sourceDies) story.crash('alpha', 'process');
+      else {
+        expect(story.check()).to.equal(null);
+        story.state('alpha', { serving: 'no' });
+      }
+      story.tell('beta', 'service:started', { rule: 'takeover.commit' });
+      story.found('beta', 0, 0);
+      expect(story.check()).to.include('but write 1 was acknowledged');
+    }
+  });
+
   describe('by async (write.both)', () => {
     const byAsync = (): Story => new Story(noLostWrite, {}, { asyncWindows: new Map([['m0', 512]]) });
 
