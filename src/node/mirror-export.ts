@@ -72,6 +72,7 @@ export class MirrorExport {
       const text = `${config.uri} cannot be opened while this lasts: ${problem.message}`;
       if (text !== this.#checkProblem) tell('export:failed', { class: 2, text, evidence: { code: problem.code } });
       this.#checkProblem = text;
+      this.#recheck?.cancel();
       this.#recheck = clock.timer(recheckMs, () => void this.check());
     } else if (this.#checkProblem !== null) {
       this.#checkProblem = null;
@@ -113,8 +114,13 @@ export class MirrorExport {
     this.#retry?.cancel();
     this.#retry = null;
     if (!this.#wanted) {
+      const couldNot = this.#openProblem !== null;
       this.#openProblem = null;
       await this.#close();
+      if (!couldNot || this.#ended) return;
+      // What was told is of a service that is over; what holds for the next one was not looked at meanwhile.
+      this.#checkProblem = null;
+      void this.check();
     } else if (!this.#server) await this.#open();
   }
 

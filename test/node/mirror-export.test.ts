@@ -126,6 +126,31 @@ describe('The net disk of a mirror', () => {
       await secured.end();
     }));
 
+  it('that could not be opened until the service moved away says what would keep it from opening for the next one, and when nothing does', () =>
+    exporting(async ({ mirror, clock, socket }) => {
+      const told: string[] = [];
+      const psk = `${socket}.psk`;
+      const tls = { mode: 'required', files: { pskFile: psk } } as const;
+      const config = { uri: `nbds+unix:///m0?socket=${socket}`, address: { path: socket }, name: 'm0', tls };
+      const tell = (name: string, news: ExportNews): void => void told.push(`${name} ${String(news.class)}`);
+      const secured = new MirrorExport({ config, mirror, clock, onBytes: () => undefined, tell });
+      await secured.check();
+      mirror.serve('yes');
+      await secured.settle();
+      await secured.check();
+      mirror.serve('no');
+      await secured.settle();
+      // It looks at the key by itself, and nobody waits for that.
+      for (let turn = 0; turn < 1_000 && clock.pendingTimers === 0; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      expect(told).to.deep.equal(['export:failed 2', 'export:failed 3', 'export:failed 2']);
+      expect(clock.pendingTimers).to.equal(1);
+      await writeFile(psk, `alice:${'07'.repeat(32)}\n`, { mode: 0o600 });
+      await secured.check();
+      expect(told.at(-1)).to.equal('export:ready 0');
+      await secured.end();
+      expect(clock.pendingTimers).to.equal(0);
+    }));
+
   it('that cannot be opened says so once a service, and is tried again by one timer however much changes', () =>
     exporting(async ({ mirror, exported, told, clock, socket }) => {
       const taken = createServer();
