@@ -8,8 +8,11 @@ import { transferAsync } from './transfer.ts';
 
 const readAsync = promisify(read);
 
-/** Reads that are with libuv's pool at once: enough for its threads, and few enough for a flush or a small state file not to wait behind a crowd of them. */
-const mostAtOnce = 8;
+/**
+ * Reads that are with libuv's pool at once. The pool has four threads for the whole process, unless `UV_THREADPOOL_SIZE` says otherwise: on a disk that hangs, two reads and a flush leave one of them to the
+ * state files and to the other disks.
+ */
+const mostAtOnce = 2;
 
 /** Reads that may wait for their turn. */
 const maxWaitingReads = 65_536;
