@@ -326,7 +326,8 @@ export class Transmission implements RequestHandler {
     if (this.#over) return false;
     this.#writer.flush();
     this.#endIfLeft();
-    return more && !this.#leaving;
+    // A server that is to close goes on to read, for what comes too late is refused.
+    return more && (!this.#leaving || this.#shutDown);
   }
 
   #endIfLeft(): void {

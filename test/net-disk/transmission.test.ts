@@ -348,8 +348,10 @@ describe('The use of a net disk (NBD, transmission)', () => {
     const lone = LoneSession.using(device);
     lone.feed(request(write, { cookie: 1n, payload: filled(1) }));
     lone.session.shutDown();
-    lone.feed(request(write, { cookie: 2n, payload: filled(2) }));
-    expect(lone.received.reply()).to.include({ cookie: 2n, error: errors.ESHUTDOWN });
+    for (const cookie of [2n, 3n]) {
+      lone.feed(request(write, { cookie, payload: filled(2) }));
+      expect(lone.received.reply()).to.include({ cookie, error: errors.ESHUTDOWN });
+    }
     expect(lone.wireEnded).to.equal(null);
     device.held[0]!();
     await lone.clock.runFor(0);

@@ -1,4 +1,5 @@
 import { sleep } from '../../clock/clock.ts';
+import type { NodeStatus } from '../control-protocol.ts';
 import type { DemoOptions, DemoVerdict } from '../programs.ts';
 import { firstDifference, isClean } from './demo-image.ts';
 import { DemoPair } from './demo-pair.ts';
@@ -91,7 +92,8 @@ async function story(pair: DemoPair, { clock, random, account }: Teller): Promis
     await pair.start('alpha');
     await pair.until('alpha', 'the regeneration', ({ mirrors }) => mirrors[0]?.element === 'uptodate', patienceMs);
     // The data link may be back before the monitor links are, and a recovery needs both (rule `recover.ready`).
-    await pair.until('beta', 'alpha heard again', ({ monitor }) => monitor.state === 'normal', patienceMs);
+    const heard = ({ monitor: { peer, links } }: NodeStatus): boolean => peer === 'up' && links.every(({ state }) => state === 'up');
+    await pair.until('beta', 'alpha heard again on every link', heard, patienceMs);
   });
   await phase('recovery: alpha serves again', async () => {
     await pair.recover();
