@@ -29,6 +29,11 @@ export class MemoryTransport implements Transport {
     this.capabilities = { maxFrameBytes: limits.maxFrameBytes, authenticated: true, encrypted: false, bulk: true };
   }
 
+  /** Whether a dial of this node is under way. */
+  get dialling(): boolean {
+    return this.#dials.size > 0;
+  }
+
   dial(signal?: AbortSignal): Promise<Connection> {
     return new Promise((resolve, reject) => {
       const abort = (): void => {

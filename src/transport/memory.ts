@@ -15,6 +15,7 @@ export type { LinkConditions } from './link-conditions.ts';
 export type { TransportLimits } from './limits.ts';
 
 const connectionIdBytes = 8;
+const endsOfConnection = 2;
 
 /** What a network is made of. */
 export interface MemoryNetworkOptions {
@@ -98,6 +99,11 @@ export class MemoryLink {
       this.#living.set(node, transport);
     }
     return transport;
+  }
+
+  /** Whether it is not yet said which connection will be in use: a dial is under way, or there are two at once. */
+  get unsettled(): boolean {
+    return this.#ends.size > endsOfConnection || [...this.#living.values()].some(({ dialling }) => dialling);
   }
 
   /**
@@ -201,6 +207,7 @@ export class MemoryLink {
   joinDuplicate(dialler: MemoryTransport, listener: MemoryTransport): MemoryConnection {
     const ends = this.join(dialler, listener, () => {
       deadline.cancel();
+      ends[0].end(null);
     });
     const deadline = this.#clock.timer(this.#limits.handshakeDeadlineMs, () => {
       for (const end of ends) end.end(connectionLost(this.name, 'nobody is at the other end'));

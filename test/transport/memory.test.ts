@@ -118,6 +118,30 @@ describe('transport/memory', () => {
       expect(log).to.deep.equal(['alpha got through']);
     });
 
+    it('is unsettled while a dial is under way or there are two connections', async () => {
+      expect(cable.unsettled).to.equal(false);
+      const connecting = connect();
+      expect(cable.unsettled).to.equal(true);
+      await connecting;
+      expect(cable.unsettled).to.equal(false);
+      const second = await clock.settled(cable.transport('alpha').dial(), 100);
+      expect(cable.unsettled).to.equal(true);
+      second.destroy();
+      await clock.runFor(100);
+      expect(cable.unsettled).to.equal(false);
+    });
+
+    it('is settled again once a connection that nobody dialled was turned away', async () => {
+      cable.setConditions({ delayMs: 2, duplicatePerMillion: 1_000_000 });
+      const accepted: Connection[] = [];
+      await cable.transport('beta').listen({ accepted: (connection) => void accepted.push(connection) });
+      await clock.settled(cable.transport('alpha').dial(), 100);
+      expect(accepted).to.have.lengthOf(2);
+      expect(cable.unsettled).to.equal(true);
+      accepted[1]?.destroy();
+      expect(cable.unsettled).to.equal(false);
+    });
+
     it('a dial over a cut cable waits for heal, or gives up by its deadline', async () => {
       await connect();
       cable.cut();

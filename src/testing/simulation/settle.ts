@@ -22,13 +22,20 @@ export async function settle(world: World, explain: () => readonly string[]): Pr
   const repair = new Repair(world);
   const idleMs = idleDeadlines * options.times.deadlineMs;
   const limitMs = clock.nowMs() + leastToConvergeMs + deadlinesToConverge * options.times.deadlineMs;
+  if ((options.links.lostPerMillion ?? 0) > 0) {
+    // Among losses it becomes whole, but none can promise to stay so: three in a row are a silence beyond a short deadline.
+    await becomeWhole(world, repair, limitMs, explain);
+    world.network.setConditions('all', { ...options.links, lostPerMillion: 0 });
+  }
   // What was slow on its way before may still end a connection by its arrival, and a silence that began before by a deadline and an interval, which is half a
   // deadline at most; what follows from that may still be under way when the pair seems whole. So only a rest that begins later counts.
   const excusedUntilMs = lastArrivalMs(world) + idleMs;
   for (let stays = false; !stays;) {
     if (workload) workload.on = true;
     await becomeWhole(world, repair, limitMs, explain);
-    const excused = clock.nowMs() < excusedUntilMs;
+    // Nor while a dial is under way that began before the pair was whole: its connection may replace the one in use.
+    const unsettled = [...world.network.links.values()].some((link) => link.unsettled) && clock.nowMs() <= limitMs;
+    const excused = unsettled || clock.nowMs() < excusedUntilMs;
     if (workload) workload.on = false;
     await clock.runFor(idleMs);
     // Over the last that was issued a source may have gone ahead (rule write.congested); now nothing keeps it from coming back to its target.
@@ -44,6 +51,7 @@ export async function settle(world: World, explain: () => readonly string[]): Pr
       world.broken('convergence', `the pair did not stay whole: ${explain().join('; ')}`);
   }
   world.conclude();
+  world.network.setConditions('all', options.links);
   if (workload) workload.on = true;
 }
 
