@@ -7,6 +7,7 @@ const remedies = {
   HM_ABORTED: 'The wait was given up by its caller; what had been made durable stays. Ask again if the wish still holds.',
   HM_CLOSED: 'The object was closed. Open a new one.',
   HM_NOT_SUPPORTED: 'This build or device cannot do that. The message names what it can do.',
+  HM_PACKAGE_MISSING: 'An optional package is not installed. Install it beside hotmirror, as the message says.',
   HM_INTERNAL: 'An assumption of the code does not hold. Stop the node, keep its state folder and report the message.',
 
   // transport
