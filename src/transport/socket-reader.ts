@@ -1,60 +1,35 @@
 import { connect } from 'node:net';
 import type { OnReadOpts, Socket, TcpNetConnectOpts } from 'node:net';
 
+import { StreamReader } from './stream-reader.ts';
 import { takeOver } from './taken-over-socket.ts';
 
-/**
- * The one place that reads a socket: through the handshake and then for the connection, without a gap between them.
- * It starts paused. A chunk's memory may be used again after the sink returned.
- */
-export class SocketReader {
+/** Reads a TCP socket into memory that stays the same: little, until `widen`, then up to `widestBytes` at a time. */
+export class SocketReader extends StreamReader {
   readonly socket: Socket;
-  #sink: (chunk: Uint8Array) => void = () => undefined;
-  #memory: ReadMemory | null = null;
+  readonly #memory: ReadMemory;
 
-  /** Any stream of bytes, as it comes. */
-  constructor(socket: Socket) {
+  private constructor(socket: Socket, memory: ReadMemory) {
+    super(socket);
     this.socket = socket;
-    socket.pause();
-    // An error may come while nobody else listens, between handshake and connection; 'close' follows it.
-    socket.on('error', () => undefined);
-    socket.on('data', (chunk: Uint8Array) => this.#sink(chunk));
+    this.#memory = memory;
+    memory.sink = this.take;
   }
 
-  /** A connection that was accepted and has read nothing yet, read into memory that stays the same: little, until `widen`, then up to `widestBytes` at a time. */
+  /** A connection that was accepted and has read nothing yet. */
   static accepted(socket: Socket, widestBytes: number): SocketReader {
     const memory = new ReadMemory(widestBytes);
-    return new SocketReader(takeOver(socket, memory) ?? socket).reading(memory);
+    return new SocketReader(takeOver(socket, memory) ?? socket, memory);
   }
 
-  /** The same for a connection that is being made. */
+  /** A connection that is being made. */
   static dialling(options: TcpNetConnectOpts, widestBytes: number): SocketReader {
     const memory = new ReadMemory(widestBytes);
-    return new SocketReader(connect({ ...options, onread: memory })).reading(memory);
+    return new SocketReader(connect({ ...options, onread: memory }), memory);
   }
 
-  /** Who is there has proven who he is: more may be read at once. */
-  widen(): void {
-    this.#memory?.widen();
-  }
-
-  /** Who gets what is read from now on. */
-  into(sink: (chunk: Uint8Array) => void): void {
-    this.#sink = sink;
-  }
-
-  pause(): void {
-    this.socket.pause();
-  }
-
-  resume(): void {
-    this.socket.resume();
-  }
-
-  private reading(memory: ReadMemory): this {
-    this.#memory = memory;
-    memory.sink = (chunk) => this.#sink(chunk);
-    return this;
+  override widen(): void {
+    this.#memory.widen();
   }
 }
 

@@ -14,8 +14,8 @@ import { transportLimits } from './limits.ts';
 import type { TransportLimits } from './limits.ts';
 import { isLoopback } from '../loopback.ts';
 import { SocketReader } from './socket-reader.ts';
-import { TcpConnection } from './tcp-connection.ts';
-import { authenticate } from './tcp-handshake.ts';
+import { StreamConnection } from './stream-connection.ts';
+import { authenticate } from './stream-handshake.ts';
 import type { Connection, Listener, ListenHandlers, Transport, TransportCapabilities } from './transport.ts';
 import { formatTcpUrl, parseTcpUrl } from './url.ts';
 import type { TcpAddress } from './url.ts';
@@ -135,7 +135,7 @@ class TcpTransport implements Transport {
     const { description } = this;
     const identity = this.#identity(reader.socket);
     const authenticated = await authenticate(reader, { role, identity, clock, random, deadlineMs, signal, description });
-    return new TcpConnection(reader, authenticated, { dialled: role === 'dialler', description, clock, limits: this.#limits, onBytes });
+    return new StreamConnection(reader, authenticated, { dialled: role === 'dialler', description, clock, limits: this.#limits, onBytes });
   }
 
   #identity({ localAddress, remoteAddress }: Socket): HandshakeIdentity {

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
 import { copyOf } from '../../src/bytes.ts';
@@ -7,9 +6,9 @@ import { SeededRandom } from '../../src/testing/seeded-random.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import type { HandshakeIdentity } from '../../src/transport/authentication.ts';
 import { transportLimits } from '../../src/transport/limits.ts';
-import { SocketReader } from '../../src/transport/socket-reader.ts';
-import { TcpConnection } from '../../src/transport/tcp-connection.ts';
-import { authenticate } from '../../src/transport/tcp-handshake.ts';
+import { StreamConnection } from '../../src/transport/stream-connection.ts';
+import { authenticate } from '../../src/transport/stream-handshake.ts';
+import { StreamReader } from '../../src/transport/stream-reader.ts';
 
 const limits = transportLimits({ maxFrameBytes: 4_096, highWaterBytes: 8_192, pendingBytes: 65_536 });
 const framesEach = 12;
@@ -140,14 +139,14 @@ async function runEnd(
 ): Promise<void> {
   const [node, peer] = end.role === 'dialler' ? ['alpha', 'beta'] : ['beta', 'alpha'];
   const identity: HandshakeIdentity = { pair: 'office', node, peer, purpose: 'data:m0', key: new Uint8Array(32).fill(9), encrypt };
-  const reader = new SocketReader(end.pipe as unknown as Socket);
+  const reader = new StreamReader(end.pipe);
   const description = `fuzzed ${end.role}`;
   const { signal } = new AbortController();
   try {
     const options = { role: end.role, identity, clock, random, deadlineMs: limits.handshakeDeadlineMs, signal, description };
     const proven = await authenticate(reader, options);
     end.authenticated = true;
-    const connection = new TcpConnection(reader, proven, { dialled: end.role === 'dialler', description, clock, limits });
+    const connection = new StreamConnection(reader, proven, { dialled: end.role === 'dialler', description, clock, limits });
     await converse(end, connection, clock, random);
   } catch (error) {
     if (!(error instanceof HotMirrorError)) throw error;
@@ -156,7 +155,7 @@ async function runEnd(
 }
 
 /** Sends frames and takes what comes, until the connection ends; closes it after a while. */
-async function converse(end: End, connection: TcpConnection, clock: VirtualClock, random: SeededRandom): Promise<void> {
+async function converse(end: End, connection: StreamConnection, clock: VirtualClock, random: SeededRandom): Promise<void> {
   let closed = 0;
   const over = new Promise<void>((resolve) => {
     connection.receive({

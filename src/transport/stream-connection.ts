@@ -4,15 +4,15 @@ import { checkFrameLength, joinInto, totalLength } from './frame-bytes.ts';
 import { FrameDecoder, FrameEncoder } from './framing.ts';
 import type { TransportLimits } from './limits.ts';
 import { opener, sealer } from './sealing.ts';
-import type { SocketReader } from './socket-reader.ts';
-import type { Authenticated } from './tcp-handshake.ts';
+import type { Authenticated } from './stream-handshake.ts';
+import type { StreamReader } from './stream-reader.ts';
 import type { Connection, Receiver } from './transport.ts';
 
 /** What is at most so long is joined before it is written: that costs less than handing over many parts. */
 const joinedBytes = 2 ** 17;
 
-/** What a connection needs beside its socket. */
-export interface TcpConnectionOptions {
+/** What a connection needs beside its stream. */
+export interface StreamConnectionOptions {
   readonly dialled: boolean;
   readonly description: string;
   readonly clock: Clock;
@@ -20,31 +20,31 @@ export interface TcpConnectionOptions {
   readonly onBytes?: (() => void) | undefined;
 }
 
-/** A connection over a socket whose peer has proven itself. */
-export class TcpConnection implements Connection {
+/** A connection over a stream of bytes whose peer has proven itself. */
+export class StreamConnection implements Connection {
   readonly id: string;
   readonly dialled: boolean;
   readonly peer: string | null;
   readonly description: string;
   readonly maxFrameBytes: number;
-  readonly #reader: SocketReader;
+  readonly #reader: StreamReader;
   readonly #clock: Clock;
   readonly #limits: TransportLimits;
   readonly #onBytes: (() => void) | undefined;
   readonly #encoder: FrameEncoder;
   readonly #decoder: FrameDecoder;
-  /** Where parts are joined; null where the socket has yet to take what is there. */
+  /** Where parts are joined; null where the stream has yet to take what is there. */
   #joined: Buffer | null = null;
   #receiver: Receiver | null = null;
   #paused = false;
   #wantsDrain = false;
-  /** `closing`: by this side, in order; `over`: nothing is delivered any more; `closed`: the socket is gone as well. */
+  /** `closing`: by this side, in order; `over`: nothing is delivered any more; `closed`: the stream is gone as well. */
   #state: 'open' | 'closing' | 'over' | 'closed' = 'open';
   #error: HotMirrorError | null = null;
   #closeDeadline: Timer | null = null;
   readonly #whenClosed: (() => void)[] = [];
 
-  constructor(reader: SocketReader, { outcome, rest }: Authenticated, options: TcpConnectionOptions) {
+  constructor(reader: StreamReader, { outcome, rest }: Authenticated, options: StreamConnectionOptions) {
     const { maxFrameBytes } = options.limits;
     this.id = outcome.connectionId;
     this.dialled = options.dialled;
@@ -63,7 +63,7 @@ export class TcpConnection implements Connection {
   }
 
   get pendingBytes(): number {
-    return this.#reader.socket.writableLength;
+    return this.#reader.stream.writableLength;
   }
 
   receive(receiver: Receiver): void {
@@ -115,21 +115,21 @@ export class TcpConnection implements Connection {
   }
 
   #watch(): void {
-    const { socket } = this.#reader;
+    const { stream } = this.#reader;
     this.#reader.into((chunk) => {
       this.#arrived(chunk);
     });
-    socket.on('end', () => {
-      const flushed = this.#state === 'closing' && socket.writableLength === 0;
+    stream.on('end', () => {
+      const flushed = this.#state === 'closing' && stream.writableLength === 0;
       this.#end(flushed ? null : this.#lost('the other end is gone'));
     });
-    socket.on('error', (cause) => {
+    stream.on('error', (cause) => {
       this.#end(this.#lost(cause.message, cause));
     });
-    socket.on('close', () => {
+    stream.on('close', () => {
       this.#closed();
     });
-    if (socket.destroyed) {
+    if (stream.destroyed) {
       this.#end(this.#lost('the other end is gone'));
       queueMicrotask(() => {
         this.#closed();
@@ -187,7 +187,7 @@ export class TcpConnection implements Connection {
       this.#end(this.#lost('what was pending could not be sent before the deadline'));
     });
     this.#write(this.#encoder.goodbye());
-    this.#reader.socket.end();
+    this.#reader.stream.end();
     this.#reader.resume();
   }
 
@@ -195,12 +195,12 @@ export class TcpConnection implements Connection {
     if (this.#state === 'over' || this.#state === 'closed') return;
     this.#state = 'over';
     this.#error = error;
-    this.#reader.socket.destroy();
+    this.#reader.stream.destroy();
   }
 
   #closed(): void {
     if (this.#state === 'closed') return;
-    this.#end(this.#lost('the socket was closed'));
+    this.#end(this.#lost('the connection was closed'));
     this.#state = 'closed';
     this.#closeDeadline?.cancel();
     this.#receiver?.closed(this.#error);
@@ -209,18 +209,18 @@ export class TcpConnection implements Connection {
 
   /** One system call for all parts, also of the frames that wait. */
   #write(buffers: readonly Uint8Array[], written?: () => void): void {
-    const { socket } = this.#reader;
+    const { stream } = this.#reader;
     const lengthBytes = totalLength(buffers);
     if (lengthBytes > joinedBytes || this.pendingBytes > 0) {
       const last = buffers.length - 1;
-      socket.cork();
-      buffers.forEach((buffer, index) => socket.write(buffer, index === last ? written : undefined));
-      socket.uncork();
+      stream.cork();
+      buffers.forEach((buffer, index) => stream.write(buffer, index === last ? written : undefined));
+      stream.uncork();
       return;
     }
     this.#joined ??= Buffer.allocUnsafeSlow(joinedBytes);
     joinInto(this.#joined, buffers);
-    socket.write(this.#joined.subarray(0, lengthBytes), written);
+    stream.write(this.#joined.subarray(0, lengthBytes), written);
     if (this.pendingBytes > 0) this.#joined = null;
   }
 

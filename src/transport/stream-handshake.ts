@@ -6,10 +6,10 @@ import type { HandshakeIdentity, HandshakeOutcome } from './authentication.ts';
 import { joined } from './frame-bytes.ts';
 import { FrameDecoder, FrameEncoder } from './framing.ts';
 import { agreeVersion, preamble, preambleBytes } from './preamble.ts';
-import type { SocketReader } from './socket-reader.ts';
+import type { StreamReader } from './stream-reader.ts';
 
-/** A handshake over one socket. */
-export interface TcpHandshakeOptions {
+/** A handshake over one stream. */
+export interface HandshakeOptions {
   readonly role: 'dialler' | 'listener';
   readonly identity: HandshakeIdentity;
   readonly clock: Clock;
@@ -20,7 +20,7 @@ export interface TcpHandshakeOptions {
   readonly description: string;
 }
 
-/** A socket whose peer has proven itself. */
+/** A stream whose peer has proven itself. */
 export interface Authenticated {
   readonly outcome: HandshakeOutcome;
   /** What the peer sent after the handshake. */
@@ -36,7 +36,7 @@ class HandshakeStream {
   #preamble: Uint8Array = new Uint8Array(0);
   #handshake: Handshake | null = null;
 
-  constructor({ role, identity, random }: TcpHandshakeOptions) {
+  constructor({ role, identity, random }: HandshakeOptions) {
     this.#role = role;
     this.#begin = (theirs) => new Handshake(role, identity, random, role === 'dialler' ? [preamble, theirs] : [theirs, preamble]);
   }
@@ -77,23 +77,23 @@ class HandshakeStream {
 }
 
 /**
- * Runs the handshake. Resolves with the socket paused. Rejects with a typed error when it fails, stalls beyond the deadline or is given up;
- * the socket is then closed, or will be by the same deadline: a refusal is first given time to arrive.
+ * Runs the handshake. Resolves with the stream paused. Rejects with a typed error when it fails, stalls beyond the deadline or is given up;
+ * the stream is then closed, or will be by the same deadline: a refusal is first given time to arrive.
  */
-export function authenticate(reader: SocketReader, options: TcpHandshakeOptions): Promise<Authenticated> {
-  const { socket } = reader;
+export function authenticate(reader: StreamReader, options: HandshakeOptions): Promise<Authenticated> {
+  const { stream } = reader;
   const { signal, description, deadlineMs } = options;
   return new Promise((resolve, reject) => {
-    const stream = new HandshakeStream(options);
+    const handshake = new HandshakeStream(options);
     let settled = false;
     const fail = (error: HotMirrorError): void => {
       if (!settled) {
         settled = true;
         reject(error);
-        const lastWords = stream.refusal(error);
-        if (lastWords.length > 0 && !socket.destroyed) linger(reader, lastWords);
-        else socket.destroy();
-      } else socket.destroy();
+        const lastWords = handshake.refusal(error);
+        if (lastWords.length > 0 && !stream.destroyed) linger(reader, lastWords);
+        else stream.destroy();
+      } else stream.destroy();
     };
     const lost = (cause?: Error): void => {
       const code = options.role === 'dialler' ? 'HM_CONNECT_FAILED' : 'HM_CONNECTION_LOST';
@@ -115,19 +115,19 @@ export function authenticate(reader: SocketReader, options: TcpHandshakeOptions)
     const forget = (): void => {
       deadline.cancel();
       signal.removeEventListener('abort', aborted);
-      socket.off('error', lost).off('end', ended).off('close', closed);
+      stream.off('error', lost).off('end', ended).off('close', closed);
     };
     const closed = (): void => {
       lost();
       forget();
     };
-    socket.on('error', lost).on('end', ended).on('close', closed);
+    stream.on('error', lost).on('end', ended).on('close', closed);
     signal.addEventListener('abort', aborted);
     reader.into((chunk) => {
       try {
-        const answers = stream.take(chunk);
-        if (answers.length > 0) socket.write(joined(answers));
-        const result = stream.result();
+        const answers = handshake.take(chunk);
+        if (answers.length > 0) stream.write(joined(answers));
+        const result = handshake.result();
         if (!result) return;
         settled = true;
         reader.pause();
@@ -137,15 +137,15 @@ export function authenticate(reader: SocketReader, options: TcpHandshakeOptions)
         fail(HotMirrorError.from(error, 'HM_INTERNAL', description));
       }
     });
-    socket.write(preamble);
+    stream.write(preamble);
     reader.resume();
     if (signal.aborted) aborted();
-    else if (socket.destroyed) closed();
+    else if (stream.destroyed) closed();
   });
 }
 
 /** Writes the last words and leaves the other end time to read them before it hears of the end; what it still sends is dropped. */
-function linger(reader: SocketReader, lastWords: readonly Uint8Array[]): void {
+function linger(reader: StreamReader, lastWords: readonly Uint8Array[]): void {
   reader.into(() => undefined);
-  reader.socket.end(joined(lastWords));
+  reader.stream.end(joined(lastWords));
 }
