@@ -35,7 +35,7 @@ export default defineConfig(
     languageOptions: { globals: nodeGlobals },
   },
   {
-    files: ['**/*.ts'],
+    files: ['**/*.ts', '**/*.cts'],
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: {
       parserOptions: { project: './tsconfig.test.json', tsconfigRootDir: import.meta.dirname },
@@ -57,7 +57,7 @@ export default defineConfig(
     },
   },
   {
-    files: ['src/**/*.ts'],
+    files: ['src/**/*.ts', 'src/**/*.cts'],
     plugins: { hotmirror: { rules: { 'import-direction': importDirection, 'no-ambient': noAmbient } } },
     rules: {
       'hotmirror/import-direction': 'error',
@@ -72,7 +72,7 @@ export default defineConfig(
     rules: { 'hotmirror/no-ambient': 'off' },
   },
   {
-    files: ['src/cli/**/*.ts'],
+    files: ['src/cli/**/*.ts', 'src/cli/**/*.cts'],
     rules: { 'no-console': 'off' },
   },
   {

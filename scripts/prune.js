@@ -6,11 +6,11 @@ import path from 'node:path';
  * Usage: node scripts/prune.js OUTPUT SOURCE
  */
 const [output, source] = process.argv.slice(2);
-const compiled = /\.(js|js\.map|d\.ts|d\.ts\.map)$/;
+const compiled = /(?:\.(c?)js|\.d\.(c?)ts)(?:\.map)?$/;
 
 for (const entry of readdirSync(output, { recursive: true, withFileTypes: true })) {
   if (!entry.isFile() || !compiled.test(entry.name)) continue;
   const file = path.join(entry.parentPath, entry.name);
-  const written = path.join(source, path.relative(output, file).replace(compiled, '.ts'));
-  if (!existsSync(written)) rmSync(file);
+  const sourceName = path.relative(output, file).replace(compiled, (_, ofCode = '', ofTypes = '') => `.${ofCode}${ofTypes}ts`);
+  if (!existsSync(path.join(source, sourceName))) rmSync(file);
 }

@@ -10,7 +10,7 @@ import type { Started, Workplace } from '../support/processes.ts';
 import { makeImages } from './images.ts';
 import type { Subject } from './subject.ts';
 
-const program = path.join(repositoryRoot, 'lib', 'cli', 'main.js');
+const program = path.join(repositoryRoot, 'lib', 'cli', 'hotmirror.cjs');
 const nodes = ['alpha', 'beta'] as const;
 const silenceMs = 60_000;
 /** A pair decides nothing before its grace is over: these times, of the example that ships, are for those who are in a hurry. */

@@ -8,7 +8,7 @@ import { GroupCommit } from './group-commit.ts';
 import { Holes } from './holes.ts';
 import { openExclusively } from './open-file.ts';
 import type { OpenFile } from './open-file.ts';
-import { PooledReads } from './pooled-reads.ts';
+import { PooledReads, readsAtOnce } from './pooled-reads.ts';
 import { ReadPace } from './read-pace.ts';
 import { allData, assertBlockSize, closedError, refuseRange } from './requests.ts';
 import { systemCalls } from './system-calls.ts';
@@ -65,7 +65,10 @@ export class FileDevice implements BlockDevice {
     this.#sizeBytes = file.sizeBytes - (file.sizeBytes % blockSizeBytes);
     this.#file = file;
     this.#clock = clock;
-    this.#pooled = new PooledReads({ fd: file.fd, path, readHere: (offsetBytes, into) => this.#readFully(offsetBytes, into) });
+    this.#pooled = new PooledReads({
+      ...{ fd: file.fd, path, mostAtOnce: readsAtOnce(process.env['UV_THREADPOOL_SIZE']) },
+      readHere: (offsetBytes, into) => this.#readFully(offsetBytes, into),
+    });
     this.#commit = new GroupCommit((done) => {
       fdatasync(file.fd, (cause) => {
         done(cause ? ioError(cause, 'HM_IO_FLUSH', path) : null);

@@ -8,11 +8,12 @@ import { transferAsync } from './transfer.ts';
 
 const readAsync = promisify(read);
 
-/**
- * Reads that are with libuv's pool at once. The pool has four threads for the whole process, unless `UV_THREADPOOL_SIZE` says otherwise: on a disk that hangs, two reads and a flush leave one of them to the
- * state files and to the other disks.
- */
-const mostAtOnce = 2;
+/** Threads of libuv's pool, which the whole process shares, unless `UV_THREADPOOL_SIZE` says otherwise. */
+const usualThreads = 4;
+const fewestAtOnce = 2;
+const mostAtOnce = 8;
+/** Reads of one device take at most an eighth of the pool. */
+const shareOfPool = 8;
 
 /** Reads that may wait for their turn. */
 const maxWaitingReads = 65_536;
@@ -36,8 +37,19 @@ export interface PooledReadsOptions {
   readonly fd: number;
   /** For messages. */
   readonly path: string;
+  /** Reads that are with the pool at once. */
+  readonly mostAtOnce: number;
   /** Reads at once, in the calling thread. */
   readonly readHere: (offsetBytes: number, into: Uint8Array) => HotMirrorError | null;
+}
+
+/**
+ * How many reads of a device are with libuv's pool at once, by the value of `UV_THREADPOOL_SIZE`. On a disk that hangs they and a flush must leave threads to the state files and to the other disks:
+ * of the usual four, two reads and a flush leave one.
+ */
+export function readsAtOnce(threadPoolSize: string | undefined): number {
+  const threads = Number(threadPoolSize ?? usualThreads) || usualThreads;
+  return Math.min(mostAtOnce, Math.max(fewestAtOnce, Math.floor(threads / shareOfPool)));
 }
 
 /** Reads of a file in libuv's pool, while changes of it go on in the calling thread: each read finds what was there when it was asked for. */
@@ -82,7 +94,7 @@ export class PooledReads {
   }
 
   #pump(): void {
-    while (this.#running < mostAtOnce) {
+    while (this.#running < this.#options.mostAtOnce) {
       const next = this.#waiting.shift();
       if (!next) return;
       this.#running += 1;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { expect } from 'chai';
 
-import { PooledReads } from '../../src/device/pooled-reads.ts';
+import { PooledReads, readsAtOnce } from '../../src/device/pooled-reads.ts';
 import { HotMirrorError } from '../../src/errors.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
@@ -26,6 +26,7 @@ describe('Reads in the pool', () => {
     reads = new PooledReads({
       fd: file.fd,
       path: 'the element',
+      mostAtOnce: 2,
       readHere: (_offsetBytes, into) => {
         if (here instanceof HotMirrorError) return here;
         into.fill(here);
@@ -81,5 +82,10 @@ describe('Reads in the pool', () => {
     inCall = false;
     await reads.idle();
     expect(ended).to.deep.equal(new Array(blocks).fill(false));
+  });
+
+  it('are at most an eighth of the pool at once, from two to eight', () => {
+    const sizes = [undefined, '', 'many', '-1', '0', '1', '4', '64', '1024'];
+    expect(sizes.map(readsAtOnce)).to.deep.equal([2, 2, 2, 2, 2, 2, 2, 8, 8]);
   });
 });

@@ -9,7 +9,7 @@ import { repositoryRoot } from '../support/repository.ts';
 import { runProgram } from './support/program.ts';
 import { ownEnvironment } from '../support/environment.ts';
 
-const command = path.join(repositoryRoot, 'lib', 'cli', 'main.js');
+const command = path.join(repositoryRoot, 'lib', 'cli', 'hotmirror.cjs');
 
 describe('hotmirror demo', function () {
   this.timeout(120_000);

@@ -10,7 +10,7 @@ import { runProgram } from './support/program.ts';
 import type { ProgramResult } from './support/program.ts';
 import { ownEnvironment } from '../support/environment.ts';
 
-const command = path.join(repositoryRoot, 'lib', 'cli', 'main.js');
+const command = path.join(repositoryRoot, 'lib', 'cli', 'hotmirror.cjs');
 
 function simulate(...args: readonly string[]): Promise<ProgramResult> {
   return runProgram(process.execPath, [command, 'simulate', ...args]);

@@ -8,7 +8,7 @@ import { repositoryRoot } from '../support/repository.ts';
 import { runProgram } from './support/program.ts';
 
 const built = path.join(repositoryRoot, 'lib');
-const command = path.join(built, 'cli', 'main.js');
+const command = path.join(built, 'cli', 'hotmirror.cjs');
 /** For a quick run of one's own, less will do. */
 const seconds = Number(process.env['HOTMIRROR_SWARM_SECONDS'] ?? 180);
 /** What is still running when time is up, and shrinking what broke. */

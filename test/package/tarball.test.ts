@@ -19,7 +19,7 @@ const needed = [
   'docs/api.md',
   'examples/embed.ts',
   'examples/pair.json',
-  'lib/cli/main.js',
+  'lib/cli/hotmirror.cjs',
   'lib/index.d.ts',
   'lib/index.js',
   'lib/index.js.map',
@@ -43,12 +43,12 @@ describe('package: the tarball', function () {
 
   it('holds nothing else', () => {
     const known =
-      /^((lib|src)\/.*\.(js|ts|map)|lib\/pair\.schema\.json|docs\/[^/]+\.md|examples\/[^/]+\.(ts|json)|(CHANGELOG|CONTRIBUTING|README)\.md|LICENSE|package\.json)$/;
+      /^((lib|src)\/.*\.(c?js|c?ts|map)|lib\/pair\.schema\.json|docs\/[^/]+\.md|examples\/[^/]+\.(ts|json)|(CHANGELOG|CONTRIBUTING|README)\.md|LICENSE|package\.json)$/;
     expect([...files.keys()].filter((file) => !known.test(file))).to.deep.equal([]);
   });
 
   it('holds an executable command', () => {
-    expect((files.get('lib/cli/main.js') ?? 0) & 0o111).to.equal(0o111);
+    expect((files.get('lib/cli/hotmirror.cjs') ?? 0) & 0o111).to.equal(0o111);
   });
 
   it('holds everything that its texts link to', async () => {

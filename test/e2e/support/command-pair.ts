@@ -30,7 +30,7 @@ export const patienceMs = 30_000;
 const pollMs = 50;
 /** Of the answer that never fitted, in characters. */
 const longestReport = 2_000;
-const command = path.join(repositoryRoot, 'lib', 'cli', 'main.js');
+const command = path.join(repositoryRoot, 'lib', 'cli', 'hotmirror.cjs');
 /** What a process says only when nobody has thought of an error. */
 const crash = /unhandled|uncaught|HM_INTERNAL|^\s+at .*:\d+:\d+/imu;
 
@@ -246,6 +246,10 @@ export class NodeProcess {
     });
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
     this.readyOrEnded = Promise.race([ready, this.ended.then(() => undefined)]);
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
   }
 
   get running(): boolean {
