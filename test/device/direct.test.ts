@@ -1,5 +1,4 @@
-import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { expect } from 'chai';
@@ -11,6 +10,7 @@ import { devicePromises } from '../../src/device/promises.ts';
 import { deviceConformance } from '../../src/testing/device-conformance.ts';
 import { SeededRandom } from '../../src/testing/seeded-random.ts';
 import { skipBecause } from '../support/skip.ts';
+import { skipWithoutDirectIo } from './direct-io.ts';
 import { attachLoop, detachLoop } from './loop-device.ts';
 import { refusal } from './refusal.ts';
 import { theCalls } from './scripted-calls.ts';
@@ -19,25 +19,9 @@ import { temporaryFolder } from './temporary-folder.ts';
 const sizeBytes = 256 * 1024;
 const mebibyte = 2 ** 20;
 
-/** Not every file system has a way past the page cache. */
-async function whyNot(): Promise<string | null> {
-  const folder = await mkdtemp(join(tmpdir(), 'hotmirror-'));
-  try {
-    const path = join(folder, 'element');
-    await writeFile(path, new Uint8Array(4096));
-    return await DirectDevice.open(path).then(
-      (device) => device.close().then(() => null),
-      (error: unknown) => (error as Error).message,
-    );
-  } finally {
-    await rm(folder, { recursive: true });
-  }
-}
-
 describe('DirectDevice', () => {
   before(async function () {
-    const reason = await whyNot();
-    if (reason !== null) skipBecause(this, `there is no way past the page cache here: ${reason}`);
+    await skipWithoutDirectIo(this);
   });
 
   for (const [how, calls] of [

@@ -10,11 +10,12 @@ import { sleep } from '../../src/clock/clock.ts';
 import { systemClock } from '../../src/clock/system-clock.ts';
 import { systemRandom } from '../../src/clock/system-random.ts';
 import { SeededRandom } from '../../src/testing/seeded-random.ts';
+import { skipWithoutDirectIo } from '../device/direct-io.ts';
 import { skipBecause } from '../support/skip.ts';
 import { AcknowledgedWrites } from './support/acknowledged-writes.ts';
 import { CommandPair, elementBytes, patienceMs } from './support/command-pair.ts';
 import type { NodeName } from './support/command-pair.ts';
-import { exportedPair, socketOf, untilExported, uriOf } from './support/exported-pair.ts';
+import { directly, exportedPair, socketOf, untilExported, uriOf } from './support/exported-pair.ts';
 import { killRound } from './support/kill-round.ts';
 import { installed, must } from './support/program.ts';
 
@@ -105,19 +106,25 @@ describe('A mirror as a net disk, by the programs that its users have (NBD)', fu
 describe('What a client of a net disk was told (write.both)', function () {
   this.timeout(4 * patienceMs);
 
-  it('survives kill -9 of the serving node at random moments, there and back', async () => {
-    const pair = await exportedPair();
-    const random = new SeededRandom(1);
-    try {
-      for (const serving of ['alpha', 'beta', 'alpha'] as const) {
-        const { acknowledged, lost } = await killRound(pair, serving, random);
-        console.log(`      ${String(acknowledged)} writes acknowledged by ${serving} before it was killed, ${String(lost.length)} lost`);
-        expect(lost).to.deep.equal([]);
+  const elements = [
+    { kind: 'files', change: undefined },
+    { kind: 'files past the page cache', change: directly },
+  ];
+  for (const { kind, change } of elements)
+    it(`over ${kind} survives kill -9 of the serving node at random moments, there and back`, async function () {
+      if (change === directly) await skipWithoutDirectIo(this);
+      const pair = await exportedPair(change);
+      const random = new SeededRandom(1);
+      try {
+        for (const serving of ['alpha', 'beta', 'alpha'] as const) {
+          const { acknowledged, lost } = await killRound(pair, serving, random);
+          console.log(`      ${String(acknowledged)} writes acknowledged by ${serving} before it was killed, ${String(lost.length)} lost`);
+          expect(lost).to.deep.equal([]);
+        }
+      } finally {
+        await pair.end();
       }
-    } finally {
-      await pair.end();
-    }
-  });
+    });
 });
 
 /** nbdkit, which serves the disk of a node's element from where the configuration looks for it. */

@@ -8,9 +8,19 @@ export function exportIt({ mirrors: [mirror] }: PairFile): void {
   Object.assign(mirror!, { export: { alpha: 'nbd+unix:///m0?socket=alpha/m0.nbd', beta: 'nbd+unix:///m0?socket=beta/m0.nbd' } });
 }
 
-/** A healthy pair whose mirror is a net disk on the node that serves. */
-export async function exportedPair(): Promise<CommandPair> {
-  const pair = await CommandPair.healthy({ change: exportIt });
+/** Reads and writes both elements past the page cache. */
+export function directly({ mirrors: [mirror] }: PairFile): void {
+  for (const element of Object.values(mirror!.elements)) Object.assign(element, { direct: true });
+}
+
+/** A healthy pair whose mirror is a net disk on the node that serves, changed further by `change`. */
+export async function exportedPair(change: (file: PairFile) => void = () => undefined): Promise<CommandPair> {
+  const pair = await CommandPair.healthy({
+    change: (file) => {
+      exportIt(file);
+      change(file);
+    },
+  });
   await untilExported(pair, 'alpha');
   return pair;
 }
