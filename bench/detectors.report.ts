@@ -7,12 +7,12 @@ import { measureQuality } from './detectors/quality.ts';
 import type { Extent } from './detectors/quality.ts';
 import { readRecordings } from './detectors/recording.ts';
 import { ownSubjects, peerSubjects } from './detectors/subjects.ts';
-import { falseVerdictTable, qualityTable } from './detectors/tables.ts';
+import { falseVerdictTable, qualityTable, summaryTable } from './detectors/tables.ts';
 import type { Part } from './detectors/tables.ts';
 import { recordedTrace, syntheticTraces } from './detectors/traces.ts';
 import type { Conditions } from './detectors/weather.ts';
 
-const full: Extent = { crashes: 300, days: 2 };
+const full: Extent = { crashes: 200, days: 2 };
 const short: Extent = { crashes: 10, days: 0.02 };
 
 const subjects = [...ownSubjects, ...peerSubjects];
@@ -30,6 +30,7 @@ async function print(wishes: ReportWishes): Promise<void> {
     parts.push(part);
     console.log(`\n### ${part.title}\n\n${part.about}.\n\n${qualityTable(part.rows)}`);
   }
+  console.log(`\n### In short: seconds until death is noticed, mistakes a day\n\n${summaryTable(parts)}`);
   const { intervalMs, deadlineMs, lateProbeMs } = watchTimes({});
   const table = falseVerdictTable({ intervalMs, deadlineMs, ...lossy }, lateProbeMs);
   console.log(`\n### False verdicts a day by formula, 30 % lost, jitter of an interval\n\n${table}`);

@@ -35,6 +35,16 @@ export function qualityTable(rows: readonly Row[]): string {
   return markdownTable(head, lines);
 }
 
+/** All of it in short: the mean time to notice death in seconds, and mistakes a day. */
+export function summaryTable(parts: readonly Part[]): string {
+  const names = parts[0]?.rows.map(({ name }) => name) ?? [];
+  const cell = ({ quality }: Row): string => `${(quality.detectionMs.mean / 1e3).toFixed(1)} s, ${figure(mistakesADay(quality))}`;
+  return markdownTable(
+    ['', ...parts.map(({ title }) => title)],
+    names.map((name, at) => [name, ...parts.map(({ rows }) => cell(rows[at]!))]),
+  );
+}
+
 /** False verdicts a day on lossy links, by formula; the last column is a bound. */
 export function falseVerdictTable(pair: Omit<LossyPair, 'links'>, lateProbeMs: number): string {
   const head = ['links', "the peer's tokens alone", 'tokens and answers', 'and fast probes, at most'];

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 
 import { qualityChart } from '../../../bench/detectors/chart.ts';
-import { falseVerdictTable, qualityTable } from '../../../bench/detectors/tables.ts';
+import { falseVerdictTable, qualityTable, summaryTable } from '../../../bench/detectors/tables.ts';
 import type { Row } from '../../../bench/detectors/tables.ts';
 
 const detectionMs = { mean: 4_500, p99: 5_000, worst: 5_100 };
@@ -16,6 +16,11 @@ describe('bench: tables and chart of detectors', () => {
       '| 1 | deadline, 1 link | 4.50 | 5.00 | 5.10 | 0 |  |',
       '| 2 | another & more | 4.50 | 5.00 | 5.10 | 1.5 | 0.25 |',
     ]);
+  });
+
+  it('tell all traces in short', () => {
+    const part = { title: 'LAN', about: '', rows };
+    expect(summaryTable([part, part]).split('\n').at(-1)).to.equal('| another & more | 4.5 s, 1.5 | 4.5 s, 1.5 |');
   });
 
   it('tell false verdicts by formula, for one link and two', () => {
