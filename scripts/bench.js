@@ -16,7 +16,7 @@ for reports alone:
   --seconds S   how long each cell is measured
   --short       a glance, for continuous integration
   --disk DIR    a folder on the disk to measure (default: that of temporary files)
-  --svg FILE    where net-disk draws its ratios`;
+  --svg FILE    where net-disk or detectors draws its chart`;
 
 const folder = path.resolve('.build/bench');
 const defaultRounds = 5;
