@@ -43,7 +43,7 @@ describe('package: the tarball', function () {
 
   it('holds nothing else', () => {
     const known =
-      /^((lib|src)\/.*\.(c?js|c?ts|map)|lib\/pair\.schema\.json|docs\/[^/]+\.md|examples\/[^/]+\.(ts|json)|(CHANGELOG|CONTRIBUTING|README)\.md|LICENSE|package\.json)$/;
+      /^((lib|src)\/.*\.(c?js|c?ts|map)|lib\/pair\.schema\.json|docs\/[^/]+\.(md|svg)|examples\/[^/]+\.(ts|json)|(CHANGELOG|CONTRIBUTING|README)\.md|LICENSE|package\.json)$/;
     expect([...files.keys()].filter((file) => !known.test(file))).to.deep.equal([]);
   });
 
