@@ -1,0 +1,23 @@
+/**
+ * A simulated parallel SCSI bus, over which two nodes watch each other as the original product could: hosts as processor devices, a shared unit with
+ * reservations, and the faults for which the original's manual advised against it.
+ *
+ * @module transport/scsi-sim
+ */
+export { ScsiBus } from './bus.ts';
+export type { ScsiBusOptions, UnterminatedFaults } from './bus.ts';
+export { longestTransferBytes, noReservationKey, scsiBlockBytes, scsiIds } from './command.ts';
+export type {
+  PersistentReserveOut,
+  ReservationKey,
+  ReservationReport,
+  ReservationType,
+  ReserveOutAction,
+  ScsiCommand,
+  ScsiResult,
+} from './command.ts';
+export type { DetachReason, ScsiAttachment, ScsiHost, ScsiPort } from './port.ts';
+export type { ScsiLinkOptions } from './link.ts';
+export { scsiTransport } from './scsi-transport.ts';
+export type { ScsiTransportOptions } from './scsi-transport.ts';
+export type { Sense } from './sense.ts';

@@ -1,0 +1,57 @@
+import { SeededRandom } from '../../../src/testing/seeded-random.ts';
+import type { TransportFixture } from '../../../src/testing/transport-conformance.ts';
+import { VirtualClock } from '../../../src/testing/virtual-clock.ts';
+import { ScsiBus, scsiTransport } from '../../../src/transport/scsi-sim/index.ts';
+import type { ScsiPort } from '../../../src/transport/scsi-sim/index.ts';
+import { encodeMessage } from '../../../src/transport/scsi-sim/message.ts';
+import { key, smallLimits } from '../tcp-fixture.ts';
+
+export const alphaId = 7;
+export const betaId = 6;
+const strangersId = 3;
+
+/** What both ends of a link between alpha and beta say alike. */
+export function commonOptions(clock: VirtualClock, seed = 1) {
+  return { pair: 'example', purpose: 'monitor:scsi', key, clock, random: new SeededRandom(seed), limits: smallLimits };
+}
+
+/** Puts bytes on the bus in the form of a connection to `to`; resolves when the other end has let go. */
+export async function rawBytes(port: ScsiPort, to: number, bytes: Uint8Array): Promise<void> {
+  const connection = '0123456789abcdef';
+  let closed: () => void;
+  const gone = new Promise<void>((resolve) => (closed = resolve));
+  let opened: () => void;
+  const open = new Promise<void>((resolve) => (opened = resolve));
+  const attachment = await port.attach({
+    received: (_from, data) => {
+      if (data[2] === 1) opened();
+      if (data[2] === 6) closed();
+      return true;
+    },
+    detached: () => undefined,
+  });
+  const send = (message: Parameters<typeof encodeMessage>[0]) => attachment.execute(to, { op: 'send', data: encodeMessage(message) });
+  await send({ kind: 'open', fromDialler: true, connection, number: 65_536, payload: new Uint8Array(0) });
+  await open;
+  const pieceBytes = 16_000;
+  for (let at = 0, number = 0; at < bytes.length; at += pieceBytes, number += 1)
+    await send({ kind: 'data', fromDialler: true, connection, number, payload: bytes.subarray(at, at + pieceBytes) });
+  await gone;
+  attachment.detach();
+}
+
+/** What the conformance suite needs, over a bus in this process and in virtual time. */
+export function busFixture(): Promise<TransportFixture> {
+  const clock = new VirtualClock();
+  const bus = new ScsiBus({ clock, random: new SeededRandom(1) });
+  const common = commonOptions(clock);
+  const alpha = { ...common, port: bus.port(alphaId), peerId: betaId, node: 'alpha', peer: 'beta' };
+  return Promise.resolve({
+    a: scsiTransport(alpha),
+    b: scsiTransport({ ...common, port: bus.port(betaId), peerId: alphaId, node: 'beta', peer: 'alpha' }),
+    stranger: scsiTransport({ ...alpha, key: Buffer.alloc(32, 8) }),
+    settle: (promise) => clock.settled(promise, 60_000),
+    raw: (_listener, bytes) => rawBytes(bus.port(strangersId), betaId, bytes),
+    dispose: () => Promise.resolve(),
+  });
+}
