@@ -1,10 +1,13 @@
+import { systemClock } from '../../../src/clock/system-clock.ts';
+import { systemRandom } from '../../../src/clock/system-random.ts';
 import { SeededRandom } from '../../../src/testing/seeded-random.ts';
 import type { TransportFixture } from '../../../src/testing/transport-conformance.ts';
 import { VirtualClock } from '../../../src/testing/virtual-clock.ts';
-import { ScsiBus, scsiTransport } from '../../../src/transport/scsi-sim/index.ts';
+import { ScsiBus, scsiSocketPort, scsiTransport } from '../../../src/transport/scsi-sim/index.ts';
 import type { ScsiPort } from '../../../src/transport/scsi-sim/index.ts';
 import { encodeMessage } from '../../../src/transport/scsi-sim/message.ts';
-import { key, smallLimits } from '../tcp-fixture.ts';
+import { key, smallLimits, tracked } from '../tcp-fixture.ts';
+import type { BusProcess } from './bus-process.ts';
 
 export const alphaId = 7;
 export const betaId = 6;
@@ -54,4 +57,22 @@ export function busFixture(): Promise<TransportFixture> {
     raw: (_listener, bytes) => rawBytes(bus.port(strangersId), betaId, bytes),
     dispose: () => Promise.resolve(),
   });
+}
+
+/** What the conformance suite needs, over a bus that another process serves. */
+export function servedFixture(bus: BusProcess): TransportFixture {
+  const cleanups: (() => unknown)[] = [];
+  const port = (id: number): ScsiPort => scsiSocketPort({ path: bus.socket, id, clock: systemClock });
+  const common = { pair: 'example', purpose: 'monitor:scsi', key, clock: systemClock, random: systemRandom, limits: smallLimits };
+  const alpha = { ...common, port: port(alphaId), peerId: betaId, node: 'alpha', peer: 'beta' };
+  return {
+    a: tracked(scsiTransport(alpha), cleanups),
+    b: tracked(scsiTransport({ ...common, port: port(betaId), peerId: alphaId, node: 'beta', peer: 'alpha' }), cleanups),
+    stranger: scsiTransport({ ...alpha, key: Buffer.alloc(32, 8) }),
+    settle: (promise) => promise,
+    raw: (_listener, bytes) => rawBytes(port(strangersId), betaId, bytes),
+    async dispose() {
+      for (const cleanup of cleanups) await cleanup();
+    },
+  };
 }
