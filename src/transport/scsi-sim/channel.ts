@@ -2,6 +2,7 @@ import { Duplex } from 'node:stream';
 
 import type { Clock, Timer } from '../../clock/clock.ts';
 import { HotMirrorError } from '../../errors.ts';
+import { joined } from '../frame-bytes.ts';
 import type { Exchange } from './exchange.ts';
 import { encodeMessage, messageHeaderBytes } from './message.ts';
 import type { LinkMessage, MessageKind } from './message.ts';
@@ -226,12 +227,17 @@ export class Channel {
 
   /** As many bytes as one message, the window and the buffer have. */
   #nextPayload(): Uint8Array | null {
-    const room = Math.min(this.#options.exchange.longestMessageBytes - messageHeaderBytes, this.#allowedBytes - this.#sentBytes);
-    const first = this.#buffer[0];
-    if (!first || room <= 0) return null;
-    const payload = first.subarray(0, room);
-    if (payload.length === first.length) this.#buffer.shift();
-    else this.#buffer[0] = first.subarray(payload.length);
+    let room = Math.min(this.#options.exchange.longestMessageBytes - messageHeaderBytes, this.#allowedBytes - this.#sentBytes);
+    const parts: Uint8Array[] = [];
+    for (let first = this.#buffer[0]; first && room > 0; first = this.#buffer[0]) {
+      const part = first.subarray(0, room);
+      if (part.length === first.length) this.#buffer.shift();
+      else this.#buffer[0] = first.subarray(part.length);
+      parts.push(part);
+      room -= part.length;
+    }
+    if (parts.length === 0) return null;
+    const payload = joined(parts);
     this.#bufferedBytes -= payload.length;
     return payload;
   }

@@ -27,3 +27,5 @@ export { serveScsiBus } from './server.ts';
 export type { ScsiBusServer, ServeScsiBusOptions } from './server.ts';
 export { scsiSocketPort } from './socket-port.ts';
 export type { ScsiSocketPortOptions } from './socket-port.ts';
+export { mailboxTransport } from './mailbox.ts';
+export type { MailboxTransportOptions } from './mailbox.ts';

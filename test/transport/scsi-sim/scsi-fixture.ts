@@ -3,7 +3,7 @@ import { systemRandom } from '../../../src/clock/system-random.ts';
 import { SeededRandom } from '../../../src/testing/seeded-random.ts';
 import type { TransportFixture } from '../../../src/testing/transport-conformance.ts';
 import { VirtualClock } from '../../../src/testing/virtual-clock.ts';
-import { ScsiBus, scsiSocketPort, scsiTransport } from '../../../src/transport/scsi-sim/index.ts';
+import { mailboxTransport, ScsiBus, scsiSocketPort, scsiTransport } from '../../../src/transport/scsi-sim/index.ts';
 import type { ScsiPort } from '../../../src/transport/scsi-sim/index.ts';
 import { encodeMessage } from '../../../src/transport/scsi-sim/message.ts';
 import { key, smallLimits, tracked } from '../tcp-fixture.ts';
@@ -75,4 +75,28 @@ export function servedFixture(bus: BusProcess): TransportFixture {
       for (const cleanup of cleanups) await cleanup();
     },
   };
+}
+
+/** Frames that a mailbox carries in a moment, and that do not fit into its buffers. */
+const mailboxLimits = {
+  maxFrameBytes: 131_072,
+  highWaterBytes: 16_384,
+  pendingBytes: 524_288,
+  closeDeadlineMs: 5_000,
+  handshakeDeadlineMs: 10_000,
+};
+
+/** What the conformance suite needs, over slots of the shared unit and in virtual time. */
+export function mailboxFixture(): Promise<TransportFixture> {
+  const clock = new VirtualClock();
+  const bus = new ScsiBus({ clock, random: new SeededRandom(1) });
+  const common = { ...commonOptions(clock), limits: mailboxLimits, pollMs: 5 };
+  const alpha = { ...common, port: bus.port(alphaId), peerId: betaId, node: 'alpha', peer: 'beta' };
+  return Promise.resolve({
+    a: mailboxTransport(alpha),
+    b: mailboxTransport({ ...common, port: bus.port(betaId), peerId: alphaId, node: 'beta', peer: 'alpha' }),
+    stranger: mailboxTransport({ ...alpha, key: Buffer.alloc(32, 8) }),
+    settle: (promise) => clock.settled(promise, 60_000),
+    dispose: () => Promise.resolve(),
+  });
 }
