@@ -31,7 +31,9 @@ export class BusProcess {
   static async start(socket?: string): Promise<BusProcess> {
     const folder = socket === undefined ? await mkdtemp(path.join(tmpdir(), 'hotmirror-bus-')) : null;
     const bus = new BusProcess(socket ?? path.join(folder ?? '', 'bus.sock'), folder);
-    await once(bus.#lines, 'line');
+    const gone = once(bus.#child, 'exit').then(() => Promise.reject(new Error(`the bus ended before it served ${bus.socket}`)));
+    await Promise.race([once(bus.#lines, 'line'), gone]);
+    gone.catch(() => undefined);
     return bus;
   }
 
