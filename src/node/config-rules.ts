@@ -119,7 +119,8 @@ function judgeAddresses({ nodes, mirrors = [], monitor, auth }: Sections, report
       const { listen, advertise } = bothAddresses(written);
       const scheme = linkScheme(listen);
       (scheme.shared ? sharedPlaces : listeners).push([path, scheme.place(listen)]);
-      if (!auth && ![listen, advertise].every((url) => linkScheme(url).local(url))) report(path, 'beyond loopback needs auth.keyFile (rule trust)');
+      if (!auth && ![listen, advertise].every((url) => linkScheme(url).local(url)))
+        report(path, 'beyond loopback needs auth.keyFile (rule trust)');
       if (scheme.shared && advertise !== listen) report(path, 'is the same for both nodes; leave out "advertise"');
     }
     judgeUnique(listeners, report);
@@ -142,7 +143,8 @@ function judgeEnds(addresses: Readonly<Record<string, Written>>, path: Path, rep
   const [first, ...rest] = Object.entries(addresses).map(([node, written]) => ({ node, ...bothAddresses(written) }));
   if (!first) return;
   for (const { node, listen, advertise } of rest) {
-    if ([listen, advertise, first.advertise].some((url) => schemeOf(url) !== schemeOf(first.listen))) report([...path, node], 'must be of the same kind at both ends');
+    if ([listen, advertise, first.advertise].some((url) => schemeOf(url) !== schemeOf(first.listen)))
+      report([...path, node], 'must be of the same kind at both ends');
     else if (linkScheme(listen).shared && linkScheme(listen).sharedName(listen) !== linkScheme(listen).sharedName(first.listen))
       report([...path, node], 'must name the same file at both ends');
   }

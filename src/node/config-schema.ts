@@ -50,7 +50,10 @@ const durationMs = z.int().min(1).max(dayMs);
 const linkUrl = z
   .string()
   .superRefine(custom(linkUrlProblem))
-  .meta({ description: 'tcp://host:port; a monitor link also scsi-sim:FILE?id=7', examples: ['tcp://192.0.2.1:7701', 'scsi-sim:bus.sock?id=7'] });
+  .meta({
+    description: 'tcp://host:port; a monitor link also scsi-sim:FILE?id=7',
+    examples: ['tcp://192.0.2.1:7701', 'scsi-sim:bus.sock?id=7'],
+  });
 const linkAddress = z
   .union([linkUrl, z.strictObject({ listen: linkUrl, advertise: linkUrl })], 'must be a URL or { "listen": URL, "advertise": URL }')
   .meta({ description: 'Where the node listens; with "advertise" where the peer must dial another address.' });

@@ -277,7 +277,10 @@ function resolveConfig(file: FileConfig, folder: string): PairConfig {
       ...monitor,
       initialGraceMs: monitor.initialGraceMs ?? gracePerDeadline * monitor.deadlineMs,
       leaseMs: monitor.leaseMs ?? Math.floor(leasePartOfDeadline * monitor.deadlineMs),
-      links: monitor.links.map((link) => ({ name: link.name, addresses: mapValues(linkAddresses(link), (written) => linkOf(written, absolute)) })),
+      links: monitor.links.map((link) => ({
+        name: link.name,
+        addresses: mapValues(linkAddresses(link), (written) => linkOf(written, absolute)),
+      })),
     },
     failover: {
       ...failover,

@@ -206,7 +206,11 @@ describe('configuration', () => {
       { 'monitor.links[0].north': 'serial:/dev/ttyS0?baudRate=115200' },
       'monitor.links[0].north: serial: links are not in this version',
     ],
-    ['a SCSI bus at one end', { 'monitor.links[0].north': 'scsi-sim:bus?id=7' }, 'monitor.links[0].south: must be of the same kind at both ends'],
+    [
+      'a SCSI bus at one end',
+      { 'monitor.links[0].north': 'scsi-sim:bus?id=7' },
+      'monitor.links[0].south: must be of the same kind at both ends',
+    ],
     ['a SCSI bus without an id', { 'monitor.links[0].north': 'scsi-sim:bus' }, 'monitor.links[0].north: must be scsi-sim:FILE?id=7'],
     ['a SCSI id beyond 15', { 'monitor.links[0].north': 'scsi-sim:bus?id=16' }, 'monitor.links[0].north: must be scsi-sim:FILE?id=7'],
     [

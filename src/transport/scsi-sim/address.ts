@@ -11,7 +11,10 @@ export interface ScsiAddress {
 /** Reads `scsi-sim:FILE?id=7`. Throws `HM_ADDRESS` that names what is wrong. */
 export function parseScsiUrl(text: string): ScsiAddress {
   const bad = (what: string): HotMirrorError =>
-    new HotMirrorError('HM_ADDRESS', `${JSON.stringify(text)}: ${what}; write scsi-sim:FILE?id=7, with an id from 0 to ${String(scsiIds - 1)}`);
+    new HotMirrorError(
+      'HM_ADDRESS',
+      `${JSON.stringify(text)}: ${what}; write scsi-sim:FILE?id=7, with an id from 0 to ${String(scsiIds - 1)}`,
+    );
   const match = /^scsi-sim:([^?#]*)(?:\?([^#]*))?(#.*)?$/iu.exec(text);
   if (!match) throw bad('not the address of a simulated SCSI bus');
   const [, written = '', query = '', fragment] = match;

@@ -133,7 +133,7 @@ export class ScsiBus {
   /** A bus error: every host on the bus goes down with it, as the original's manual warns. */
   breakDown(): void {
     this.#unit.reset();
-    for (const [id, place] of this.#places) this.#detach(id, place, 'bus-error');
+    for (const [id, place] of [...this.#places]) this.#detach(id, place, 'bus-error');
   }
 
   /** Unplugs a host's machine. It was one end of the bus: from now on that end lacks a terminator. */
@@ -198,7 +198,9 @@ export class ScsiBus {
     const sent = fault === 'garbled' && 'data' in command ? { ...command, data: this.#garbled(command.data) } : command;
     const result = target === this.unitId ? await this.#unit.execute(initiator, sent) : this.#atHost(initiator, target, sent);
     if (fault === 'lost after') return { status: 'transport-error' };
-    return fault === 'garbled' && result.status === 'good' && bytesIn(result) > 0 ? { ...result, data: this.#garbled(result.data) } : result;
+    return fault === 'garbled' && result.status === 'good' && bytesIn(result) > 0
+      ? { ...result, data: this.#garbled(result.data) }
+      : result;
   }
 
   #fault(): 'lost before' | 'lost after' | 'garbled' | null {

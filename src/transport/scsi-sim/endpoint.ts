@@ -52,6 +52,8 @@ export class Endpoint {
   readonly #dials = new Map<string, (opened: boolean) => void>();
   #listener: EndpointListener | null = null;
   #exchange: Promise<Exchange> | null = null;
+  /** The exchange before has been let go of. */
+  #left: Promise<void> = Promise.resolve();
   #dialling = 0;
   #answers = 0;
   #reattach: Timer | null = null;
@@ -133,10 +135,11 @@ export class Endpoint {
 
   #open(): Promise<Exchange> {
     if (this.#exchange) return this.#exchange;
-    const opening = this.#options.open({
-      received: (from, message) => this.#received(from, message),
-      ended: (reason) => this.#ended(opening, reason),
-    });
+    const host = {
+      received: (from: number, message: Uint8Array) => this.#received(from, message),
+      ended: (reason: DetachReason) => this.#ended(opening, reason),
+    };
+    const opening: Promise<Exchange> = this.#left.then(() => this.#options.open(host));
     this.#exchange = opening;
     opening.then(
       () => this.#leaveIfIdle(),
@@ -152,7 +155,8 @@ export class Endpoint {
     if (this.#listener || this.#dialling > 0 || this.#channels.size > 0) return;
     const exchange = this.#exchange;
     this.#exchange = null;
-    exchange?.then(
+    if (!exchange) return;
+    this.#left = exchange.then(
       (opened) => opened.close(),
       () => undefined,
     );

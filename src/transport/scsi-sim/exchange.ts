@@ -37,7 +37,7 @@ const retryMs = 10;
 /** Runs a command as a driver does: again where the bus lost it, where the target was busy, and after a unit attention. */
 export async function driven(clock: Clock, attachment: ScsiAttachment, target: number, command: ScsiCommand): Promise<ScsiResult> {
   let lost = 0;
-  for (let busy = 0; ; ) {
+  for (let busy = 0; ;) {
     const result = await attachment.execute(target, command);
     if (result.status === 'check-condition' && isUnitAttention(result.sense)) lost += 1;
     else if (result.status === 'transport-error') lost += 1;

@@ -160,7 +160,9 @@ class Strangers {
   #turnAwayOldest(): void {
     for (const [stream, turnAway] of this.#waiting) {
       this.#waiting.delete(stream);
-      turnAway.abort(new HotMirrorError('HM_BUSY', `${this.#description}: more than ${String(this.#most)} connections wait for authentication`));
+      turnAway.abort(
+        new HotMirrorError('HM_BUSY', `${this.#description}: more than ${String(this.#most)} connections wait for authentication`),
+      );
       return;
     }
   }

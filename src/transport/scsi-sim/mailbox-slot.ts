@@ -71,7 +71,8 @@ export function decodeSlot(slot: Uint8Array): MailboxSlot | null {
   const bytes = Buffer.from(slot);
   if (bytes.length !== slotBytes || magic.compare(bytes, 0, magic.length) !== 0) return null;
   const [noticeBytes, messageBytes] = [bytes.readUInt8(noticeLengthAt), bytes.readUInt16BE(messageLengthAt)];
-  if (noticeBytes > longestNoticeBytes || messageBytes > longestSlotMessageBytes || checksum(bytes) !== bytes.readUInt32BE(crcAt)) return null;
+  if (noticeBytes > longestNoticeBytes || messageBytes > longestSlotMessageBytes || checksum(bytes) !== bytes.readUInt32BE(crcAt))
+    return null;
   return {
     incarnation: bytes.toString('hex', incarnationAt, incarnationAt + incarnationBytes),
     beat: bytes.readUInt32BE(beatAt),

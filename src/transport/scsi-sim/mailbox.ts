@@ -41,7 +41,9 @@ export function mailboxTransport(options: MailboxTransportOptions): Transport {
   if (peerId === port.id) throw new RangeError('the peer needs an id of its own');
   if (!(pollMs > 0)) throw new RangeError('pollMs must be above 0');
   const place = { unitId, firstBlock, pollMs, peerId };
-  return new ScsiLink(options, `${port.description}, mailbox to id ${String(peerId)}`, (host) => openMailbox(port, clock, random, place, host));
+  return new ScsiLink(options, `${port.description}, mailbox to id ${String(peerId)}`, (host) =>
+    openMailbox(port, clock, random, place, host),
+  );
 }
 
 interface Place {
@@ -66,12 +68,12 @@ async function openMailbox(port: ScsiPort, clock: Clock, random: Random, place: 
 interface Letter {
   readonly to: number;
   readonly message: Uint8Array;
-  delivered(arrived: boolean): void;
+  readonly delivered: (arrived: boolean) => void;
 }
 
 interface Question {
   readonly timer: Timer;
-  answered(notice: Uint8Array | null): void;
+  readonly answered: (notice: Uint8Array | null) => void;
 }
 
 /** This node's slot and its view of the peer's. It writes and looks once in each poll, whatever there is to say. */

@@ -51,7 +51,8 @@ export function decodeMessage(message: Uint8Array): LinkMessage {
   if (bytes.length < messageHeaderBytes || bytes.readUInt16BE(0) !== magic) {
     throw new HotMirrorError('HM_BAD_MAGIC', 'a message on the SCSI bus does not speak the protocol of hotmirror');
   }
-  if (checksum(bytes) !== bytes.readUInt32BE(crcAt)) throw new HotMirrorError('HM_BAD_CHECKSUM', 'a message on the SCSI bus arrived damaged');
+  if (checksum(bytes) !== bytes.readUInt32BE(crcAt))
+    throw new HotMirrorError('HM_BAD_CHECKSUM', 'a message on the SCSI bus arrived damaged');
   const kind = messageKinds[bytes.readUInt8(kindAt)];
   if (!kind) throw new HotMirrorError('HM_PROTOCOL', 'a message on the SCSI bus is of no known kind');
   return {

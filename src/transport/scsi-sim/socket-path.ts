@@ -7,5 +7,8 @@ const longestSocketPathBytes = 107;
 export function assertSocketPath(path: string): void {
   const bytes = Buffer.byteLength(path);
   if (bytes >= 1 && bytes <= longestSocketPathBytes) return;
-  throw new HotMirrorError('HM_ADDRESS', `${path} has ${String(bytes)} bytes; the path of a unix socket holds 1 to ${String(longestSocketPathBytes)}`);
+  throw new HotMirrorError(
+    'HM_ADDRESS',
+    `${path} has ${String(bytes)} bytes; the path of a unix socket holds 1 to ${String(longestSocketPathBytes)}`,
+  );
 }

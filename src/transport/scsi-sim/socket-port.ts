@@ -46,13 +46,15 @@ interface Attaching {
 /** A process that has just ended, or left, may still have its place for a moment. */
 async function attachedSoon(attaching: Attaching): Promise<ScsiAttachment> {
   const { clock } = attaching;
-  for (const beganMs = clock.nowMs(); ; await sleep(clock, takenRetryMs)) {
+  const beganMs = clock.nowMs();
+  for (;;) {
     try {
       return await attached(attaching);
     } catch (error) {
       const taken = error instanceof HotMirrorError && error.code === 'HM_ADDRESS_IN_USE';
       if (!taken || clock.nowMs() - beganMs > takenPatienceMs) throw error;
     }
+    await sleep(clock, takenRetryMs);
   }
 }
 
@@ -82,7 +84,7 @@ function attached({ path, id, clock, description, host }: Attaching): Promise<Sc
 interface Waiting {
   readonly target: number;
   readonly command: ScsiCommand;
-  end(result: ScsiResult): void;
+  readonly end: (result: ScsiResult) => void;
 }
 
 class SocketAttachment implements ScsiAttachment {

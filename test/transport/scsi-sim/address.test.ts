@@ -27,6 +27,9 @@ describe('transport/scsi-sim/address', () => {
     ['scsi-sim:bus?id=7#x', '#x does not belong there'],
     ['scsi-sim:b%zz?id=7', 'the file has a % that stands for nothing'],
   ] as const) {
-    it(`refuses ${text}`, () => expect(() => parseScsiUrl(text)).to.throw(problem).with.property('code', 'HM_ADDRESS'));
+    it(`refuses ${text}`, () =>
+      expect(() => parseScsiUrl(text))
+        .to.throw(problem)
+        .with.property('code', 'HM_ADDRESS'));
   }
 });

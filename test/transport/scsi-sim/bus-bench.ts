@@ -68,7 +68,11 @@ export class BusBench {
   }
 
   /** What a PERSISTENT RESERVE OUT comes to. */
-  out(host: TestHost, action: ReserveOutAction, words: { key?: string; serviceKey?: string; type?: ReservationType } = {}): Promise<string> {
+  out(
+    host: TestHost,
+    action: ReserveOutAction,
+    words: { key?: string; serviceKey?: string; type?: ReservationType } = {},
+  ): Promise<string> {
     return this.status(host, {
       op: 'persistent-reserve-out',
       action,

@@ -139,7 +139,12 @@ describe('transport/scsi-sim/bus', () => {
     it('a transport tells its node of the bus error, once, and ends its connections', async () => {
       const bench = new BusBench();
       const down: string[] = [];
-      const [a, b] = ([['alpha', 7, 'beta', 6], ['beta', 6, 'alpha', 7]] as const).map(([node, id, peer, peerId]) =>
+      const [a, b] = (
+        [
+          ['alpha', 7, 'beta', 6],
+          ['beta', 6, 'alpha', 7],
+        ] as const
+      ).map(([node, id, peer, peerId]) =>
         scsiTransport({
           ...commonOptions(bench.clock),
           ...{ node, peer, port: bench.bus.port(id), peerId, onBusError: (error) => down.push(`${node}: ${error.message}`) },
@@ -188,7 +193,10 @@ describe('transport/scsi-sim/bus', () => {
     it('over an unterminated bus frames arrive as they were sent, or the connection ends', async () => {
       const ends = new Set<string>();
       for (let seed = 1; seed <= 40; seed += 1) {
-        const bench = new BusBench({ random: new SeededRandom(seed), unterminated: { lostPerMillion: 150_000, garbledPerMillion: 30_000 } });
+        const bench = new BusBench({
+          random: new SeededRandom(seed),
+          unterminated: { lostPerMillion: 150_000, garbledPerMillion: 30_000 },
+        });
         const common = commonOptions(bench.clock, seed);
         const a = scsiTransport({ ...common, node: 'alpha', peer: 'beta', port: bench.bus.port(7), peerId: 6 });
         const b = scsiTransport({ ...common, node: 'beta', peer: 'alpha', port: bench.bus.port(6), peerId: 7 });

@@ -6,7 +6,13 @@ import { VirtualClock } from '../../../src/testing/virtual-clock.ts';
 import type { Connection } from '../../../src/transport/transport.ts';
 import { mailboxTransport, noReservationKey, ScsiBus } from '../../../src/transport/scsi-sim/index.ts';
 import type { ScsiResult } from '../../../src/transport/scsi-sim/index.ts';
-import { decodeSlot, encodeSlot, longestNoticeBytes, longestSlotMessageBytes, slotBytes } from '../../../src/transport/scsi-sim/mailbox-slot.ts';
+import {
+  decodeSlot,
+  encodeSlot,
+  longestNoticeBytes,
+  longestSlotMessageBytes,
+  slotBytes,
+} from '../../../src/transport/scsi-sim/mailbox-slot.ts';
 import { alphaId, betaId, commonOptions, mailboxFixture } from './scsi-fixture.ts';
 
 const slot = {

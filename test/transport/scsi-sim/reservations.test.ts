@@ -36,7 +36,8 @@ describe('transport/scsi-sim/reservations', () => {
     beforeEach(async () => expect(await bench.status(a, { op: 'reserve' })).to.equal('good'));
 
     it('keep everybody else from the unit', async () => {
-      for (const op of ['test-unit-ready', 'reserve', 'persistent-reserve-in'] as const) expect(await bench.status(b, { op }), op).to.equal(conflict);
+      for (const op of ['test-unit-ready', 'reserve', 'persistent-reserve-in'] as const)
+        expect(await bench.status(b, { op }), op).to.equal(conflict);
       expect(await bench.read(b)).to.equal(conflict);
       expect(await bench.write(b, 'x')).to.equal(conflict);
       expect(await bench.write(a, 'x')).to.equal('good');
@@ -243,7 +244,8 @@ describe('transport/scsi-sim/reservations', () => {
 
     it('lands late after PREEMPT', async () => expect(await preempted('preempt')).to.deep.equal(['good', 'l']));
 
-    it('never lands after PREEMPT AND ABORT', async () => expect(await preempted('preempt-and-abort')).to.deep.equal(['task-aborted', 'o']));
+    it('never lands after PREEMPT AND ABORT', async () =>
+      expect(await preempted('preempt-and-abort')).to.deep.equal(['task-aborted', 'o']));
   });
 
   describe('a unit attention', () => {

@@ -4,7 +4,7 @@ import { SeededRandom } from '../../../src/testing/seeded-random.ts';
 import type { TransportFixture } from '../../../src/testing/transport-conformance.ts';
 import { VirtualClock } from '../../../src/testing/virtual-clock.ts';
 import { mailboxTransport, ScsiBus, scsiSocketPort, scsiTransport } from '../../../src/transport/scsi-sim/index.ts';
-import type { ScsiPort } from '../../../src/transport/scsi-sim/index.ts';
+import type { ScsiPort, ScsiTransportOptions } from '../../../src/transport/scsi-sim/index.ts';
 import { encodeMessage } from '../../../src/transport/scsi-sim/message.ts';
 import { key, smallLimits, tracked } from '../tcp-fixture.ts';
 import type { BusProcess } from './bus-process.ts';
@@ -14,7 +14,10 @@ export const betaId = 6;
 const strangersId = 3;
 
 /** What both ends of a link between alpha and beta say alike. */
-export function commonOptions(clock: VirtualClock, seed = 1) {
+export function commonOptions(
+  clock: VirtualClock,
+  seed = 1,
+): Pick<ScsiTransportOptions, 'pair' | 'purpose' | 'key' | 'clock' | 'random' | 'limits'> {
   return { pair: 'example', purpose: 'monitor:scsi', key, clock, random: new SeededRandom(seed), limits: smallLimits };
 }
 

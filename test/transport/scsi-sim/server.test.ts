@@ -84,7 +84,19 @@ describe('transport/scsi-sim/server', function () {
       if (command.op === 'receive' && result.status === 'good') expect(Buffer.from(result.data).toString()).to.equal('notice');
     }
     expect(statuses).to.deep.equal([
-      ...['power on occurred', 'good', 'good', 'good', 'good', 'invalid field in CDB', 'good', 'reservation-conflict', 'good', 'good', 'good'],
+      ...[
+        'power on occurred',
+        'good',
+        'good',
+        'good',
+        'good',
+        'invalid field in CDB',
+        'good',
+        'reservation-conflict',
+        'good',
+        'good',
+        'good',
+      ],
       ...['good', 'good', 'selection-timeout'],
     ]);
     a.detach();
@@ -99,14 +111,13 @@ describe('transport/scsi-sim/server', function () {
 
   it('tells a host why it is no longer on the bus', async () => {
     const reasons: DetachReason[] = [];
-    const told = (): Promise<unknown> => new Promise((resolve) => (tell = resolve));
-    let tell: (value: unknown) => void = () => undefined;
-    const watching = { received: () => true, detached: (reason: DetachReason) => void (reasons.push(reason), tell(null)) };
     for (const fault of [() => bus.breakDown(), () => bus.remove(7), () => void server.close()]) {
-      await port(7).attach(watching);
-      const gone = told();
-      fault();
-      await gone;
+      const gone = new Promise<DetachReason>((resolve) => {
+        void port(7)
+          .attach({ received: () => true, detached: resolve })
+          .then(fault);
+      });
+      reasons.push(await gone);
     }
     expect(reasons).to.deep.equal(['bus-error', 'removed', 'lost']);
   });
