@@ -26,7 +26,7 @@ function linkOf({ monitor }: NodeStatus): string | undefined {
 }
 
 describe('a pair with a SCSI bus between its nodes', function () {
-  this.timeout(120_000);
+  this.timeout(300_000); // many processes on a machine that may be busy
 
   let pair: CommandPair;
   let bus: BusProcess;

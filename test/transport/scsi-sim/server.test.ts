@@ -9,8 +9,9 @@ import { sleep } from '../../../src/clock/clock.ts';
 import { systemClock } from '../../../src/clock/system-clock.ts';
 import { systemRandom } from '../../../src/clock/system-random.ts';
 import type { HotMirrorError } from '../../../src/errors.ts';
+import { Inbox } from '../../../src/testing/transport-subject.ts';
 import { FrameEncoder } from '../../../src/transport/framing.ts';
-import { ScsiBus, scsiSocketPort, serveScsiBus } from '../../../src/transport/scsi-sim/index.ts';
+import { ScsiBus, scsiSocketPort, scsiTransport, serveScsiBus } from '../../../src/transport/scsi-sim/index.ts';
 import type { DetachReason, ScsiBusServer, ScsiCommand } from '../../../src/transport/scsi-sim/index.ts';
 import { parseToBus, parseToHost } from '../../../src/transport/scsi-sim/wire.ts';
 
@@ -155,6 +156,24 @@ describe('transport/scsi-sim/server', function () {
     for (let index = 0; index < 65; index += 1) statuses.push((await a.execute(3, { op: 'send', data: Buffer.from('x') })).status);
     expect(statuses.slice(-2)).to.deep.equal(['good', 'busy']);
     stranger.destroy();
+  });
+
+  it('may come later than who listens on it, and go and come back', async () => {
+    const common = { pair: 'example', purpose: 'monitor:scsi', key: null, clock: systemClock, random: systemRandom };
+    const alpha = scsiTransport({ ...common, port: port(7), peerId: 6, node: 'alpha', peer: 'beta' });
+    const beta = scsiTransport({ ...common, port: port(6), peerId: 7, node: 'beta', peer: 'alpha' });
+    await server.close();
+    const listener = await beta.listen({ accepted: (connection) => connection.receive(new Inbox()) });
+    expect(await codeOf(alpha.dial())).to.equal('HM_CONNECT_FAILED');
+    for (let round = 0; round < 2; round += 1) {
+      server = await serveScsiBus({ path: socket, bus, clock: systemClock });
+      while (!bus.hosts.includes(6)) await sleep(systemClock, 50);
+      const inbox = new Inbox();
+      (await alpha.dial()).receive(inbox);
+      await server.close();
+      expect((await inbox.end())?.code).to.equal('HM_CONNECTION_LOST');
+    }
+    await listener.close();
   });
 
   it('reads only what it knows', () => {
