@@ -4,7 +4,8 @@ import type { LinkAddress } from './link-address.ts';
 import { defaultResyncRate } from '../mirror/resync-rate.ts';
 import { parseNetDiskUri } from '../net-disk/net-disk-address.ts';
 import { exposureProblem } from '../net-disk/net-disk-tls.ts';
-import { isLoopback, isNetDiskUri } from './link-address.ts';
+import { isNetDiskUri } from './link-address.ts';
+import { linkScheme, schemeOf } from './link-schemes.ts';
 
 /** The sections of the file that are well-formed in themselves; a rule that needs another one is not judged. */
 export type Sections = Partial<FileConfig>;
@@ -101,10 +102,14 @@ function judgeFailover({ failover }: Sections, report: Report): void {
   }
 }
 
-/** Rule `trust`, and that no two listeners of one node stand in the same place. */
+type Written = string | LinkAddress;
+type PlacedAddress = readonly [Path, Written | undefined];
+
+/** Rule `trust`, and that no two links of one node stand in the same place, nor anybody in a place that both nodes share. */
 function judgeAddresses({ nodes, mirrors = [], monitor, auth }: Sections, report: Report): void {
+  const sharedPlaces: (readonly [Path, string])[] = [];
   for (const node of Object.keys(nodes ?? {})) {
-    const all = [
+    const all: readonly PlacedAddress[] = [
       ...mirrors.map(({ dataLink }, index) => [['mirrors', index, 'dataLink', node], own(dataLink, node)] as const),
       ...(monitor?.links ?? []).map((link, index) => [['monitor', 'links', index, node], own(linkAddresses(link), node)] as const),
     ];
@@ -112,10 +117,36 @@ function judgeAddresses({ nodes, mirrors = [], monitor, auth }: Sections, report
     for (const [path, written] of all) {
       if (written === undefined) continue;
       const { listen, advertise } = bothAddresses(written);
-      listeners.push([path, new URL(listen).host]);
-      if (!auth && !(isLoopback(listen) && isLoopback(advertise))) report(path, 'beyond loopback needs auth.keyFile (rule trust)');
+      const scheme = linkScheme(listen);
+      (scheme.shared ? sharedPlaces : listeners).push([path, scheme.place(listen)]);
+      if (!auth && ![listen, advertise].every((url) => linkScheme(url).local(url)))
+        report(path, 'beyond loopback needs auth.keyFile (rule trust)');
+      if (scheme.shared && advertise !== listen) report(path, 'is the same for both nodes; leave out "advertise"');
     }
     judgeUnique(listeners, report);
+  }
+  judgeUnique(sharedPlaces, report);
+  mirrors.forEach(({ dataLink }, index) => judgeDataLink(dataLink, ['mirrors', index, 'dataLink'], report));
+  monitor?.links.forEach((link, index) => judgeEnds(linkAddresses(link), ['monitor', 'links', index], report));
+}
+
+function judgeDataLink(addresses: Readonly<Record<string, Written>>, path: Path, report: Report): void {
+  for (const [node, written] of Object.entries(addresses)) {
+    const { listen, advertise } = bothAddresses(written);
+    const slow = [listen, advertise].find((url) => !linkScheme(url).bulk);
+    if (slow !== undefined) report([...path, node], `${schemeOf(slow)} is for tokens only; a data link needs tcp://host:port`);
+  }
+}
+
+/** Both ends of a link are of one kind, and on one thing where they share it. */
+function judgeEnds(addresses: Readonly<Record<string, Written>>, path: Path, report: Report): void {
+  const [first, ...rest] = Object.entries(addresses).map(([node, written]) => ({ node, ...bothAddresses(written) }));
+  if (!first) return;
+  for (const { node, listen, advertise } of rest) {
+    if ([listen, advertise, first.advertise].some((url) => schemeOf(url) !== schemeOf(first.listen)))
+      report([...path, node], 'must be of the same kind at both ends');
+    else if (linkScheme(listen).shared && linkScheme(listen).sharedName(listen) !== linkScheme(listen).sharedName(first.listen))
+      report([...path, node], 'must name the same file at both ends');
   }
 }
 

@@ -6,7 +6,8 @@ import type { MirrorProtocol } from '../mirror/options.ts';
 import type { PlatformStep } from '../platform/platform-actions.ts';
 import { platformSteps } from '../platform/platform-actions.ts';
 import type { LinkAddress } from './link-address.ts';
-import { elementUriProblem, exportUriProblem, linkUrlProblem } from './link-address.ts';
+import { elementUriProblem, exportUriProblem } from './link-address.ts';
+import { linkUrlProblem } from './link-schemes.ts';
 
 const dayMs = 86_400_000;
 const largestNameLength = 64;
@@ -49,7 +50,10 @@ const durationMs = z.int().min(1).max(dayMs);
 const linkUrl = z
   .string()
   .superRefine(custom(linkUrlProblem))
-  .meta({ description: 'tcp://host:port', examples: ['tcp://192.0.2.1:7701'] });
+  .meta({
+    description: 'tcp://host:port; a monitor link also scsi-sim:FILE?id=7',
+    examples: ['tcp://192.0.2.1:7701', 'scsi-sim:bus.sock?id=7'],
+  });
 const linkAddress = z
   .union([linkUrl, z.strictObject({ listen: linkUrl, advertise: linkUrl })], 'must be a URL or { "listen": URL, "advertise": URL }')
   .meta({ description: 'Where the node listens; with "advertise" where the peer must dial another address.' });

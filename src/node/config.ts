@@ -13,6 +13,7 @@ import type { ElementConfig, FileConfig, FileExport, Problem, TlsFiles } from '.
 import { fileJsonSchema, parseFile } from './config-schema.ts';
 import { isNetDiskUri } from './link-address.ts';
 import type { LinkAddress } from './link-address.ts';
+import { linkScheme } from './link-schemes.ts';
 
 export type { ElementConfig, TlsFiles } from './config-schema.ts';
 export type { LinkAddress } from './link-address.ts';
@@ -247,6 +248,12 @@ function absoluteSocket(uri: string, absolute: (relative: string) => string): st
   return url.href.replaceAll('%2F', '/');
 }
 
+/** Both addresses of a link, with paths from the folder of the configuration. */
+function linkOf(written: string | LinkAddress, absolute: (relative: string) => string): LinkAddress {
+  const { listen, advertise } = bothAddresses(written);
+  return { listen: linkScheme(listen).absolute(listen, absolute), advertise: linkScheme(advertise).absolute(advertise, absolute) };
+}
+
 function resolveConfig(file: FileConfig, folder: string): PairConfig {
   const absolute = (relative: string): string => path.resolve(folder, relative);
   const { monitor, failover } = file;
@@ -270,7 +277,10 @@ function resolveConfig(file: FileConfig, folder: string): PairConfig {
       ...monitor,
       initialGraceMs: monitor.initialGraceMs ?? gracePerDeadline * monitor.deadlineMs,
       leaseMs: monitor.leaseMs ?? Math.floor(leasePartOfDeadline * monitor.deadlineMs),
-      links: monitor.links.map((link) => ({ name: link.name, addresses: mapValues(linkAddresses(link), bothAddresses) })),
+      links: monitor.links.map((link) => ({
+        name: link.name,
+        addresses: mapValues(linkAddresses(link), (written) => linkOf(written, absolute)),
+      })),
     },
     failover: {
       ...failover,

@@ -1,5 +1,3 @@
-import { isIPv4, isIPv6 } from 'node:net';
-
 import { parseNetDiskUri } from '../net-disk/net-disk-address.ts';
 import { exportNameProblem } from '../net-disk/net-disk-export.ts';
 
@@ -11,49 +9,7 @@ export interface LinkAddress {
   readonly advertise: string;
 }
 
-/** A host and port. */
-export interface HostAndPort {
-  /** Without the brackets of IPv6. */
-  readonly host: string;
-  readonly port: number;
-}
-
-const largestPort = 65_535;
-const hostName = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/;
-const laterSchemes: readonly string[] = ['serial:', 'scsi-sim:'];
 const exportSchemes: readonly string[] = ['nbd:', 'nbds:', 'nbd+unix:', 'nbds+unix:'];
-
-/** Says what is wrong with a link's URL, or null. */
-export function linkUrlProblem(text: string): string | null {
-  const url = URL.canParse(text) ? new URL(text) : null;
-  if (!url) return 'must be a URL such as tcp://192.0.2.1:7701';
-  if (laterSchemes.includes(url.protocol)) return `${url.protocol} links are not in this version; use tcp://host:port`;
-  if (url.protocol !== 'tcp:') return 'must be tcp://host:port';
-  if (
-    url.username !== '' ||
-    url.password !== '' ||
-    url.search !== '' ||
-    url.hash !== '' ||
-    !(url.pathname === '' || url.pathname === '/')
-  ) {
-    return 'must be tcp://host:port and nothing more';
-  }
-  if (url.port === '' || Number(url.port) === 0) return `needs a port from 1 to ${String(largestPort)}`;
-  const { host } = parseLinkUrl(text);
-  return isIPv4(host) || isIPv6(host) || hostName.test(host) ? null : 'needs a host name or an IP address';
-}
-
-/** Host and port of a link's URL in which {@link linkUrlProblem} found nothing. */
-export function parseLinkUrl(text: string): HostAndPort {
-  const url = new URL(text);
-  return { host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(url.port) };
-}
-
-/** Whether only this machine can reach the URL. A name other than `localhost` counts as reachable: what it resolves to may change. */
-export function isLoopback(linkUrl: string): boolean {
-  const { host } = parseLinkUrl(linkUrl);
-  return host.toLowerCase() === 'localhost' || (isIPv4(host) && host.startsWith('127.')) || host === '::1';
-}
 
 /** Says what is wrong with an export's NBD URI, or null. */
 export function exportUriProblem(text: string): string | null {

@@ -1,7 +1,10 @@
 import type { Clock } from '../clock/clock.ts';
 import type { Random } from '../clock/random.ts';
+import { parseScsiUrl, scsiSocketPort, scsiTransport } from '../transport/scsi-sim/index.ts';
 import { tcpTransport } from '../transport/tcp.ts';
 import type { Transport } from '../transport/transport.ts';
+import { goDown } from './go-down.ts';
+import { schemeOf } from './link-schemes.ts';
 import type { LinkAddress, PairConfig } from './config.ts';
 import { peerOf } from './config.ts';
 
@@ -30,6 +33,25 @@ export function monitorTransports(
   }));
 }
 
+/** What a link's transport is made from, whatever its kind. */
+interface LinkEnds {
+  /** Where this node listens. */
+  readonly listen: string | null;
+  /** Where the peer is dialled. */
+  readonly dial: string;
+  readonly pair: string;
+  readonly node: string;
+  readonly peer: string;
+  readonly purpose: string;
+  readonly key: Uint8Array | null;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly onBytes: () => void;
+}
+
+/** By the scheme of the addresses. */
+const makers: Readonly<Record<string, (ends: LinkEnds) => Transport>> = { 'tcp:': tcpTransport, 'scsi-sim:': scsiLink };
+
 /** A URL under a node's name is where that node listens; each node dials the other's. */
 function linkTransport(
   { config, node, key }: LinkSource,
@@ -40,16 +62,14 @@ function linkTransport(
   onBytes: () => void = () => undefined,
 ): Transport {
   const peer = peerOf(config, node);
-  return tcpTransport({
-    listen: addresses[node]?.listen ?? null,
-    dial: addresses[peer]?.advertise ?? '',
-    pair: config.pair,
-    node,
-    peer,
-    purpose,
-    key,
-    clock,
-    random,
-    onBytes,
-  });
+  const dial = addresses[peer]?.advertise ?? '';
+  const make = makers[schemeOf(dial)] ?? tcpTransport;
+  return make({ listen: addresses[node]?.listen ?? null, dial, pair: config.pair, node, peer, purpose, key, clock, random, onBytes });
+}
+
+/** Each node takes its own place on the bus. */
+function scsiLink({ listen, dial, ...ends }: LinkEnds): Transport {
+  const { file, id } = parseScsiUrl(listen ?? '');
+  const port = scsiSocketPort({ path: file, id, clock: ends.clock });
+  return scsiTransport({ ...ends, port, peerId: parseScsiUrl(dial).id, onBusError: goDown });
 }

@@ -80,6 +80,18 @@ describe('configuration', () => {
     expect(parseNetDiskUri((await deviceOf('nbd+unix:///?socket=a%26b')) ?? '').address).to.deep.equal({ path: '/srv/pair/a&b' });
   });
 
+  it('takes a simulated SCSI bus for a monitor link, with its file from its folder and without a key', async () => {
+    const { monitor } = await parsed({
+      auth: absent,
+      'monitor.links[0].north': 'scsi-sim:buses/a?id=7',
+      'monitor.links[0].south': 'scsi-sim:buses/a?id=15',
+    });
+    expect(monitor.links[0]?.addresses).to.deep.equal({
+      north: { listen: 'scsi-sim:/srv/pair/buses/a?id=7', advertise: 'scsi-sim:/srv/pair/buses/a?id=7' },
+      south: { listen: 'scsi-sim:/srv/pair/buses/a?id=15', advertise: 'scsi-sim:/srv/pair/buses/a?id=15' },
+    });
+  });
+
   it('fills in the defaults', async () => {
     const config = await parsed({
       failover: absent,
@@ -194,7 +206,36 @@ describe('configuration', () => {
       { 'monitor.links[0].north': 'serial:/dev/ttyS0?baudRate=115200' },
       'monitor.links[0].north: serial: links are not in this version',
     ],
-    ['a SCSI bus', { 'monitor.links[0].north': 'scsi-sim:bus?id=7' }, 'monitor.links[0].north: scsi-sim: links are not in this version'],
+    [
+      'a SCSI bus at one end',
+      { 'monitor.links[0].north': 'scsi-sim:bus?id=7' },
+      'monitor.links[0].south: must be of the same kind at both ends',
+    ],
+    ['a SCSI bus without an id', { 'monitor.links[0].north': 'scsi-sim:bus' }, 'monitor.links[0].north: must be scsi-sim:FILE?id=7'],
+    ['a SCSI id beyond 15', { 'monitor.links[0].north': 'scsi-sim:bus?id=16' }, 'monitor.links[0].north: must be scsi-sim:FILE?id=7'],
+    [
+      'a SCSI id that both nodes take',
+      { 'monitor.links[0].north': 'scsi-sim:bus?id=7', 'monitor.links[0].south': 'scsi-sim:bus?id=7' },
+      'monitor.links[0].south: the same as monitor.links[0].north',
+    ],
+    [
+      'two SCSI buses for one link',
+      { 'monitor.links[0].north': 'scsi-sim:bus?id=7', 'monitor.links[0].south': 'scsi-sim:other?id=6' },
+      'monitor.links[0].south: must name the same file at both ends',
+    ],
+    [
+      'a SCSI bus with another address for the peer',
+      {
+        'monitor.links[0].north': { listen: 'scsi-sim:bus?id=7', advertise: 'scsi-sim:bus?id=5' },
+        'monitor.links[0].south': 'scsi-sim:bus?id=6',
+      },
+      'monitor.links[0].north: is the same for both nodes; leave out "advertise"',
+    ],
+    [
+      'a SCSI bus as a data link',
+      { 'mirrors[0].dataLink.north': 'scsi-sim:bus?id=7' },
+      'mirrors[0].dataLink.north: scsi-sim: is for tokens only; a data link needs tcp://host:port',
+    ],
     ['no URL', { 'monitor.links[0].north': 'net' }, 'monitor.links[0].north: must be a URL'],
     ['no port', { 'monitor.links[0].north': 'tcp://127.0.0.1' }, 'monitor.links[0].north: needs a port'],
     ['more than host and port', { 'monitor.links[0].north': 'tcp://127.0.0.1:1/x' }, 'monitor.links[0].north: must be tcp://host:port and'],

@@ -1,0 +1,184 @@
+import { chmod, lstat, rename, unlink } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import type { Server, Socket } from 'node:net';
+
+import createDebug from 'debug';
+
+import type { Clock, Timer } from '../../clock/clock.ts';
+import { HotMirrorError } from '../../errors.ts';
+import type { ScsiBus } from './bus.ts';
+import type { ScsiAttachment } from './port.ts';
+import { assertSocketPath } from './socket-path.ts';
+import { BusWire, parseToBus } from './wire.ts';
+import type { ToBus } from './wire.ts';
+
+const debug = createDebug('hotmirror:scsi-sim');
+
+/** Processes that may be connected at once. */
+const mostClients = 32;
+/** Commands of one process under way at once; one more ends its connection. */
+const mostCommands = 64;
+/** Messages that a process may leave untaken; until it takes some, others get BUSY. */
+const mostUntaken = 64;
+/** A process that takes no place on the bus for so long is cut off. */
+const attachDeadlineMs = 5_000;
+const ownerOnlyFile = 0o600;
+
+/** A bus for other processes. */
+export interface ServeScsiBusOptions {
+  /** Path of the unix socket, mode 0600. A socket at which nobody answers is replaced. */
+  readonly path: string;
+  readonly bus: ScsiBus;
+  readonly clock: Clock;
+}
+
+/** A bus that is served. */
+export interface ScsiBusServer {
+  readonly path: string;
+  /** Cuts off all hosts and removes the socket. */
+  close(): Promise<void>;
+}
+
+/** Serves a bus over a unix socket. Rejects with `HM_ADDRESS_IN_USE` where somebody does already, `HM_ADDRESS` where no socket can be made there. */
+export async function serveScsiBus({ path, bus, clock }: ServeScsiBusOptions): Promise<ScsiBusServer> {
+  const staging = `${path}.new`;
+  for (const each of [path, staging]) assertSocketPath(each);
+  const clients = new Set<Socket>();
+  const server = createServer((socket) => {
+    socket.on('error', (error) => debug('a host was cut off: %s', error.message));
+    if (clients.size >= mostClients) {
+      socket.destroy();
+      return;
+    }
+    clients.add(socket);
+    socket.once('close', () => clients.delete(socket));
+    new Client(socket, bus, clock);
+  });
+  await assertReplaceable(path);
+  try {
+    // Prepared under another name: at its own the socket never exists with a wider mode.
+    await unlink(staging).catch(() => undefined);
+    await listening(server, staging);
+    await chmod(staging, ownerOnlyFile);
+    await rename(staging, path);
+  } catch (error) {
+    server.close();
+    throw HotMirrorError.from(error, 'HM_ADDRESS', `the socket ${path} cannot be made`);
+  }
+  return {
+    path,
+    async close() {
+      await unlink(path).catch(() => undefined);
+      for (const socket of clients) socket.destroy();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+/** One process: it takes one place on the bus and leaves it when its socket ends, however that comes about. */
+class Client {
+  readonly #socket: Socket;
+  readonly #bus: ScsiBus;
+  readonly #wire: BusWire;
+  readonly #deadline: Timer;
+  #attachment: ScsiAttachment | null = null;
+  #commands = 0;
+  #untaken = 0;
+
+  constructor(socket: Socket, bus: ScsiBus, clock: Clock) {
+    this.#socket = socket;
+    this.#bus = bus;
+    this.#wire = new BusWire(socket, (text) => this.#said(parseToBus(text)));
+    this.#deadline = clock.timer(attachDeadlineMs, () => socket.destroy());
+    socket.once('close', () => {
+      this.#deadline.cancel();
+      this.#attachment?.detach();
+    });
+  }
+
+  #said(message: ToBus): void {
+    if (message.say === 'attach') {
+      this.#attach(message.id);
+      return;
+    }
+    const attachment = this.#attachment;
+    if (!attachment) throw new HotMirrorError('HM_PROTOCOL', 'a host without a place on the bus spoke');
+    switch (message.say) {
+      case 'run':
+        this.#run(attachment, message);
+        break;
+      case 'notice':
+        attachment.setNotice(message.data);
+        break;
+      case 'took':
+        this.#untaken = Math.max(0, this.#untaken - 1);
+        break;
+    }
+  }
+
+  #attach(id: number): void {
+    if (this.#attachment) throw new HotMirrorError('HM_PROTOCOL', 'a host took a second place');
+    try {
+      this.#attachment = this.#bus.attach(id, {
+        received: (from, data) => this.#received(from, data),
+        detached: (reason) => {
+          this.#wire.send({ say: 'detached', reason });
+          this.#socket.end();
+        },
+      });
+    } catch (error) {
+      debug('id %d: %s', id, String(error));
+      this.#wire.send({ say: 'taken' });
+      this.#socket.end();
+      return;
+    }
+    this.#deadline.cancel();
+    this.#wire.send({ say: 'attached' });
+  }
+
+  #run(attachment: ScsiAttachment, { tag, target, command }: Extract<ToBus, { say: 'run' }>): void {
+    if (this.#commands >= mostCommands) throw new HotMirrorError('HM_BUSY', 'a host has too many commands under way');
+    this.#commands += 1;
+    void attachment.execute(target, command).then((result) => {
+      this.#commands -= 1;
+      this.#wire.send({ say: 'done', tag, result });
+    });
+  }
+
+  #received(from: number, data: Uint8Array): boolean {
+    if (this.#untaken >= mostUntaken) return false;
+    this.#untaken += 1;
+    this.#wire.send({ say: 'message', from, data });
+    return true;
+  }
+}
+
+function listening(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ path, exclusive: true }, () => {
+      server.off('error', reject);
+      server.on('error', (error) => debug('%s: %s', path, error.message));
+      resolve();
+    });
+  });
+}
+
+/** Throws unless the path is free or holds a socket at which nobody answers. */
+async function assertReplaceable(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => null);
+  if (!found) return;
+  if (!found.isSocket()) throw new HotMirrorError('HM_ADDRESS', `${path} is not a socket; it is left alone`);
+  if (await answers(path)) throw new HotMirrorError('HM_ADDRESS_IN_USE', `a bus is served at ${path} already`);
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(path);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', () => resolve(false));
+  });
+}

@@ -1,0 +1,82 @@
+import { expect } from 'chai';
+
+import { SeededRandom } from '../../../src/testing/seeded-random.ts';
+import { transportConformance } from '../../../src/testing/transport-conformance.ts';
+import { VirtualClock } from '../../../src/testing/virtual-clock.ts';
+import type { Connection } from '../../../src/transport/transport.ts';
+import { mailboxTransport, noReservationKey, ScsiBus } from '../../../src/transport/scsi-sim/index.ts';
+import type { ScsiResult } from '../../../src/transport/scsi-sim/index.ts';
+import {
+  decodeSlot,
+  encodeSlot,
+  longestNoticeBytes,
+  longestSlotMessageBytes,
+  slotBytes,
+} from '../../../src/transport/scsi-sim/mailbox-slot.ts';
+import { alphaId, betaId, commonOptions, mailboxFixture } from './scsi-fixture.ts';
+
+const slot = {
+  incarnation: '0123456789abcdef',
+  beat: 4_294_967_295,
+  sent: 7,
+  to: betaId,
+  takenFrom: 'fedcba9876543210',
+  taken: 3,
+  notice: Buffer.alloc(longestNoticeBytes, 1),
+  message: Buffer.alloc(longestSlotMessageBytes, 2),
+};
+
+describe('transport/scsi-sim/mailbox', () => {
+  transportConformance({ describe, it }, { name: 'mailbox on a shared unit, virtual time', create: mailboxFixture });
+
+  describe('a slot', () => {
+    it('reads back as it was written', () => {
+      expect(decodeSlot(encodeSlot(slot))).to.deep.equal(slot);
+      const empty = { ...slot, notice: Buffer.alloc(0), message: Buffer.alloc(0) };
+      expect(decodeSlot(encodeSlot(empty))).to.deep.equal(empty);
+    });
+
+    it('that was never written, or has one wrong bit anywhere, is none', () => {
+      expect(decodeSlot(new Uint8Array(slotBytes))).to.equal(null);
+      const bytes = encodeSlot(slot);
+      for (let at = 0; at < slotBytes; at += 1) {
+        bytes[at] = (bytes[at] ?? 0) ^ 16;
+        expect(decodeSlot(bytes), `byte ${String(at)}`).to.equal(null);
+        bytes[at] = (bytes[at] ?? 0) ^ 16;
+      }
+    });
+
+    it('takes no longer notice or message', () => {
+      expect(() => encodeSlot({ ...slot, notice: Buffer.alloc(longestNoticeBytes + 1) })).to.throw(RangeError);
+      expect(() => encodeSlot({ ...slot, message: Buffer.alloc(longestSlotMessageBytes + 1) })).to.throw(RangeError);
+    });
+  });
+
+  it('falls silent for a node that the unit no longer lets write', async () => {
+    const clock = new VirtualClock();
+    const bus = new ScsiBus({ clock, random: new SeededRandom(1) });
+    const common = { ...commonOptions(clock), pollMs: 5 };
+    const alpha = mailboxTransport({ ...common, port: bus.port(alphaId), peerId: betaId, node: 'alpha', peer: 'beta' });
+    const beta = mailboxTransport({ ...common, port: bus.port(betaId), peerId: alphaId, node: 'beta', peer: 'alpha' });
+    const accepted = new Promise<Connection>((resolve) => void alpha.listen({ accepted: resolve }));
+    const dialled = await clock.settled(beta.dial(), 10_000);
+    const ends: string[] = [];
+    for (const [name, connection] of [
+      ['beta', dialled],
+      ['alpha', await accepted],
+    ] as const)
+      connection.receive({ frame: () => undefined, closed: (error) => void ends.push(`${name} ${error?.code ?? 'in order'}`) });
+
+    const fencer = bus.attach(5, { received: () => true, detached: () => undefined });
+    const out = { op: 'persistent-reserve-out', key: '00000000000000aa', serviceKey: noReservationKey, type: 5 } as const;
+    const statusOf = async (result: Promise<ScsiResult>): Promise<string> => (await clock.settled(result, 1_000)).status;
+    expect(await statusOf(fencer.execute(0, { op: 'test-unit-ready' }))).to.equal('check-condition');
+    const register = { ...out, action: 'register', key: noReservationKey, serviceKey: out.key } as const;
+    expect(await statusOf(fencer.execute(0, register))).to.equal('good');
+    expect(await statusOf(fencer.execute(0, { ...out, action: 'reserve' }))).to.equal('good');
+
+    dialled.send([Buffer.from('a token')]);
+    await clock.runFor(2_000);
+    expect(ends).to.include('beta HM_CONNECTION_LOST');
+  });
+});
