@@ -4,7 +4,7 @@ import type { LinkAddress } from './link-address.ts';
 import { defaultResyncRate } from '../mirror/resync-rate.ts';
 import { parseNetDiskUri } from '../net-disk/net-disk-address.ts';
 import { exposureProblem } from '../net-disk/net-disk-tls.ts';
-import { isLoopback, isNetDiskUri } from './link-address.ts';
+import { isLoopback, isNetDiskUri, linkEndsProblem, linkPlace, mayAdvertise } from './link-address.ts';
 
 /** The sections of the file that are well-formed in themselves; a rule that needs another one is not judged. */
 export type Sections = Partial<FileConfig>;
@@ -112,11 +112,24 @@ function judgeAddresses({ nodes, mirrors = [], monitor, auth }: Sections, report
     for (const [path, written] of all) {
       if (written === undefined) continue;
       const { listen, advertise } = bothAddresses(written);
-      listeners.push([path, new URL(listen).host]);
+      listeners.push([path, linkPlace(listen)]);
+      if (typeof written !== 'string' && !mayAdvertise(listen)) report(path, 'must be a URL: each node opens its own end');
       if (!auth && !(isLoopback(listen) && isLoopback(advertise))) report(path, 'beyond loopback needs auth.keyFile (rule trust)');
     }
     judgeUnique(listeners, report);
   }
+  const links = [
+    ...mirrors.map(({ dataLink }, index) => [['mirrors', index, 'dataLink'], dataLink] as const),
+    ...(monitor?.links ?? []).map((link, index) => [['monitor', 'links', index], linkAddresses(link)] as const),
+  ];
+  for (const [path, ends] of links) judgeEnds(path, ends, report);
+}
+
+function judgeEnds(path: Path, ends: Readonly<Record<string, string | LinkAddress>>, report: Report): void {
+  const [one, other] = Object.entries(ends);
+  if (!one || !other) return;
+  const problem = linkEndsProblem(bothAddresses(other[1]).listen, bothAddresses(one[1]).listen);
+  if (problem !== null) report([...path, other[0]], problem);
 }
 
 /** Rule `trust`: what others than this machine can reach is for clients that prove who they are, and nobody else reads along. */

@@ -49,7 +49,10 @@ const durationMs = z.int().min(1).max(dayMs);
 const linkUrl = z
   .string()
   .superRefine(custom(linkUrlProblem))
-  .meta({ description: 'tcp://host:port', examples: ['tcp://192.0.2.1:7701'] });
+  .meta({
+    description: 'tcp://host:port, or serial:DEVICE?baudRate=RATE with the device of this node',
+    examples: ['tcp://192.0.2.1:7701', 'serial:/dev/ttyS0?baudRate=115200'],
+  });
 const linkAddress = z
   .union([linkUrl, z.strictObject({ listen: linkUrl, advertise: linkUrl })], 'must be a URL or { "listen": URL, "advertise": URL }')
   .meta({ description: 'Where the node listens; with "advertise" where the peer must dial another address.' });

@@ -190,10 +190,16 @@ describe('configuration', () => {
     ['a link of no node', { 'monitor.links[0].east': 'tcp://127.0.0.1:1' }, 'monitor.links[0].east: no such node'],
     ['a link end short', { 'monitor.links[0].south': absent }, 'monitor.links[0].south: is required'],
     [
-      'a serial line',
+      'half a serial line',
       { 'monitor.links[0].north': 'serial:/dev/ttyS0?baudRate=115200' },
-      'monitor.links[0].north: serial: links are not in this version',
+      'monitor.links[0].south: is of another kind than serial:/dev/ttyS0?baudRate=115200',
     ],
+    [
+      'a serial line of no rate',
+      { 'monitor.links[0].north': 'serial:/dev/ttyS0' },
+      'monitor.links[0].north: "serial:/dev/ttyS0": baudRate is missing',
+    ],
+    ['a device in the folder', { 'monitor.links[0].north': 'serial:ttyS0?baudRate=9600' }, 'monitor.links[0].north: needs a device with'],
     ['a SCSI bus', { 'monitor.links[0].north': 'scsi-sim:bus?id=7' }, 'monitor.links[0].north: scsi-sim: links are not in this version'],
     ['no URL', { 'monitor.links[0].north': 'net' }, 'monitor.links[0].north: must be a URL'],
     ['no port', { 'monitor.links[0].north': 'tcp://127.0.0.1' }, 'monitor.links[0].north: needs a port'],
