@@ -2,7 +2,7 @@ import type { Clock } from '../clock/clock.ts';
 import type { Random } from '../clock/random.ts';
 import { HotMirrorError } from '../errors.ts';
 import { sharedKeyBytes } from './authentication.ts';
-import { DeflatedConnection, deflatedOverheadBytes } from './deflated-connection.ts';
+import { DeflatedFrames } from './deflated-frames.ts';
 import type { TransportLimits } from './limits.ts';
 import { SerialLine } from './serial-line.ts';
 import type { SerialCounters } from './serial-line.ts';
@@ -167,11 +167,15 @@ export class LineTransport implements SerialTransport {
     const identity = { pair, node, peer, purpose, key: this.#key, encrypt: true };
     const reader = new StreamReader(stream);
     const authenticated = await authenticate(reader, { role, identity, clock, random, deadlineMs, signal, description });
-    const { maxFrameBytes, pendingBytes } = this.#limits;
-    const longestBytes = maxFrameBytes + deflatedOverheadBytes;
-    const limits = { ...this.#limits, maxFrameBytes: longestBytes, pendingBytes: Math.max(pendingBytes, longestBytes) };
-    const connection = new StreamConnection(reader, authenticated, { dialled: role === 'dialler', description, clock, limits, onBytes });
-    return new DeflatedConnection(connection, maxFrameBytes);
+    const form = new DeflatedFrames(this.#limits.maxFrameBytes);
+    return new StreamConnection(reader, authenticated, {
+      dialled: role === 'dialler',
+      description,
+      clock,
+      limits: this.#limits,
+      onBytes,
+      form,
+    });
   }
 }
 

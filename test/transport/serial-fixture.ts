@@ -9,6 +9,11 @@ import { SerialLine } from '../../src/transport/serial-line.ts';
 import { parseSerialUrl } from '../../src/transport/serial-url.ts';
 import { SerialCable } from './serial-cable.ts';
 import type { CableFaults } from './serial-cable.ts';
+import { PseudoTerminals } from '../support/pseudo-terminals.ts';
+import { openSystemPort } from '../../src/transport/serial-port.ts';
+import { systemClock } from '../../src/clock/system-clock.ts';
+import { systemRandom } from '../../src/clock/system-random.ts';
+import { mockedPorts } from './serial-mock.ts';
 import { key, tracked } from './tcp-fixture.ts';
 
 /** Small enough that a test reaches them. */
@@ -23,7 +28,7 @@ export const smallSerialLimits = {
 /** What a fixture of a serial line is made of. */
 export interface SerialFixtureSetup {
   readonly devices: readonly [string, string];
-  readonly openPort?: OpenPort;
+  readonly openPort: OpenPort;
   readonly clock: Clock;
   readonly random: Random;
   readonly settle: TransportFixture['settle'];
@@ -35,11 +40,8 @@ export interface SerialFixtureSetup {
 export function serialFixture(setup: SerialFixtureSetup): TransportFixture & { readonly lines: readonly [SerialLine, SerialLine] } {
   const { devices, clock, random, settle, openPort } = setup;
   const cleanups: (() => unknown)[] = [];
-  const [first, second] = devices.map((device) => {
-    if (!openPort) throw new Error('no port');
-    return new SerialLine({ address: parseSerialUrl(device), openPort, clock, random });
-  });
-  if (!first || !second) throw new Error('two devices make a line');
+  const lineOf = (device: string): SerialLine => new SerialLine({ address: parseSerialUrl(device), openPort, clock, random });
+  const [first, second] = [lineOf(devices[0]), lineOf(devices[1])];
   const common = { pair: 'example', purpose: 'monitor:line', key, clock, random, limits: setup.limits ?? smallSerialLimits };
   const alpha = { ...common, device: devices[0], node: 'alpha', peer: 'beta' };
   const beta = { ...common, device: devices[1], node: 'beta', peer: 'alpha' };
@@ -76,4 +78,22 @@ export function virtualFixture(faults: CableFaults, seed = 1): TransportFixture 
     random,
     settle: (promise) => clock.settled(promise, 600_000),
   });
+}
+
+const real = { clock: systemClock, random: systemRandom, settle: <T>(promise: Promise<T>): Promise<T> => promise };
+
+/** Over two pseudo-terminals, by the package `serialport`. */
+export async function terminalFixture(): Promise<TransportFixture> {
+  const terminals = await PseudoTerminals.create();
+  return serialFixture({
+    ...real,
+    devices: [`serial:${terminals.one}?baudRate=4000000`, `serial:${terminals.other}?baudRate=4000000`],
+    openPort: openSystemPort,
+    end: () => terminals.end(),
+  });
+}
+
+/** Over two mocks of the package `serialport`. */
+export function mockFixture(): TransportFixture {
+  return serialFixture({ ...real, devices: ['serial:/dev/a?baudRate=4000000', 'serial:/dev/b?baudRate=4000000'], openPort: mockedPorts() });
 }
