@@ -104,7 +104,7 @@ export class SerialLine {
     try {
       await this.#device.use();
     } catch (error) {
-      this.deaf();
+      await this.deaf();
       throw error;
     }
   }

@@ -232,10 +232,8 @@ export class SerialStream extends Duplex {
   }
 
   #hear(packet: Packet, nowMs: number): void {
-    const hadRoom = this.#sending.hasRoom;
     const tripMs = this.#sending.hear(packet, nowMs);
     if (tripMs !== undefined) this.#repeat.confirmed(tripMs);
-    if (!hadRoom && this.#sending.hasRoom) this.#repeat.confirmed(null);
     if (!this.#sending.hasRoom) this.#askMs = Math.max(this.#askMs, nowMs + this.#repeat.waitMs);
     if (this.#finish === 'sent' && this.#sending.isEmpty) this.#finished();
   }
