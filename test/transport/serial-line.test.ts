@@ -147,18 +147,20 @@ describe('transport/serial, a line', () => {
     expect(desk.log).to.deep.equal(['beta got meanwhile']);
   });
 
-  it('finds out that the peer is another process than the one it was connected to', async () => {
+  it('finds out that the peer is another process than the one it was connected to, and connects to that one', async () => {
     const desk = new Desk();
-    const [a] = await desk.connect();
+    const alpha = desk.transport('alpha');
+    const [a] = await desk.connect(alpha);
     desk.cable.pull('b');
-    await desk.cable.open({ path: 'b', baudRate: 9_600, rtscts: false }).then((port) => {
-      port.close(() => undefined);
-    });
-    const again = new Desk(2);
-    expect(again.log).to.deep.equal([]);
-    a.destroy();
-    await desk.clock.runFor(10_000);
-    expect(desk.log[0]).to.equal('alpha closed in order');
+    await desk.listen(desk.transport('beta'));
+    await desk.clock.runFor(2_000);
+    a.send(text('to the one before'));
+    await desk.clock.runFor(2_000);
+    expect(desk.log).to.deep.equal(['alpha closed HM_CONNECTION_LOST']);
+    const again = desk.watch('alpha', await desk.clock.settled(alpha.dial(), 60_000));
+    again.send(text('to the new one'));
+    await desk.clock.runFor(2_000);
+    expect(desk.log.at(-1)).to.equal('beta got to the new one');
   });
 
   it('says of silence, and of another baud rate, what it is', async () => {
