@@ -121,12 +121,15 @@ function judgeAddresses({ nodes, mirrors = [], monitor, auth }: Sections, report
       (scheme.shared ? sharedPlaces : listeners).push([path, scheme.place(listen)]);
       if (!auth && ![listen, advertise].every((url) => linkScheme(url).local(url)))
         report(path, 'beyond loopback needs auth.keyFile (rule trust)');
-      if (scheme.shared && advertise !== listen) report(path, 'is the same for both nodes; leave out "advertise"');
+      if (!scheme.dialled && typeof written !== 'string') report(path, 'must be a URL: each node opens its own end');
     }
     judgeUnique(listeners, report);
   }
   judgeUnique(sharedPlaces, report);
-  mirrors.forEach(({ dataLink }, index) => judgeDataLink(dataLink, ['mirrors', index, 'dataLink'], report));
+  mirrors.forEach(({ dataLink }, index) => {
+    judgeDataLink(dataLink, ['mirrors', index, 'dataLink'], report);
+    judgeEnds(dataLink, ['mirrors', index, 'dataLink'], report);
+  });
   monitor?.links.forEach((link, index) => judgeEnds(linkAddresses(link), ['monitor', 'links', index], report));
 }
 
@@ -138,15 +141,14 @@ function judgeDataLink(addresses: Readonly<Record<string, Written>>, path: Path,
   }
 }
 
-/** Both ends of a link are of one kind, and on one thing where they share it. */
+/** Both ends of a link are of one kind, and fit together. */
 function judgeEnds(addresses: Readonly<Record<string, Written>>, path: Path, report: Report): void {
   const [first, ...rest] = Object.entries(addresses).map(([node, written]) => ({ node, ...bothAddresses(written) }));
   if (!first) return;
   for (const { node, listen, advertise } of rest) {
-    if ([listen, advertise, first.advertise].some((url) => schemeOf(url) !== schemeOf(first.listen)))
-      report([...path, node], 'must be of the same kind at both ends');
-    else if (linkScheme(listen).shared && linkScheme(listen).sharedName(listen) !== linkScheme(listen).sharedName(first.listen))
-      report([...path, node], 'must name the same file at both ends');
+    const alike = [listen, advertise, first.advertise].every((url) => schemeOf(url) === schemeOf(first.listen));
+    const problem = alike ? linkScheme(listen).misfit(listen, first.listen) : 'must be of the same kind at both ends';
+    if (problem !== null) report([...path, node], problem);
   }
 }
 

@@ -51,8 +51,8 @@ const linkUrl = z
   .string()
   .superRefine(custom(linkUrlProblem))
   .meta({
-    description: 'tcp://host:port; a monitor link also scsi-sim:FILE?id=7',
-    examples: ['tcp://192.0.2.1:7701', 'scsi-sim:bus.sock?id=7'],
+    description: 'tcp://host:port, or serial:DEVICE?baudRate=RATE with the device of this node; a monitor link also scsi-sim:FILE?id=7',
+    examples: ['tcp://192.0.2.1:7701', 'serial:/dev/ttyS0?baudRate=115200', 'scsi-sim:bus.sock?id=7'],
   });
 const linkAddress = z
   .union([linkUrl, z.strictObject({ listen: linkUrl, advertise: linkUrl })], 'must be a URL or { "listen": URL, "advertise": URL }')

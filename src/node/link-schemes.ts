@@ -1,6 +1,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 
 import { formatScsiUrl, parseScsiUrl } from '../transport/scsi-sim/address.ts';
+import { formatSerialUrl, parseSerialUrl } from '../transport/serial-url.ts';
 
 /** What the configuration has to know of a kind of link. All of it works on a URL in which `problem` found nothing. */
 export interface LinkScheme {
@@ -10,10 +11,12 @@ export interface LinkScheme {
   local(url: string): boolean;
   /** What one link alone can have, of a node or, with `shared`, of both. */
   place(url: string): string;
-  /** Both nodes take their places on one thing; nothing between them translates addresses. */
+  /** Both nodes take their places on one thing. */
   readonly shared: boolean;
-  /** Of a shared thing: which one it is. */
-  sharedName(url: string): string;
+  /** Says how the two ends do not fit together, or null. */
+  misfit(one: string, other: string): string | null;
+  /** A node is dialled where it listens, or at another address. Else each node opens its own end. */
+  readonly dialled: boolean;
   /** Fast enough for a data link. */
   readonly bulk: boolean;
   /** The URL with paths from the folder of the configuration. */
@@ -29,7 +32,8 @@ interface HostAndPort {
 
 const largestPort = 65_535;
 const hostName = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/;
-const laterSchemes: readonly string[] = ['serial:'];
+/** Of Unix, or of Windows. */
+const wholeDevicePath = /^(\/|COM\d+$)/;
 
 const tcp: LinkScheme = {
   problem: tcpProblem,
@@ -40,7 +44,20 @@ const tcp: LinkScheme = {
   },
   place: (url) => new URL(url).host,
   shared: false,
-  sharedName: (url) => url,
+  misfit: () => null,
+  dialled: true,
+  bulk: true,
+  absolute: (url) => url,
+};
+
+const serial: LinkScheme = {
+  problem: serialProblem,
+  // Who has the cable in his hands is not known.
+  local: () => false,
+  place: (url) => `serial:${parseSerialUrl(url).path}`,
+  shared: false,
+  misfit: (one, other) => (lineFormat(one) === lineFormat(other) ? null : `must have the same baudRate and rtscts as ${other}`),
+  dialled: false,
   bulk: true,
   absolute: (url) => url,
 };
@@ -58,7 +75,8 @@ const scsiSim: LinkScheme = {
   local: () => true,
   place: (url) => formatScsiUrl(parseScsiUrl(url)),
   shared: true,
-  sharedName: (url) => parseScsiUrl(url).file,
+  misfit: (one, other) => (parseScsiUrl(one).file === parseScsiUrl(other).file ? null : 'must name the same file at both ends'),
+  dialled: false,
   bulk: false,
   absolute(url, absolute) {
     const { file, id } = parseScsiUrl(url);
@@ -66,7 +84,7 @@ const scsiSim: LinkScheme = {
   },
 };
 
-const schemes: Readonly<Record<string, LinkScheme>> = { 'tcp:': tcp, 'scsi-sim:': scsiSim };
+const schemes: Readonly<Record<string, LinkScheme>> = { 'tcp:': tcp, 'serial:': serial, 'scsi-sim:': scsiSim };
 
 /** The scheme of a link's URL with its colon, as in `tcp:`. */
 export function schemeOf(url: string): string {
@@ -80,15 +98,13 @@ export function linkScheme(url: string): LinkScheme {
 
 /** Says what is wrong with a link's URL, or null. */
 export function linkUrlProblem(url: string): string | null {
-  const scheme = schemeOf(url);
-  if (laterSchemes.includes(scheme)) return `${scheme} links are not in this version; use tcp://host:port`;
   return linkScheme(url).problem(url);
 }
 
 function tcpProblem(text: string): string | null {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (!url) return 'must be a URL such as tcp://192.0.2.1:7701';
-  if (url.protocol !== 'tcp:') return 'must be tcp://host:port';
+  if (url.protocol !== 'tcp:') return 'must be tcp://host:port, serial:DEVICE?baudRate=RATE or scsi-sim:FILE?id=7';
   if (
     url.username !== '' ||
     url.password !== '' ||
@@ -106,4 +122,18 @@ function tcpProblem(text: string): string | null {
 function hostAndPort(text: string): HostAndPort {
   const url = new URL(text);
   return { host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(url.port) };
+}
+
+function serialProblem(text: string): string | null {
+  try {
+    const { path } = parseSerialUrl(text);
+    return wholeDevicePath.test(path) ? null : 'needs a device with its whole path, such as serial:/dev/ttyS0?baudRate=115200';
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** What both ends of a line must have alike. */
+function lineFormat(url: string): string {
+  return formatSerialUrl({ ...parseSerialUrl(url), path: '' });
 }

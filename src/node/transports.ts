@@ -1,6 +1,8 @@
 import type { Clock } from '../clock/clock.ts';
 import type { Random } from '../clock/random.ts';
+import { HotMirrorError } from '../errors.ts';
 import { parseScsiUrl, scsiSocketPort, scsiTransport } from '../transport/scsi-sim/index.ts';
+import { serialTransport } from '../transport/serial.ts';
 import { tcpTransport } from '../transport/tcp.ts';
 import type { Transport } from '../transport/transport.ts';
 import { goDown } from './go-down.ts';
@@ -18,7 +20,7 @@ export interface LinkSource {
 /** The transport of a mirror's data link; `onBytes` is called whenever bytes of the peer come. */
 export function dataTransport(source: LinkSource, mirror: string, clock: Clock, random: Random, onBytes: () => void): Transport {
   const addresses = source.config.mirrors.find(({ name }) => name === mirror)?.dataLink ?? {};
-  return linkTransport(source, addresses, `data:${mirror}`, clock, random, onBytes);
+  return linkTransport(source, addresses, { purpose: `data:${mirror}`, isData: true, clock, random, onBytes });
 }
 
 /** The transports of the monitor links, in the order of the configuration. */
@@ -29,47 +31,60 @@ export function monitorTransports(
 ): readonly { readonly name: string; readonly transport: Transport }[] {
   return source.config.monitor.links.map(({ name, addresses }) => ({
     name,
-    transport: linkTransport(source, addresses, `monitor:${name}`, clock, random),
+    transport: linkTransport(source, addresses, { purpose: `monitor:${name}`, isData: false, clock, random, onBytes: () => undefined }),
   }));
 }
 
-/** What a link's transport is made from, whatever its kind. */
-interface LinkEnds {
-  /** Where this node listens. */
-  readonly listen: string | null;
-  /** Where the peer is dialled. */
-  readonly dial: string;
-  readonly pair: string;
-  readonly node: string;
-  readonly peer: string;
+/** What a link is for, and what it is made with. */
+interface LinkUse {
   readonly purpose: string;
-  readonly key: Uint8Array | null;
+  readonly isData: boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly onBytes: () => void;
 }
 
-/** By the scheme of the addresses. */
-const makers: Readonly<Record<string, (ends: LinkEnds) => Transport>> = { 'tcp:': tcpTransport, 'scsi-sim:': scsiLink };
+/** What a link's transport is made from, whatever its kind. */
+interface LinkEnds extends LinkUse {
+  /** Where this node listens. */
+  readonly listen: string;
+  /** Where the peer is dialled. */
+  readonly dial: string;
+  readonly pair: string;
+  readonly node: string;
+  readonly peer: string;
+  readonly key: Uint8Array | null;
+}
 
-/** A URL under a node's name is where that node listens; each node dials the other's. */
-function linkTransport(
-  { config, node, key }: LinkSource,
-  addresses: Readonly<Record<string, LinkAddress>>,
-  purpose: string,
-  clock: Clock,
-  random: Random,
-  onBytes: () => void = () => undefined,
-): Transport {
+/** By the scheme of the addresses. */
+const makers: Readonly<Record<string, (ends: LinkEnds) => Transport>> = {
+  'tcp:': tcpTransport,
+  'serial:': serialLink,
+  'scsi-sim:': scsiLink,
+};
+
+/** A URL under a node's name is where that node listens, and each node dials the other's; or it is that node's end of what both are on. */
+function linkTransport({ config, node, key }: LinkSource, addresses: Readonly<Record<string, LinkAddress>>, use: LinkUse): Transport {
   const peer = peerOf(config, node);
-  const dial = addresses[peer]?.advertise ?? '';
-  const make = makers[schemeOf(dial)] ?? tcpTransport;
-  return make({ listen: addresses[node]?.listen ?? null, dial, pair: config.pair, node, peer, purpose, key, clock, random, onBytes });
+  const { listen } = addresses[node] ?? {};
+  const { advertise } = addresses[peer] ?? {};
+  if (listen === undefined || advertise === undefined) throw new RangeError(`${use.purpose} has no address for ${node} and ${peer}`);
+  const make = makers[schemeOf(listen)] ?? tcpTransport;
+  return make({ listen, dial: advertise, pair: config.pair, node, peer, key, ...use });
+}
+
+/** A message of a data link is longer than what suits tokens. */
+const serialDataLimits = { maxFrameBytes: 2 * 2 ** 20, highWaterBytes: 2 ** 16, pendingBytes: 2 ** 26 };
+
+/** Each node opens its own end of the line. */
+function serialLink({ listen, key, isData, ...ends }: LinkEnds): Transport {
+  if (!key) throw new HotMirrorError('HM_CONFIG', 'a serial line needs auth.keyFile', { rule: 'trust' });
+  return serialTransport({ ...ends, device: listen, key, ...(isData ? { limits: serialDataLimits } : {}) });
 }
 
 /** Each node takes its own place on the bus. */
 function scsiLink({ listen, dial, ...ends }: LinkEnds): Transport {
-  const { file, id } = parseScsiUrl(listen ?? '');
+  const { file, id } = parseScsiUrl(listen);
   const port = scsiSocketPort({ path: file, id, clock: ends.clock });
   return scsiTransport({ ...ends, port, peerId: parseScsiUrl(dial).id, onBusError: goDown });
 }

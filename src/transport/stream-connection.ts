@@ -11,6 +11,15 @@ import type { Connection, Receiver } from './transport.ts';
 /** What is at most so long is joined before it is written: that costs less than handing over many parts. */
 const joinedBytes = 2 ** 17;
 
+/** How frames travel, where that is not as they are. Each call counts: the other end unpacks in the order in which this one packs. */
+export interface FrameForm {
+  /** Bytes that a packed frame may be longer. */
+  readonly overheadBytes: number;
+  pack(parts: readonly Uint8Array[]): readonly Uint8Array[];
+  /** Throws `HotMirrorError` where the bytes are no packed frame. */
+  unpack(packed: Uint8Array): Uint8Array;
+}
+
 /** What a connection needs beside its stream. */
 export interface StreamConnectionOptions {
   readonly dialled: boolean;
@@ -18,6 +27,7 @@ export interface StreamConnectionOptions {
   readonly clock: Clock;
   readonly limits: TransportLimits;
   readonly onBytes?: (() => void) | undefined;
+  readonly form?: FrameForm;
 }
 
 /** A connection over a stream of bytes whose peer has proven itself. */
@@ -31,6 +41,7 @@ export class StreamConnection implements Connection {
   readonly #clock: Clock;
   readonly #limits: TransportLimits;
   readonly #onBytes: (() => void) | undefined;
+  readonly #form: FrameForm | undefined;
   readonly #encoder: FrameEncoder;
   readonly #decoder: FrameDecoder;
   /** Where parts are joined; null where the stream has yet to take what is there. */
@@ -55,8 +66,10 @@ export class StreamConnection implements Connection {
     this.#clock = options.clock;
     this.#limits = options.limits;
     this.#onBytes = options.onBytes;
-    this.#encoder = new FrameEncoder(maxFrameBytes, outcome.keys && sealer(outcome.keys.send));
-    this.#decoder = new FrameDecoder(maxFrameBytes, outcome.keys && opener(outcome.keys.receive));
+    this.#form = options.form;
+    const packedBytes = maxFrameBytes + (options.form?.overheadBytes ?? 0);
+    this.#encoder = new FrameEncoder(packedBytes, outcome.keys && sealer(outcome.keys.send));
+    this.#decoder = new FrameDecoder(packedBytes, outcome.keys && opener(outcome.keys.receive));
     this.#decoder.feed(rest);
     reader.widen();
     this.#watch();
@@ -78,7 +91,7 @@ export class StreamConnection implements Connection {
   send(parts: readonly Uint8Array[]): boolean {
     checkFrameLength(totalLength(parts), this.maxFrameBytes);
     if (this.#state !== 'open') return false;
-    const buffers = this.#encoder.frame(parts);
+    const buffers = this.#encoder.frame(this.#form ? this.#form.pack(parts) : parts);
     const { highWaterBytes, pendingBytes } = this.#limits;
     const mayCrowd = this.#wantsDrain || this.pendingBytes + totalLength(buffers) > highWaterBytes;
     this.#write(buffers, mayCrowd ? this.#written : undefined);
@@ -168,7 +181,7 @@ export class StreamConnection implements Connection {
     try {
       const frame = this.#decoder.next();
       if (this.#decoder.ended) this.#end(null);
-      return frame;
+      return frame && this.#form ? this.#form.unpack(frame) : frame;
     } catch (error) {
       this.#end(HotMirrorError.from(error, 'HM_PROTOCOL', this.description));
       return null;

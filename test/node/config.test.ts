@@ -202,9 +202,9 @@ describe('configuration', () => {
     ['a link of no node', { 'monitor.links[0].east': 'tcp://127.0.0.1:1' }, 'monitor.links[0].east: no such node'],
     ['a link end short', { 'monitor.links[0].south': absent }, 'monitor.links[0].south: is required'],
     [
-      'a serial line',
+      'half a serial line',
       { 'monitor.links[0].north': 'serial:/dev/ttyS0?baudRate=115200' },
-      'monitor.links[0].north: serial: links are not in this version',
+      'monitor.links[0].south: must be of the same kind at both ends',
     ],
     [
       'a SCSI bus at one end',
@@ -229,13 +229,19 @@ describe('configuration', () => {
         'monitor.links[0].north': { listen: 'scsi-sim:bus?id=7', advertise: 'scsi-sim:bus?id=5' },
         'monitor.links[0].south': 'scsi-sim:bus?id=6',
       },
-      'monitor.links[0].north: is the same for both nodes; leave out "advertise"',
+      'monitor.links[0].north: must be a URL: each node opens its own end',
     ],
     [
       'a SCSI bus as a data link',
       { 'mirrors[0].dataLink.north': 'scsi-sim:bus?id=7' },
       'mirrors[0].dataLink.north: scsi-sim: is for tokens only; a data link needs tcp://host:port',
     ],
+    [
+      'a serial line of no rate',
+      { 'monitor.links[0].north': 'serial:/dev/ttyS0' },
+      'monitor.links[0].north: "serial:/dev/ttyS0": baudRate is missing',
+    ],
+    ['a device in the folder', { 'monitor.links[0].north': 'serial:ttyS0?baudRate=9600' }, 'monitor.links[0].north: needs a device with'],
     ['no URL', { 'monitor.links[0].north': 'net' }, 'monitor.links[0].north: must be a URL'],
     ['no port', { 'monitor.links[0].north': 'tcp://127.0.0.1' }, 'monitor.links[0].north: needs a port'],
     ['more than host and port', { 'monitor.links[0].north': 'tcp://127.0.0.1:1/x' }, 'monitor.links[0].north: must be tcp://host:port and'],
