@@ -3,7 +3,7 @@ import type { Random } from '../../src/clock/random.ts';
 import type { TransportFixture } from '../../src/testing/transport-conformance.ts';
 import { SeededRandom } from '../../src/testing/seeded-random.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
-import { LineTransport } from '../../src/transport/serial.ts';
+import { LineTransport } from '../../src/transport/serial-transport.ts';
 import type { OpenPort, SerialTransportOptions } from '../../src/transport/serial.ts';
 import { SerialLine } from '../../src/transport/serial-line.ts';
 import { parseSerialUrl } from '../../src/transport/serial-url.ts';
