@@ -1,4 +1,4 @@
-import type { FileConfig, FileExport, Problem, TlsFiles } from './config-schema.ts';
+import type { FileAddress, FileConfig, FileExport, Problem, TlsFiles } from './config-schema.ts';
 import { formatPath } from './config-schema.ts';
 import type { LinkAddress } from './link-address.ts';
 import { defaultResyncRate } from '../mirror/resync-rate.ts';
@@ -30,6 +30,7 @@ export function crossFieldProblems(file: Sections): Problem[] {
   judgeMonitor(file, report);
   judgeFailover(file, report);
   judgeAddresses(file, report);
+  judgeLinkTls(file, report);
   judgeExports(file, report);
   return problems;
 }
@@ -102,21 +103,44 @@ function judgeFailover({ failover }: Sections, report: Report): void {
 }
 
 /** Rule `trust`, and that no two listeners of one node stand in the same place. */
-function judgeAddresses({ nodes, mirrors = [], monitor, auth }: Sections, report: Report): void {
+function judgeAddresses(file: Sections, report: Report): void {
+  const { nodes, auth } = file;
+  const all = allLinks(file);
   for (const node of Object.keys(nodes ?? {})) {
-    const all = [
-      ...mirrors.map(({ dataLink }, index) => [['mirrors', index, 'dataLink', node], own(dataLink, node)] as const),
-      ...(monitor?.links ?? []).map((link, index) => [['monitor', 'links', index, node], own(linkAddresses(link), node)] as const),
-    ];
     const listeners: (readonly [Path, string])[] = [];
-    for (const [path, written] of all) {
+    for (const [link, addresses] of all) {
+      const written = own(addresses, node);
       if (written === undefined) continue;
+      const path: Path = [...link, node];
       const { listen, advertise } = bothAddresses(written);
       listeners.push([path, new URL(listen).host]);
       if (!auth && !(isLoopback(listen) && isLoopback(advertise))) report(path, 'beyond loopback needs auth.keyFile (rule trust)');
     }
     judgeUnique(listeners, report);
   }
+}
+
+/** Both nodes of a link speak TLS, in the same way, or neither does. */
+function judgeLinkTls(file: Sections, report: Report): void {
+  for (const [link, addresses] of allLinks(file)) {
+    const kinds = Object.entries(addresses).map(([node, written]) => [node, tlsKind(written)] as const);
+    const wanted = kinds.find(([, kind]) => kind !== null);
+    for (const [node, kind] of wanted ? kinds : [])
+      if (kind !== wanted?.[1]) report([...link, node, 'tls'], `must be of the same kind as that of ${String(wanted?.[0])}`);
+  }
+}
+
+function tlsKind(written: FileAddress): 'certificates' | 'keys' | null {
+  if (typeof written === 'string' || !written.tls) return null;
+  return 'pskFile' in written.tls ? 'keys' : 'certificates';
+}
+
+/** The links with their addresses by node, and where they stand in the file. */
+function allLinks({ mirrors = [], monitor }: Sections): (readonly [Path, Readonly<Record<string, FileAddress>>])[] {
+  return [
+    ...mirrors.map(({ dataLink }, index) => [['mirrors', index, 'dataLink'], dataLink] as const),
+    ...(monitor?.links ?? []).map((link, index) => [['monitor', 'links', index], linkAddresses(link)] as const),
+  ];
 }
 
 /** Rule `trust`: what others than this machine can reach is for clients that prove who they are, and nobody else reads along. */
@@ -154,13 +178,15 @@ function judgeUnique(values: readonly (readonly [Path, string])[], report: Repor
 }
 
 /** The addresses of a monitor link, which stand beside its name. */
-export function linkAddresses(link: FileConfig['monitor']['links'][number]): Record<string, string | LinkAddress> {
+export function linkAddresses(link: FileConfig['monitor']['links'][number]): Record<string, FileAddress> {
   return Object.fromEntries(Object.entries(link).filter(([key]) => key !== 'name'));
 }
 
 /** What is written as one URL is listened on and dialled. */
-export function bothAddresses(written: string | LinkAddress): LinkAddress {
-  return typeof written === 'string' ? { listen: written, advertise: written } : written;
+export function bothAddresses(written: FileAddress): LinkAddress {
+  return typeof written === 'string'
+    ? { listen: written, advertise: written }
+    : { ...written, advertise: written.advertise ?? written.listen };
 }
 
 function own<Value>(keyed: Readonly<Record<string, Value>>, key: string): Value | undefined {

@@ -5,7 +5,7 @@ import type { DigestName } from '../mirror/digests.ts';
 import type { MirrorProtocol } from '../mirror/options.ts';
 import type { PlatformStep } from '../platform/platform-actions.ts';
 import { platformSteps } from '../platform/platform-actions.ts';
-import type { LinkAddress } from './link-address.ts';
+import type { LinkTlsFiles } from './link-address.ts';
 import { elementUriProblem, exportUriProblem, linkUrlProblem } from './link-address.ts';
 
 const dayMs = 86_400_000;
@@ -50,13 +50,28 @@ const linkUrl = z
   .string()
   .superRefine(custom(linkUrlProblem))
   .meta({ description: 'tcp://host:port', examples: ['tcp://192.0.2.1:7701'] });
+const pskFiles = z.strictObject({ pskFile: path });
+const linkTls = z
+  .union([z.strictObject({ keyFile: path, certificateFile: path, caFile: path }), pskFiles])
+  .meta({ description: 'TLS, by certificates or by keys that both nodes hold; at both nodes or at neither.' });
 const linkAddress = z
-  .union([linkUrl, z.strictObject({ listen: linkUrl, advertise: linkUrl })], 'must be a URL or { "listen": URL, "advertise": URL }')
-  .meta({ description: 'Where the node listens; with "advertise" where the peer must dial another address.' });
+  .union(
+    [
+      linkUrl,
+      z
+        .strictObject({ listen: linkUrl, advertise: linkUrl.optional(), tls: linkTls.optional() })
+        .superRefine(({ advertise, tls }, context) => {
+          if (advertise === undefined && tls === undefined)
+            context.addIssue({ code: 'custom', path: ['advertise'], message: 'is required' });
+        }),
+    ],
+    'must be a URL or { "listen": URL, "advertise": URL, "tls": FILES }',
+  )
+  .meta({ description: 'Where the node listens; with "advertise" where the peer must dial another address; with "tls" encrypted by TLS.' });
 
 const exportUri = z.string().superRefine(custom(exportUriProblem));
 const exportTls = z
-  .union([z.strictObject({ keyFile: path, certificateFile: path, caFile: path.optional() }), z.strictObject({ pskFile: path })])
+  .union([z.strictObject({ keyFile: path, certificateFile: path, caFile: path.optional() }), pskFiles])
   .meta({ description: 'Certificates (with caFile clients need one too), or keys that both sides hold.' });
 const exported = z
   .union([exportUri, z.strictObject({ uri: exportUri, tls: exportTls })], 'must be an NBD URI or { "uri": URI, "tls": FILES }')
@@ -216,7 +231,7 @@ export interface FileMirror {
   readonly sizeBytes?: number | undefined;
   readonly elements: Readonly<Record<string, ElementConfig>>;
   readonly undoJournal?: Readonly<Record<string, FileJournal>> | undefined;
-  readonly dataLink: Readonly<Record<string, string | LinkAddress>>;
+  readonly dataLink: Readonly<Record<string, FileAddress>>;
   readonly export?: Readonly<Record<string, string | FileExport>> | undefined;
   readonly busyPollUs: number;
   readonly limits: {
@@ -232,6 +247,10 @@ export interface FileMirror {
     readonly latencyTargetMs?: number | undefined;
   };
 }
+
+/** Where a node listens on a link, as the file says it. */
+export type FileAddress =
+  string | { readonly listen: string; readonly advertise?: string | undefined; readonly tls?: LinkTlsFiles | undefined };
 
 /** An export that speaks TLS. */
 export interface FileExport {
@@ -255,7 +274,7 @@ export interface FileMonitor {
   readonly deadlineMs: number;
   readonly initialGraceMs?: number | undefined;
   readonly leaseMs?: number | undefined;
-  readonly links: readonly ({ readonly name: string } & Readonly<Record<string, string | LinkAddress>>)[];
+  readonly links: readonly ({ readonly name: string } & Readonly<Record<string, FileAddress>>)[];
 }
 
 /** Failover as the file says it. */

@@ -1,5 +1,3 @@
-import type { TLSSocket } from 'node:tls';
-
 import { tlsError } from './tls-errors.ts';
 import { StreamReader } from './stream-reader.ts';
 import type { StreamLoss } from './stream-reader.ts';
@@ -8,10 +6,6 @@ import type { StreamLoss } from './stream-reader.ts';
 export class TlsReader extends StreamReader {
   /** What is written is encrypted and counts as pending until later. */
   override readonly takesAtOnce: boolean = false;
-
-  constructor(socket: TLSSocket) {
-    super(socket);
-  }
 
   /** One more record follows the last frame. Closed before that is read, TCP would reset, and the other end take its orderly end for a loss. */
   override finish(): void {

@@ -21,7 +21,7 @@ export function keysOf(node: 'alpha' | 'beta', credentials: LinkCredentials): Li
 }
 
 /** An authority in a folder of its own, which is removed with it. */
-export async function temporaryAuthority(name: string): Promise<{ readonly authority: Authority; remove(): Promise<void> }> {
+export async function temporaryAuthority(name: string): Promise<{ readonly authority: Authority; readonly remove: () => Promise<void> }> {
   const folder = await mkdtemp(path.join(tmpdir(), 'hotmirror-tls-'));
   const authority = await Authority.create(path.join(folder, name));
   return { authority, remove: () => rm(folder, { recursive: true, force: true }) };
