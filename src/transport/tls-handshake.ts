@@ -71,9 +71,12 @@ export function secure(raw: Socket, options: TlsHandshakeOptions): Promise<Secur
     const secured = (socket: TLSSocket): void =>
       settle(() => {
         socket.on('error', () => undefined);
+        socket.allowHalfOpen = true;
         const binding = socket.exportKeyingMaterial(bindingBytes, bindingLabel, Buffer.alloc(0));
         resolve({ socket, binding, objection: objectionTo(socket, keys, description) });
       });
+    // Whoever ends before TLS is agreed on is gone: half-open, the socket would tell nobody until the deadline.
+    raw.allowHalfOpen = false;
     raw.on('error', () => undefined).on('close', gone);
     signal.addEventListener('abort', aborted);
     if (signal.aborted) aborted();
