@@ -7,7 +7,7 @@ import { expect } from 'chai';
 
 import { systemClock } from '../../src/clock/system-clock.ts';
 import { systemRandom } from '../../src/clock/system-random.ts';
-import { HotMirrorError } from '../../src/errors.ts';
+import type { HotMirrorError } from '../../src/errors.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { preamble } from '../../src/transport/preamble.ts';
 import { LinkKeys, tcpTransport } from '../../src/transport/tcp.ts';
@@ -19,28 +19,12 @@ import type { NodeCertificateOptions } from '../support/certificates.ts';
 import { skipBecause } from '../support/skip.ts';
 import { proxyTo } from './proxy.ts';
 import { freeUrls, key, rawSocket, smallLimits, tracked } from './tcp-fixture.ts';
-import { keysOf, psk, temporaryAuthority } from './tls-fixture.ts';
+import { codeOf, keysOf, presharedKeys, problemOf, psk, temporaryAuthority } from './tls-fixture.ts';
 
 const common = { pair: 'example', purpose: 'data:m0', key, clock: systemClock, random: systemRandom, limits: smallLimits };
 /** In a record with the first message of a client. */
 const sessionIdLengthAt = 43;
 const secret = Buffer.from('what the users wrote');
-
-async function codeOf(promise: Promise<unknown>): Promise<string> {
-  return promise.then(
-    () => 'none',
-    (error: unknown) => (error instanceof HotMirrorError ? error.code : String(error)),
-  );
-}
-
-function problemOf(act: () => unknown): string {
-  try {
-    act();
-  } catch (error) {
-    return error instanceof HotMirrorError ? `${error.code} ${error.message}` : String(error);
-  }
-  return 'none';
-}
 
 describe('transport/tcp over TLS against bad input', function () {
   this.timeout(10_000);
@@ -151,11 +135,8 @@ describe('transport/tcp over TLS against bad input', function () {
     beforeEach(() => listen({ tls: keysOf('beta', beta) }));
 
     /** Keys of alpha that are not looked at before they are used. */
-    const unchecked = (credentials: LinkCredentials): LinkKeys => {
-      const keys = keysOf('alpha', alpha);
-      Object.defineProperty(keys, 'credentials', { value: credentials });
-      return keys;
-    };
+    const unchecked = (credentials: LinkCredentials): LinkKeys =>
+      Object.defineProperty(keysOf('alpha', alpha), 'credentials', { value: credentials });
     const alphas = (options: NodeCertificateOptions): Promise<TlsCertificates> => authority.nodeCertificates('alpha', options);
 
     it('turns away a certificate of another authority, and shows its own to nobody that does not trust it', async () => {
@@ -265,7 +246,7 @@ describe('transport/tcp over TLS against bad input', function () {
     beforeEach(() => listen({ tls: keysOf('beta', psk) }));
 
     it('turns away another key, and another name', async () => {
-      const wrong = new Map([...(psk as { psk: ReadonlyMap<string, Uint8Array> }).psk, ['alpha', new Uint8Array(32)]]);
+      const wrong = new Map([...presharedKeys, ['alpha', new Uint8Array(32)]]);
       expect(await refusedAt({ tls: keysOf('alpha', { psk: wrong }) })).to.deep.equal(['HM_WRONG_KEY', 'HM_WRONG_KEY']);
       const named = new LinkKeys({ node: 'gamma', peer: 'beta', credentials: { psk: new Map([...wrong, ['gamma', new Uint8Array(32)]]) } });
       expect(await refusedAt({ tls: named })).to.deep.equal(['HM_WRONG_KEY', 'HM_WRONG_KEY']);
@@ -349,10 +330,9 @@ describe('transport/tcp over TLS against bad input', function () {
       const { host, port } = parseTcpUrl(listener.address);
       const quiet = connectTls({
         ...{ host, port, ca: [], ciphers: 'TLS_AES_128_GCM_SHA256', checkServerIdentity: () => undefined },
-        pskCallback: () => ({ psk: (psk as { psk: ReadonlyMap<string, Uint8Array> }).psk.get('alpha')!, identity: 'alpha' }),
+        pskCallback: () => ({ psk: presharedKeys.get('alpha')!, identity: 'alpha' }),
       }).on('error', () => undefined);
       cleanups.push(() => quiet.destroy());
-      quiet.on('data', () => undefined);
       await once(quiet, 'data');
       await clock.runFor(smallLimits.handshakeDeadlineMs + 1);
       await until(() => rejected.length > 0);
