@@ -34,6 +34,8 @@ export interface CliIo {
   readonly random: Random;
   /** Aborted by SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
+  /** Calls back at each SIGHUP, which ends the program no more; gives how to stop that. */
+  readonly onHangUp: (listener: () => void) => () => void;
   readonly programs: NodePrograms;
 }
 

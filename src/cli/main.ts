@@ -23,6 +23,10 @@ const exitCode = await main(process.argv.slice(2), {
   clock: systemClock,
   random: systemRandom,
   signal: stop.signal,
+  onHangUp(listener) {
+    process.on('SIGHUP', listener);
+    return () => process.off('SIGHUP', listener);
+  },
   programs: nodePrograms,
 });
 process.stdout.write('', () => process.exit(exitCode));

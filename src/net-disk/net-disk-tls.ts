@@ -1,10 +1,9 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createServer } from 'node:tls';
 import type { Socket } from 'node:net';
 import type { TlsOptions, TLSSocket } from 'node:tls';
 
-import { HotMirrorError } from '../errors.ts';
 import { isLoopback } from '../loopback.ts';
+import { assertCertificates } from '../transport/tls-keys.ts';
 import type { NetDiskAddress } from './net-disk-address.ts';
 
 /** By what server and clients know each other: certificates, in PEM, or keys that both hold, by the name that a client gives itself. */
@@ -51,15 +50,7 @@ export function provesClients(credentials: NetDiskCredentials): boolean {
 
 /** Throws `HM_TLS_KEYS` for a key and certificates that cannot be used. */
 export function assertCredentials(credentials: NetDiskCredentials): void {
-  try {
-    createServer(tlsOptions(credentials));
-    if ('psk' in credentials) return;
-    // What is empty Node takes for absent: without a CA it trusts all that browsers trust.
-    createPrivateKey(credentials.key);
-    for (const pem of [credentials.certificate, credentials.ca]) if (pem !== undefined) new X509Certificate(pem);
-  } catch (error) {
-    throw HotMirrorError.from(error, 'HM_TLS_KEYS', 'the key and certificates for TLS cannot be used');
-  }
+  if (!('psk' in credentials)) assertCertificates(credentials);
 }
 
 /**

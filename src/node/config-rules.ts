@@ -1,4 +1,4 @@
-import type { FileConfig, FileExport, Problem, TlsFiles } from './config-schema.ts';
+import type { FileAddress, FileConfig, FileExport, Problem, TlsFiles } from './config-schema.ts';
 import { formatPath } from './config-schema.ts';
 import type { LinkAddress } from './link-address.ts';
 import { defaultResyncRate } from '../mirror/resync-rate.ts';
@@ -31,6 +31,7 @@ export function crossFieldProblems(file: Sections): Problem[] {
   judgeMonitor(file, report);
   judgeFailover(file, report);
   judgeAddresses(file, report);
+  judgeLinkTls(file, report);
   judgeExports(file, report);
   return problems;
 }
@@ -102,20 +103,17 @@ function judgeFailover({ failover }: Sections, report: Report): void {
   }
 }
 
-type Written = string | LinkAddress;
-type PlacedAddress = readonly [Path, Written | undefined];
-
 /** Rule `trust`, and that no two links of one node stand in the same place, nor anybody in a place that both nodes share. */
-function judgeAddresses({ nodes, mirrors = [], monitor, auth }: Sections, report: Report): void {
+function judgeAddresses(file: Sections, report: Report): void {
+  const { nodes, auth } = file;
   const sharedPlaces: (readonly [Path, string])[] = [];
+  const all = allLinks(file);
   for (const node of Object.keys(nodes ?? {})) {
-    const all: readonly PlacedAddress[] = [
-      ...mirrors.map(({ dataLink }, index) => [['mirrors', index, 'dataLink', node], own(dataLink, node)] as const),
-      ...(monitor?.links ?? []).map((link, index) => [['monitor', 'links', index, node], own(linkAddresses(link), node)] as const),
-    ];
     const listeners: (readonly [Path, string])[] = [];
-    for (const [path, written] of all) {
+    for (const [link, addresses] of all) {
+      const written = own(addresses, node);
       if (written === undefined) continue;
+      const path: Path = [...link, node];
       const { listen, advertise } = bothAddresses(written);
       const scheme = linkScheme(listen);
       (scheme.shared ? sharedPlaces : listeners).push([path, scheme.place(listen)]);
@@ -126,14 +124,11 @@ function judgeAddresses({ nodes, mirrors = [], monitor, auth }: Sections, report
     judgeUnique(listeners, report);
   }
   judgeUnique(sharedPlaces, report);
-  mirrors.forEach(({ dataLink }, index) => {
-    judgeDataLink(dataLink, ['mirrors', index, 'dataLink'], report);
-    judgeEnds(dataLink, ['mirrors', index, 'dataLink'], report);
-  });
-  monitor?.links.forEach((link, index) => judgeEnds(linkAddresses(link), ['monitor', 'links', index], report));
+  for (const [path, addresses] of all) judgeEnds(addresses, path, report);
+  file.mirrors?.forEach(({ dataLink }, index) => judgeDataLink(dataLink, ['mirrors', index, 'dataLink'], report));
 }
 
-function judgeDataLink(addresses: Readonly<Record<string, Written>>, path: Path, report: Report): void {
+function judgeDataLink(addresses: Readonly<Record<string, FileAddress>>, path: Path, report: Report): void {
   for (const [node, written] of Object.entries(addresses)) {
     const { listen, advertise } = bothAddresses(written);
     const slow = [listen, advertise].find((url) => !linkScheme(url).bulk);
@@ -142,7 +137,7 @@ function judgeDataLink(addresses: Readonly<Record<string, Written>>, path: Path,
 }
 
 /** Both ends of a link are of one kind, and fit together. */
-function judgeEnds(addresses: Readonly<Record<string, Written>>, path: Path, report: Report): void {
+function judgeEnds(addresses: Readonly<Record<string, FileAddress>>, path: Path, report: Report): void {
   const [first, ...rest] = Object.entries(addresses).map(([node, written]) => ({ node, ...bothAddresses(written) }));
   if (!first) return;
   for (const { node, listen, advertise } of rest) {
@@ -150,6 +145,29 @@ function judgeEnds(addresses: Readonly<Record<string, Written>>, path: Path, rep
     const problem = alike ? linkScheme(listen).misfit(listen, first.listen) : 'must be of the same kind at both ends';
     if (problem !== null) report([...path, node], problem);
   }
+}
+
+/** Both nodes of a link speak TLS, in the same way, or neither does. */
+function judgeLinkTls(file: Sections, report: Report): void {
+  for (const [link, addresses] of allLinks(file)) {
+    const kinds = Object.entries(addresses).map(([node, written]) => [node, tlsKind(written)] as const);
+    const wanted = kinds.find(([, kind]) => kind !== null);
+    for (const [node, kind] of wanted ? kinds : [])
+      if (kind !== wanted?.[1]) report([...link, node, 'tls'], `must be of the same kind as that of ${String(wanted?.[0])}`);
+  }
+}
+
+function tlsKind(written: FileAddress): 'certificates' | 'keys' | null {
+  if (typeof written === 'string' || !written.tls) return null;
+  return 'pskFile' in written.tls ? 'keys' : 'certificates';
+}
+
+/** The links with their addresses by node, and where they stand in the file. */
+function allLinks({ mirrors = [], monitor }: Sections): (readonly [Path, Readonly<Record<string, FileAddress>>])[] {
+  return [
+    ...mirrors.map(({ dataLink }, index) => [['mirrors', index, 'dataLink'], dataLink] as const),
+    ...(monitor?.links ?? []).map((link, index) => [['monitor', 'links', index], linkAddresses(link)] as const),
+  ];
 }
 
 /** Rule `trust`: what others than this machine can reach is for clients that prove who they are, and nobody else reads along. */
@@ -187,13 +205,15 @@ function judgeUnique(values: readonly (readonly [Path, string])[], report: Repor
 }
 
 /** The addresses of a monitor link, which stand beside its name. */
-export function linkAddresses(link: FileConfig['monitor']['links'][number]): Record<string, string | LinkAddress> {
+export function linkAddresses(link: FileConfig['monitor']['links'][number]): Record<string, FileAddress> {
   return Object.fromEntries(Object.entries(link).filter(([key]) => key !== 'name'));
 }
 
 /** What is written as one URL is listened on and dialled. */
-export function bothAddresses(written: string | LinkAddress): LinkAddress {
-  return typeof written === 'string' ? { listen: written, advertise: written } : written;
+export function bothAddresses(written: FileAddress): LinkAddress {
+  return typeof written === 'string'
+    ? { listen: written, advertise: written }
+    : { ...written, advertise: written.advertise ?? written.listen };
 }
 
 function own<Value>(keyed: Readonly<Record<string, Value>>, key: string): Value | undefined {

@@ -5,7 +5,7 @@ import type { DigestName } from '../mirror/digests.ts';
 import type { MirrorProtocol } from '../mirror/options.ts';
 import type { PlatformStep } from '../platform/platform-actions.ts';
 import { platformSteps } from '../platform/platform-actions.ts';
-import type { LinkAddress } from './link-address.ts';
+import type { LinkTlsFiles } from './link-address.ts';
 import { elementUriProblem, exportUriProblem } from './link-address.ts';
 import { linkUrlProblem } from './link-schemes.ts';
 
@@ -54,13 +54,28 @@ const linkUrl = z
     description: 'tcp://host:port, or serial:DEVICE?baudRate=RATE with the device of this node; a monitor link also scsi-sim:FILE?id=7',
     examples: ['tcp://192.0.2.1:7701', 'serial:/dev/ttyS0?baudRate=115200', 'scsi-sim:bus.sock?id=7'],
   });
+const pskFiles = z.strictObject({ pskFile: path });
+const linkTls = z
+  .union([z.strictObject({ keyFile: path, certificateFile: path, caFile: path }), pskFiles])
+  .meta({ description: 'TLS, by certificates or by keys that both nodes hold; at both nodes or at neither.' });
 const linkAddress = z
-  .union([linkUrl, z.strictObject({ listen: linkUrl, advertise: linkUrl })], 'must be a URL or { "listen": URL, "advertise": URL }')
-  .meta({ description: 'Where the node listens; with "advertise" where the peer must dial another address.' });
+  .union(
+    [
+      linkUrl,
+      z
+        .strictObject({ listen: linkUrl, advertise: linkUrl.optional(), tls: linkTls.optional() })
+        .superRefine(({ advertise, tls }, context) => {
+          if (advertise === undefined && tls === undefined)
+            context.addIssue({ code: 'custom', path: ['advertise'], message: 'is required' });
+        }),
+    ],
+    'must be a URL or { "listen": URL, "advertise": URL, "tls": FILES }',
+  )
+  .meta({ description: 'Where the node listens; with "advertise" where the peer must dial another address; with "tls" encrypted by TLS.' });
 
 const exportUri = z.string().superRefine(custom(exportUriProblem));
 const exportTls = z
-  .union([z.strictObject({ keyFile: path, certificateFile: path, caFile: path.optional() }), z.strictObject({ pskFile: path })])
+  .union([z.strictObject({ keyFile: path, certificateFile: path, caFile: path.optional() }), pskFiles])
   .meta({ description: 'Certificates (with caFile clients need one too), or keys that both sides hold.' });
 const exported = z
   .union([exportUri, z.strictObject({ uri: exportUri, tls: exportTls })], 'must be an NBD URI or { "uri": URI, "tls": FILES }')
@@ -220,7 +235,7 @@ export interface FileMirror {
   readonly sizeBytes?: number | undefined;
   readonly elements: Readonly<Record<string, ElementConfig>>;
   readonly undoJournal?: Readonly<Record<string, FileJournal>> | undefined;
-  readonly dataLink: Readonly<Record<string, string | LinkAddress>>;
+  readonly dataLink: Readonly<Record<string, FileAddress>>;
   readonly export?: Readonly<Record<string, string | FileExport>> | undefined;
   readonly busyPollUs: number;
   readonly limits: {
@@ -236,6 +251,10 @@ export interface FileMirror {
     readonly latencyTargetMs?: number | undefined;
   };
 }
+
+/** Where a node listens on a link, as the file says it. */
+export type FileAddress =
+  string | { readonly listen: string; readonly advertise?: string | undefined; readonly tls?: LinkTlsFiles | undefined };
 
 /** An export that speaks TLS. */
 export interface FileExport {
@@ -259,7 +278,7 @@ export interface FileMonitor {
   readonly deadlineMs: number;
   readonly initialGraceMs?: number | undefined;
   readonly leaseMs?: number | undefined;
-  readonly links: readonly ({ readonly name: string } & Readonly<Record<string, string | LinkAddress>>)[];
+  readonly links: readonly ({ readonly name: string } & Readonly<Record<string, FileAddress>>)[];
 }
 
 /** Failover as the file says it. */

@@ -9,14 +9,14 @@ import type { MirrorProtocol } from '../mirror/options.ts';
 import type { StepCommand } from '../platform/command.ts';
 import type { PlatformStep } from '../platform/platform-actions.ts';
 import { bothAddresses, crossFieldProblems, linkAddresses, uriAndTls } from './config-rules.ts';
-import type { ElementConfig, FileConfig, FileExport, Problem, TlsFiles } from './config-schema.ts';
+import type { ElementConfig, FileAddress, FileConfig, FileExport, Problem, TlsFiles } from './config-schema.ts';
 import { fileJsonSchema, parseFile } from './config-schema.ts';
 import { isNetDiskUri } from './link-address.ts';
 import type { LinkAddress } from './link-address.ts';
 import { linkScheme } from './link-schemes.ts';
 
 export type { ElementConfig, TlsFiles } from './config-schema.ts';
-export type { LinkAddress } from './link-address.ts';
+export type { LinkAddress, LinkTlsFiles } from './link-address.ts';
 
 /** A pair as configured: defaults filled in, paths absolute. */
 export interface PairConfig {
@@ -230,13 +230,8 @@ function exportOf(written: string | FileExport, absolute: (relative: string) => 
   };
 }
 
-function filesOf(tls: TlsFiles, absolute: (relative: string) => string): TlsFiles {
-  if ('pskFile' in tls) return { pskFile: absolute(tls.pskFile) };
-  const { keyFile, certificateFile, caFile } = tls;
-  return {
-    ...{ keyFile: absolute(keyFile), certificateFile: absolute(certificateFile) },
-    ...(caFile === undefined ? {} : { caFile: absolute(caFile) }),
-  };
+function filesOf<Files extends TlsFiles>(files: Files, absolute: (relative: string) => string): Files {
+  return mapValues(files as Readonly<Record<string, string>>, absolute) as unknown as Files;
 }
 
 /** The URI of an element with the path of its socket from the folder of the configuration. */
@@ -249,9 +244,10 @@ function absoluteSocket(uri: string, absolute: (relative: string) => string): st
 }
 
 /** Both addresses of a link, with paths from the folder of the configuration. */
-function linkOf(written: string | LinkAddress, absolute: (relative: string) => string): LinkAddress {
-  const { listen, advertise } = bothAddresses(written);
-  return { listen: linkScheme(listen).absolute(listen, absolute), advertise: linkScheme(advertise).absolute(advertise, absolute) };
+function linkOf(written: FileAddress, absolute: (relative: string) => string): LinkAddress {
+  const { listen, advertise, tls } = bothAddresses(written);
+  const here = { listen: linkScheme(listen).absolute(listen, absolute), advertise: linkScheme(advertise).absolute(advertise, absolute) };
+  return tls ? { ...here, tls: filesOf(tls, absolute) } : here;
 }
 
 function resolveConfig(file: FileConfig, folder: string): PairConfig {
@@ -268,7 +264,7 @@ function resolveConfig(file: FileConfig, folder: string): PairConfig {
         device: isNetDiskUri(device) ? absoluteSocket(device, absolute) : absolute(device),
       })),
       undoJournal: mapValues(mirror.undoJournal ?? {}, (journal) => ({ ...journal, file: absolute(journal.file) })),
-      dataLink: mapValues(mirror.dataLink, bothAddresses),
+      dataLink: mapValues(mirror.dataLink, (written) => linkOf(written, absolute)),
       export: mapValues(mirror.export ?? {}, (written) => exportOf(written, absolute)),
       limits: withoutUndefined(mirror.limits),
       resync: withoutUndefined(mirror.resync),

@@ -24,6 +24,8 @@ import { schemaVersion } from './control-protocol.ts';
 import type { NodeStatus } from './control-protocol.ts';
 import { EventLog } from './event-log.ts';
 import { readKeyFile } from './key-file.ts';
+import { LinkKeyWatch, readLinkKeys } from './link-key-files.ts';
+import { LinkKeyring } from './link-keyring.ts';
 import type { MirrorSource } from './mirror-assembly.ts';
 import { recordFile } from './mirror-assembly.ts';
 import { carryOut, mirrorOf } from './mirror-orders.ts';
@@ -35,6 +37,7 @@ import { NodeEvents } from './node-events.ts';
 import { PeerOrders } from './peer-orders.ts';
 import type { ProgramOptions } from './programs.ts';
 import { monitorTransports } from './transports.ts';
+import type { LinkSource } from './transports.ts';
 import { VerifyCalendar } from './verify-calendar.ts';
 import { verifyHistory } from './verify-due.ts';
 import { warningsOf } from './warnings.ts';
@@ -73,6 +76,7 @@ export interface NodeParts {
   readonly orchestrator: FailoverOrchestrator;
   readonly mirrors: ReadonlyMap<string, MirrorProxy>;
   readonly calendar: VerifyCalendar;
+  readonly keys: LinkKeyWatch;
   readonly parts: Parts;
 }
 
@@ -90,6 +94,7 @@ export class HotMirrorNode {
   readonly #config: PairConfig;
   readonly #mirrors: ReadonlyMap<string, MirrorProxy>;
   readonly #calendar: VerifyCalendar;
+  readonly #keys: LinkKeyWatch;
   readonly #parts: Parts;
   readonly #waiting = new Set<() => void>();
   #closing: Promise<void> | null = null;
@@ -104,6 +109,7 @@ export class HotMirrorNode {
     this.orchestrator = options.orchestrator;
     this.#mirrors = options.mirrors;
     this.#calendar = options.calendar;
+    this.#keys = options.keys;
     this.#parts = options.parts;
   }
 
@@ -188,6 +194,14 @@ export class HotMirrorNode {
     return { ...status, mirrors: status.mirrors.map((mirror, index) => ({ ...mirror, counters: told[index] ?? null })) };
   }
 
+  /**
+   * Looks now for new keys and certificates of links, as SIGHUP has `hotmirror run` do; resolves when it has. Connections that are there go on; the event `tls:renewed` says
+   * that the next ones use new keys, `tls:failed` that those before stay in use.
+   */
+  renewKeys(): Promise<void> {
+    return this.#keys.look();
+  }
+
   async #countersOf(mirror: MirrorProxy): Promise<MirrorCounters | null> {
     const limit = { deadlineMs: countersDeadlineMs, code: 'HM_REQUEST_TIMEOUT', what: `the thread of mirror ${mirror.name}` } as const;
     return within(this.#clock, limit, () => mirror.counters()).catch(() => null);
@@ -212,6 +226,8 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
   const settings = config.nodes[node];
   const peer = peerOf(config, node);
   const key = config.auth ? await readKeyFile(config.auth.keyFile) : null;
+  const source: LinkSource = { config, node, key, credentials: await readLinkKeys(config, node) };
+  const keyring = new LinkKeyring(source);
   const assembled = later<NodeControl>();
   await parts.add<ControlSocket>(
     openControlSocket({ path: settings?.controlSocket ?? '', random, handlers: controlHandlers(assembled.promise) }),
@@ -225,13 +241,13 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
   const records = new DurablePairRecordStore(record);
   const { epoch } = (await records.load()) ?? { epoch: noEpoch };
   const mirrors = await allOf(
-    config.mirrors.map(({ name }) => parts.add(openMirror({ config, node, key, mirror: name }, epoch, events), (mirror) => mirror.close())),
+    config.mirrors.map(({ name }) => parts.add(openMirror({ ...source, mirror: name }, epoch, events), (mirror) => mirror.close())),
   );
   const monitor: HeartbeatMonitor = new HeartbeatMonitor({
     node,
     peer,
     preferOwnDial: homesOf(config).primary === node,
-    links: monitorTransports({ config, node, key }, clock, random),
+    links: monitorTransports(source, keyring, clock, random),
     clock,
     random,
     intervalMs,
@@ -257,7 +273,8 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
   // Closed before the monitor: what it says to the peer on the way out travels over the monitor's links.
   await parts.add(Promise.resolve(), () => orchestrator.close({ leave: true }));
   const calendar = await parts.add(Promise.resolve(makeCalendar(config, mirrors, log, clock)), (opened) => opened.close());
-  const assembledNode = new HotMirrorNode({ name: node, clock, config, log, monitor, orchestrator, mirrors, calendar, parts });
+  const keys = await parts.add(Promise.resolve(watchKeys(source, keyring, { clock, events, mirrors })), (watch) => watch.close());
+  const assembledNode = new HotMirrorNode({ name: node, clock, config, log, monitor, orchestrator, mirrors, calendar, keys, parts });
   assembled.resolve({
     orchestrator,
     log,
@@ -276,9 +293,8 @@ async function allOf(opening: readonly Promise<MirrorProxy>[]): Promise<Readonly
 }
 
 async function openMirror(source: MirrorSource, epoch: Epoch, events: NodeEvents): Promise<MirrorProxy> {
-  const { config, node, key, mirror: name } = source;
-  const workerData: MirrorSource = { config, node, key, mirror: name };
-  const worker = new Worker(new URL('./mirror-worker.js', import.meta.url), { workerData });
+  const { mirror: name } = source;
+  const worker = new Worker(new URL('./mirror-worker.js', import.meta.url), { workerData: source });
   let opened: MirrorProxy | null = null;
   const serving = (): boolean => opened !== null && opened.state().serving !== 'no';
   const mirror = await MirrorProxy.open(name, workerThread(worker), events.mirror(name, serving), epoch);
@@ -287,6 +303,24 @@ async function openMirror(source: MirrorSource, epoch: Epoch, events: NodeEvents
     events.append('thread:died', { class: 3, text: error.message }, name);
   });
   return mirror;
+}
+
+/** The links of this thread and those of the mirrors' threads use what is new. */
+function watchKeys(
+  { config, node, credentials }: LinkSource,
+  keyring: LinkKeyring,
+  made: { readonly clock: Clock; readonly events: NodeEvents; readonly mirrors: ReadonlyMap<string, MirrorProxy> },
+): LinkKeyWatch {
+  const { clock, events, mirrors } = made;
+  return new LinkKeyWatch({
+    ...{ config, node, clock, credentials },
+    renew(renewal) {
+      keyring.renew(renewal);
+      // A thread that has ended makes no connection.
+      for (const mirror of mirrors.values()) void mirror.renewKeys(renewal).catch(() => undefined);
+    },
+    tell: (name, news) => events.append(name, news),
+  });
 }
 
 function makeCalendar(

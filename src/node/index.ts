@@ -9,6 +9,7 @@ export type {
   ElementConfig,
   FailoverConfig,
   LinkAddress,
+  LinkTlsFiles,
   LoadedConfig,
   ExportConfig,
   ExportTlsConfig,

@@ -7,7 +7,13 @@ export interface LinkAddress {
   readonly listen: string;
   /** What the peer dials. */
   readonly advertise: string;
+  /** The keys with which the node speaks TLS on this link; absent: it speaks none. */
+  readonly tls?: LinkTlsFiles | undefined;
 }
+
+/** Where the keys of a link lie. */
+export type LinkTlsFiles =
+  { readonly keyFile: string; readonly certificateFile: string; readonly caFile: string } | { readonly pskFile: string };
 
 const exportSchemes: readonly string[] = ['nbd:', 'nbds:', 'nbd+unix:', 'nbds+unix:'];
 

@@ -14,6 +14,7 @@ import { elementOf, openElement } from './element.ts';
 import type { ElementServer } from './server-news.ts';
 import { openSparseFile } from './sparse-file.ts';
 import { dataTransport } from './transports.ts';
+import type { LinkKeyring } from './link-keyring.ts';
 import type { LinkSource } from './transports.ts';
 
 /** What a mirror of this node is made from; plain data, for it travels to a thread. */
@@ -31,9 +32,11 @@ export interface MirrorAssemblyHears {
 
 /** Opens element and metadata of one configured mirror; the mirror itself is not open yet. */
 export async function assembleMirror(
-  { config, node, key, mirror: name }: MirrorSource,
+  source: MirrorSource,
+  keyring: LinkKeyring,
   { onBytes, onServer }: MirrorAssemblyHears,
 ): Promise<MirrorLink> {
+  const { config, node, mirror: name } = source;
   const mirror = config.mirrors.find((candidate) => candidate.name === name);
   if (!mirror) throw new HotMirrorError('HM_CONFIG', `mirrors: there is no ${name}`);
   const { intervalMs, deadlineMs, leaseMs } = config.monitor;
@@ -47,7 +50,7 @@ export async function assembleMirror(
     preferOwnDial: homesOf(config).primary === node,
     device,
     metadata,
-    transport: dataTransport({ config, node, key }, name, systemClock, systemRandom, onBytes),
+    transport: dataTransport(source, keyring, name, systemClock, systemRandom, onBytes),
     clock: systemClock,
     random: systemRandom,
     protocol: mirror.protocol,

@@ -8,6 +8,7 @@ import type { MirrorProtocol } from '../mirror/options.ts';
 import type { RegenerateOrder, VerifyOrder, VerifyOutcome } from '../mirror/regenerate.ts';
 import type { ResyncRateLimits } from '../mirror/resync-rate.ts';
 import type { Growth } from '../mirror/grow.ts';
+import type { KeyRenewal } from './link-keyring.ts';
 import type { MirrorExport } from './mirror-export.ts';
 import type { MirrorCall, MirrorCalls, MirrorMessage, MirrorMethod, MirrorThreadPort } from './mirror-messages.ts';
 
@@ -39,7 +40,12 @@ type Handlers = {
  * Serves a mirror to the other side of a port: carries out its calls, in the order in which they come as far as they start, and reports each change.
  * Changes that come in one go are reported once. The mirror is assembled when its first call, `open`, comes.
  */
-export function serveMirror(port: MirrorThreadPort, assemble: () => Promise<HostedMirror>, exporting: Exporting = () => null): void {
+export function serveMirror(
+  port: MirrorThreadPort,
+  assemble: () => Promise<HostedMirror>,
+  exporting: Exporting = () => null,
+  renewKeys: (renewal: KeyRenewal) => void = () => undefined,
+): void {
   let mirror: HostedMirror | null = null;
   let handlers: Handlers | null = null;
   let reportDue = false;
@@ -55,7 +61,7 @@ export function serveMirror(port: MirrorThreadPort, assemble: () => Promise<Host
     const assembled = await assemble();
     await assembled.open(options);
     mirror = assembled;
-    handlers = mirrorHandlers(assembled, exporting(assembled));
+    handlers = mirrorHandlers(assembled, exporting(assembled), renewKeys);
     assembled.onChange(report);
     return null;
   };
@@ -95,7 +101,7 @@ export function serveMirror(port: MirrorThreadPort, assemble: () => Promise<Host
   });
 }
 
-function mirrorHandlers(mirror: HostedMirror, exported: MirrorExport | null): Handlers {
+function mirrorHandlers(mirror: HostedMirror, exported: MirrorExport | null, renewKeys: (renewal: KeyRenewal) => void): Handlers {
   const device = devicePromises(mirror);
   return {
     async promote(order) {
@@ -125,6 +131,7 @@ function mirrorHandlers(mirror: HostedMirror, exported: MirrorExport | null): Ha
     configureResync: (limits) => done(() => mirror.configureResync(limits)),
     setElement: (wish) => nothing(mirror.setElement(wish)),
     setProtocol: (protocol) => nothing(mirror.setProtocol(protocol)),
+    renewKeys: (renewal) => done(() => renewKeys(renewal)),
     leave: () => nothing(mirror.leave()),
     async close() {
       await exported?.end();

@@ -7,6 +7,7 @@ import type { VerifyOutcome } from '../mirror/regenerate.ts';
 import type { ResyncRateLimits } from '../mirror/resync-rate.ts';
 import type { Growth } from '../mirror/grow.ts';
 import type { Rule } from '../rules.ts';
+import type { KeyRenewal } from './link-keyring.ts';
 
 /** What a mirror in another thread can be asked, by method: what goes there and what comes back. */
 export interface MirrorCalls {
@@ -38,6 +39,8 @@ export interface MirrorCalls {
   readonly configureResync: { readonly params: Partial<ResyncRateLimits>; readonly result: null };
   readonly setElement: { readonly params: 'off' | 'on'; readonly result: null };
   readonly setProtocol: { readonly params: MirrorProtocol; readonly result: null };
+  /** The next connection of the data link uses these. */
+  readonly renewKeys: { readonly params: KeyRenewal; readonly result: null };
   readonly leave: { readonly params: null; readonly result: null };
   readonly close: { readonly params: null; readonly result: null };
   readonly read: { readonly params: { readonly offsetBytes: number; readonly lengthBytes: number }; readonly result: Uint8Array };

@@ -7,6 +7,7 @@ import type { MirrorProtocol } from '../mirror/options.ts';
 import type { RegenerateOrder, VerifyOrder, VerifyOutcome } from '../mirror/regenerate.ts';
 import type { ResyncRateLimits } from '../mirror/resync-rate.ts';
 import type { Growth } from '../mirror/grow.ts';
+import type { KeyRenewal } from './link-keyring.ts';
 import { MirrorFacts } from './mirror-facts.ts';
 import type { MirrorCalls, MirrorThreadEvent, MirrorMessage, MirrorMethod, MirrorThread } from './mirror-messages.ts';
 
@@ -197,6 +198,11 @@ export class MirrorProxy implements MirrorPort {
 
   async setElement(wish: 'off' | 'on'): Promise<void> {
     await this.#call('setElement', wish);
+  }
+
+  /** @internal The next connection of the data link uses these keys. */
+  async renewKeys(renewal: KeyRenewal): Promise<void> {
+    await this.#call('renewKeys', renewal);
   }
 
   async leave(): Promise<void> {

@@ -4,6 +4,7 @@ import { mirrorEventNames } from '../mirror/mirror-events.ts';
 import { BusyPoll } from '../clock/system-busy-poll.ts';
 import { systemClock } from '../clock/system-clock.ts';
 import type { MirrorLink } from '../mirror/mirror-link.ts';
+import { LinkKeyring } from './link-keyring.ts';
 import { assembleMirror } from './mirror-assembly.ts';
 import type { MirrorSource } from './mirror-assembly.ts';
 import { MirrorExport } from './mirror-export.ts';
@@ -19,13 +20,14 @@ import type { MirrorThreadPort } from './mirror-messages.ts';
 const port = parentPort as MirrorThreadPort;
 
 const source = workerData as MirrorSource;
+const keyring = new LinkKeyring(source);
 const config = source.config.mirrors.find(({ name }) => name === source.mirror);
 const { busyPollUs = 0 } = config ?? {};
 const onBytes = busyPollUs > 0 ? new BusyPoll(busyPollUs).woken : (): void => undefined;
 
 async function assemble(): Promise<MirrorLink> {
   const tell = (name: string, payload: unknown): void => port.postMessage({ kind: 'event', event: { name, payload } });
-  const mirror = await assembleMirror(source, { onBytes, onServer: (news) => tell(serverChanged, news) });
+  const mirror = await assembleMirror(source, keyring, { onBytes, onServer: (news) => tell(serverChanged, news) });
   for (const name of mirrorEventNames) mirror.events.on(name, (payload: unknown) => tell(name, payload));
   mirror.onHeard((atMs) => {
     port.postMessage({ kind: 'heard', atMs });
@@ -44,4 +46,4 @@ function exportOf(mirror: HostedMirror): MirrorExport | null {
   return exported;
 }
 
-serveMirror(port, assemble, exportOf);
+serveMirror(port, assemble, exportOf, (renewal) => keyring.renew(renewal));

@@ -17,6 +17,8 @@ export interface ProgramOptions {
 export interface RunOptions extends ProgramOptions {
   /** Aborted when the node is to stop in order. */
   readonly signal: AbortSignal;
+  /** Calls back each time that the node is to look for new keys and certificates of its links; gives how to stop that. */
+  readonly onRenewal: (look: () => void) => () => void;
   /** Called once the control socket answers. */
   readonly ready: () => void;
   /** Gets what an operator should know, such as rule `takeover.unfenced`. */

@@ -8,6 +8,8 @@ const allClear: ReadonlySet<string> = new Set([
   'element:attached',
   'server:returned',
   'export:ready',
+  'tls:ready',
+  'tls:renewed',
 ]);
 /** What comes again with every attempt to connect. */
 const ofAttempts: ReadonlySet<string> = new Set(['lineage:decided', 'link:refused']);

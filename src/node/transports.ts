@@ -9,29 +9,46 @@ import { goDown } from './go-down.ts';
 import { schemeOf } from './link-schemes.ts';
 import type { LinkAddress, PairConfig } from './config.ts';
 import { peerOf } from './config.ts';
+import type { CredentialsByName, LinkKeyring } from './link-keyring.ts';
 
 /** What a link's transport is made from; plain data but for time and chance, so that a thread can be given it. */
 export interface LinkSource {
   readonly config: PairConfig;
   readonly node: string;
   readonly key: Uint8Array | null;
+  /** The keys of its links for TLS, as they were read at the start. */
+  readonly credentials: CredentialsByName;
 }
 
 /** The transport of a mirror's data link; `onBytes` is called whenever bytes of the peer come. */
-export function dataTransport(source: LinkSource, mirror: string, clock: Clock, random: Random, onBytes: () => void): Transport {
+export function dataTransport(
+  source: LinkSource,
+  keyring: LinkKeyring,
+  mirror: string,
+  clock: Clock,
+  random: Random,
+  onBytes: () => void,
+): Transport {
   const addresses = source.config.mirrors.find(({ name }) => name === mirror)?.dataLink ?? {};
-  return linkTransport(source, addresses, { purpose: `data:${mirror}`, isData: true, clock, random, onBytes });
+  return linkTransport(source, keyring, addresses, { purpose: `data:${mirror}`, isData: true, clock, random, onBytes });
 }
 
 /** The transports of the monitor links, in the order of the configuration. */
 export function monitorTransports(
   source: LinkSource,
+  keyring: LinkKeyring,
   clock: Clock,
   random: Random,
 ): readonly { readonly name: string; readonly transport: Transport }[] {
   return source.config.monitor.links.map(({ name, addresses }) => ({
     name,
-    transport: linkTransport(source, addresses, { purpose: `monitor:${name}`, isData: false, clock, random, onBytes: () => undefined }),
+    transport: linkTransport(source, keyring, addresses, {
+      purpose: `monitor:${name}`,
+      isData: false,
+      clock,
+      random,
+      onBytes: () => undefined,
+    }),
   }));
 }
 
@@ -54,6 +71,7 @@ interface LinkEnds extends LinkUse {
   readonly node: string;
   readonly peer: string;
   readonly key: Uint8Array | null;
+  readonly tls: ReturnType<LinkKeyring['of']>;
 }
 
 /** By the scheme of the addresses. */
@@ -64,13 +82,18 @@ const makers: Readonly<Record<string, (ends: LinkEnds) => Transport>> = {
 };
 
 /** A URL under a node's name is where that node listens, and each node dials the other's; or it is that node's end of what both are on. */
-function linkTransport({ config, node, key }: LinkSource, addresses: Readonly<Record<string, LinkAddress>>, use: LinkUse): Transport {
+function linkTransport(
+  { config, node, key }: LinkSource,
+  keyring: LinkKeyring,
+  addresses: Readonly<Record<string, LinkAddress>>,
+  use: LinkUse,
+): Transport {
   const peer = peerOf(config, node);
-  const { listen } = addresses[node] ?? {};
+  const { listen, tls } = addresses[node] ?? {};
   const { advertise } = addresses[peer] ?? {};
   if (listen === undefined || advertise === undefined) throw new RangeError(`${use.purpose} has no address for ${node} and ${peer}`);
   const make = makers[schemeOf(listen)] ?? tcpTransport;
-  return make({ listen, dial: advertise, pair: config.pair, node, peer, key, ...use });
+  return make({ listen, dial: advertise, pair: config.pair, node, peer, key, tls: keyring.of(tls), ...use });
 }
 
 /** A message of a data link is longer than what suits tokens. */

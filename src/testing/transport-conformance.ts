@@ -202,7 +202,7 @@ const endCases: Cases = {
   'close is bounded while the peer takes nothing': async (link) => {
     const [a, b] = await link.ends();
     b.connection.pause();
-    fill(a.connection, pattern(a.connection.maxFrameBytes));
+    await link.clog(a, b, pattern(a.connection.maxFrameBytes));
     await link.settle(a.connection.close());
     assert.equal(a.inbox.ends[0]?.code, 'HM_CONNECTION_LOST');
     b.connection.resume();

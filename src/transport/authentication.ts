@@ -21,6 +21,7 @@ const connectionIdDigits = 16;
 // X25519 keys (RFC 8410) have fixed DER prefixes.
 const privateKeyPrefix = Buffer.from('302e020100300506032b656e04220420', 'hex');
 const publicKeyPrefix = Buffer.from('302a300506032b656e032100', 'hex');
+const eitherKey = 'The log of the other node says what it does not trust: the certificate of this node, or the key of `auth.keyFile`.';
 const noKey = new Uint8Array(sharedKeyBytes);
 
 /** Who this end is, whom it wants, and for what; the other end must say the mirror image. */
@@ -34,6 +35,8 @@ export interface HandshakeIdentity {
   readonly key: Uint8Array | null;
   /** This end wants frames encrypted; they are when either end does. */
   readonly encrypt: boolean;
+  /** What both ends know of the encrypted channel around the handshake, and nobody who sits between two such channels can; null, or absent, without one. */
+  readonly binding?: Uint8Array | null;
 }
 
 /** What a handshake came to. */
@@ -84,7 +87,7 @@ interface Agreement {
  * listener                        proof = HMAC(key, "listener", transcript)
  * ```
  *
- * The transcript covers both preambles, hello and challenge, so nothing of them can be changed on the way; the label makes a reflected proof worthless,
+ * The transcript covers both preambles, hello and challenge, and what binds the handshake to the channel around it, so nothing of them can be changed on the way; the label makes a reflected proof worthless,
  * and the dialler proves first, so that a listener proves nothing to strangers. Either end may answer with a refusal in place of its message.
  * Frames are sealed by keys that both the shared key and an ephemeral X25519 exchange go into: who learns the shared key later cannot read them.
  */
@@ -131,13 +134,18 @@ export class Handshake {
   /** Takes a message of the other end and gives the answer, where there is one. Throws `HM_PROTOCOL`, `HM_WRONG_PEER`, `HM_WRONG_KEY` or what the other end refused with. */
   hear(bytes: Uint8Array): Uint8Array | null {
     const message = decode(bytes);
-    if (message.kind === 'refusal')
-      throw new HotMirrorError(message.code, `${this.#identity.peer} refused the connection for ${this.#identity.purpose}`);
+    if (message.kind === 'refusal') throw this.#refused(message.code);
     if (this.#role === 'listener' && message.kind === 'hello' && !this.#hello) return this.#answerHello(message, bytes);
     if (this.#role === 'dialler' && message.kind === 'challenge' && this.#hello && !this.#agreement)
       return this.#answerChallenge(message, bytes);
     if (message.kind === 'proof' && this.#agreement && !this.#outcome) return this.#answerProof(message.proof, this.#agreement);
     throw new HotMirrorError('HM_PROTOCOL', `a ${message.kind} came out of turn`);
+  }
+
+  #refused(code: ErrorCode): HotMirrorError {
+    const { peer, purpose, binding } = this.#identity;
+    const details = binding && code === 'HM_WRONG_KEY' ? { details: { remedy: eitherKey } } : {};
+    return new HotMirrorError(code, `${peer} refused the connection for ${purpose}`, details);
   }
 
   #answerHello(hello: Hello, bytes: Uint8Array): Uint8Array {
@@ -191,7 +199,8 @@ export class Handshake {
 
   #hash(hello: Uint8Array, challenge: Uint8Array): Buffer {
     const hash = createHash('sha256');
-    for (const part of [...this.#preambles, hello, challenge]) {
+    const { binding } = this.#identity;
+    for (const part of [...this.#preambles, hello, challenge, ...(binding ? [binding] : [])]) {
       const length = Buffer.alloc(4);
       length.writeUInt32LE(part.length, 0);
       hash.update(length).update(part);

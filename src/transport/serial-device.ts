@@ -18,8 +18,8 @@ export interface SerialDeviceSetup {
   readonly clock: Clock;
   /** Bytes came. They are valid during the call only. */
   readonly arrived: (bytes: Uint8Array) => void;
-  /** It may be able to write again. */
-  readonly ready: () => void;
+  /** It may be able to write again, or has gone. */
+  readonly changed: () => void;
 }
 
 /** The device of a serial line: open while somebody uses it, and opened again after it was away. */
@@ -36,6 +36,10 @@ export class SerialDevice {
 
   constructor(setup: SerialDeviceSetup) {
     this.#setup = setup;
+  }
+
+  get isOpen(): boolean {
+    return this.#port !== null;
   }
 
   /** Bytes can be written now. */
@@ -77,7 +81,7 @@ export class SerialDevice {
     port.write(bytes, () => {
       if (port !== this.#port) return;
       this.#writes -= 1;
-      this.#setup.ready();
+      this.#setup.changed();
     });
   }
 
@@ -101,7 +105,7 @@ export class SerialDevice {
       return;
     }
     this.#tell(this.#opened, undefined);
-    this.#setup.ready();
+    this.#setup.changed();
   }
 
   #attach(port: OpenSerialPort): void {
@@ -118,6 +122,7 @@ export class SerialDevice {
       debug('%s is gone: %s', this.#setup.address.path, error?.message);
       this.#port = null;
       this.#retry();
+      this.#setup.changed();
     });
   }
 

@@ -21,6 +21,8 @@ const mostAnswers = 16;
 const mostEnds = 64;
 /** How often the other end is told at most that a connection is over. */
 const resets = 6;
+/** How long a line that nobody uses any more is kept open at most, to say so to the other end. */
+const farewellMs = 5_000;
 /** How far ahead of the line its packets are handed to the operating system: what lies there cannot be overtaken. */
 const aheadMs = 10;
 const connectionBytes = 4;
@@ -63,6 +65,8 @@ export class SerialLine {
   /** When all that was written has left, at the line's rate. */
   #freeMs = 0;
   #wake: Timer | null = null;
+  /** Runs while all that is left to do is to tell the other end. */
+  #farewell: Timer | null = null;
   #pumps = false;
   #packetsReceived = 0;
   #packetsSent = 0;
@@ -78,7 +82,7 @@ export class SerialLine {
         this.#decoder.take(bytes);
         this.#pumpSoon();
       },
-      ready: this.#pumpSoon,
+      changed: this.#pumpSoon,
     });
     this.#decoder = new SlipDecoder(maxPacketBytes, {
       packet: (bytes) => {
@@ -250,11 +254,26 @@ export class SerialLine {
   }
 
   #releaseIfIdle(): void {
-    if (this.#accept || this.#dials > 0 || this.#streams.size > 0 || this.#endings.size > 0 || this.#answers.length > 0) return;
+    const used = this.#accept !== null || this.#dials > 0 || this.#streams.size > 0;
+    const owes = this.#endings.size > 0 || this.#answers.length > 0;
+    if (used) this.#endFarewell();
+    else if (!owes || !this.#device.isOpen) this.#release();
+    else this.#farewell ??= this.#setup.clock.timer(farewellMs, () => this.#release());
+  }
+
+  #release(): void {
+    this.#endFarewell();
     this.#wake?.cancel();
     this.#wake = null;
+    this.#endings.clear();
+    this.#answers.length = 0;
     debug('%s: nobody uses the line', this.#setup.address.path);
     this.#device.release();
+  }
+
+  #endFarewell(): void {
+    this.#farewell?.cancel();
+    this.#farewell = null;
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../clock/clock.ts';
 import { HotMirrorError } from '../errors.ts';
-import { checkFrameLength, joinInto, totalLength } from './frame-bytes.ts';
+import { checkFrameLength, joined, joinInto, totalLength } from './frame-bytes.ts';
 import { FrameDecoder, FrameEncoder } from './framing.ts';
 import type { TransportLimits } from './limits.ts';
 import { opener, sealer } from './sealing.ts';
@@ -125,6 +125,7 @@ export class StreamConnection implements Connection {
 
   destroy(error?: HotMirrorError): void {
     this.#end(error ?? null);
+    this.#reader.stream.destroy();
   }
 
   #watch(): void {
@@ -133,11 +134,14 @@ export class StreamConnection implements Connection {
       this.#arrived(chunk);
     });
     stream.on('end', () => {
-      const flushed = this.#state === 'closing' && stream.writableLength === 0;
-      this.#end(flushed ? null : this.#lost('the other end is gone'));
+      const closing = this.#state === 'closing';
+      if (closing && stream.writableLength === 0) this.#end(null);
+      else if (closing && !this.#reader.takesAtOnce) stream.once('finish', () => this.#end(null));
+      else this.#end(this.#lost('the other end is gone'));
     });
     stream.on('error', (cause) => {
-      this.#end(this.#lost(cause.message, cause));
+      const { code, why } = this.#reader.lossOf(cause);
+      this.#end(new HotMirrorError(code, `${this.description}: ${why}`, { cause }));
     });
     stream.on('close', () => {
       this.#closed();
@@ -180,7 +184,7 @@ export class StreamConnection implements Connection {
   #next(): Uint8Array | null {
     try {
       const frame = this.#decoder.next();
-      if (this.#decoder.ended) this.#end(null);
+      if (this.#decoder.ended) this.#finish();
       return frame && this.#form ? this.#form.unpack(frame) : frame;
     } catch (error) {
       this.#end(HotMirrorError.from(error, 'HM_PROTOCOL', this.description));
@@ -202,6 +206,13 @@ export class StreamConnection implements Connection {
     this.#write(this.#encoder.goodbye());
     this.#reader.stream.end();
     this.#reader.resume();
+  }
+
+  /** The other end has ended in order. */
+  #finish(): void {
+    this.#state = 'over';
+    this.#closeDeadline = this.#clock.timer(this.#limits.closeDeadlineMs, () => this.#reader.stream.destroy());
+    this.#reader.finish();
   }
 
   #end(error: HotMirrorError | null): void {
@@ -231,6 +242,10 @@ export class StreamConnection implements Connection {
       stream.uncork();
       return;
     }
+    if (!this.#reader.takesAtOnce) {
+      stream.write(joined(buffers), written);
+      return;
+    }
     this.#joined ??= Buffer.allocUnsafeSlow(joinedBytes);
     joinInto(this.#joined, buffers);
     stream.write(this.#joined.subarray(0, lengthBytes), written);
@@ -243,7 +258,7 @@ export class StreamConnection implements Connection {
     this.#receiver?.drain?.();
   };
 
-  #lost(why: string, cause?: unknown): HotMirrorError {
-    return new HotMirrorError('HM_CONNECTION_LOST', `${this.description}: ${why}`, { cause });
+  #lost(why: string): HotMirrorError {
+    return new HotMirrorError('HM_CONNECTION_LOST', `${this.description}: ${why}`);
   }
 }

@@ -18,6 +18,8 @@ export interface HandshakeOptions {
   /** Gives up with the error that is its reason. */
   readonly signal: AbortSignal;
   readonly description: string;
+  /** Why the other end is turned away whatever it says: it is told so once it has shown that it speaks this protocol. Null, or absent: it is not. */
+  readonly objection?: HotMirrorError | null;
 }
 
 /** A stream whose peer has proven itself. */
@@ -32,12 +34,14 @@ class HandshakeStream {
   readonly #role: 'dialler' | 'listener';
   readonly #encoder = new FrameEncoder(maxHandshakeMessageBytes);
   readonly #decoder = new FrameDecoder(maxHandshakeMessageBytes);
+  readonly #objection: HotMirrorError | null;
   readonly #begin: (theirPreamble: Uint8Array) => Handshake;
   #preamble: Uint8Array = new Uint8Array(0);
   #handshake: Handshake | null = null;
 
-  constructor({ role, identity, random }: HandshakeOptions) {
+  constructor({ role, identity, random, objection = null }: HandshakeOptions) {
     this.#role = role;
+    this.#objection = objection;
     this.#begin = (theirs) => new Handshake(role, identity, random, role === 'dialler' ? [preamble, theirs] : [theirs, preamble]);
   }
 
@@ -49,6 +53,7 @@ class HandshakeStream {
       const missing = preambleBytes - this.#preamble.length;
       this.#preamble = joined([this.#preamble, chunk.subarray(0, missing)]);
       if (agreeVersion(this.#preamble) === null) return answers;
+      if (this.#objection) throw this.#objection;
       framed = chunk.subarray(missing);
       this.#handshake = this.#begin(this.#preamble);
       if (this.#role === 'dialler') answers.push(...this.#encoder.frame([this.#handshake.hello()]));

@@ -1,11 +1,21 @@
 import type { Duplex } from 'node:stream';
 
+import type { ErrorCode } from '../errors.ts';
+
+/** What an error of a stream says of the connection over it. */
+export interface StreamLoss {
+  readonly code: ErrorCode;
+  readonly why: string;
+}
+
 /**
  * The one place that reads a stream of bytes: through the handshake and then for the connection, without a gap between them.
  * It starts paused. A chunk's memory may be used again after the sink returned.
  */
 export class StreamReader {
   readonly stream: Duplex;
+  /** Where nothing waits, what is written is with the operating system at once, and its memory free again. */
+  readonly takesAtOnce: boolean = true;
   #sink: (chunk: Uint8Array) => void = () => undefined;
 
   constructor(stream: Duplex) {
@@ -32,6 +42,16 @@ export class StreamReader {
 
   resume(): void {
     this.stream.resume();
+  }
+
+  /** The other end has said its last: lets go of the stream. */
+  finish(): void {
+    this.stream.destroy();
+  }
+
+  /** What an error of the stream says, once the peer is proven. */
+  lossOf(cause: Error): StreamLoss {
+    return { code: 'HM_CONNECTION_LOST', why: cause.message };
   }
 
   protected readonly take = (chunk: Uint8Array): void => {

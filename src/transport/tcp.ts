@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 
 import createDebug from 'debug';
@@ -16,11 +16,18 @@ import { isLoopback } from '../loopback.ts';
 import { SocketReader } from './socket-reader.ts';
 import { StreamConnection } from './stream-connection.ts';
 import { authenticate } from './stream-handshake.ts';
+import type { StreamReader } from './stream-reader.ts';
+import { secure } from './tls-handshake.ts';
+import type { Secured } from './tls-handshake.ts';
+import type { LinkKeys } from './tls-keys.ts';
+import { TlsReader } from './tls-reader.ts';
 import type { Connection, Listener, ListenHandlers, Transport, TransportCapabilities } from './transport.ts';
 import { formatTcpUrl, parseTcpUrl } from './url.ts';
 import type { TcpAddress } from './url.ts';
 
 export type { TransportLimits } from './limits.ts';
+export { LinkKeys } from './tls-keys.ts';
+export type { LinkCredentials, LinkKeysOptions, TlsCertificates } from './tls-keys.ts';
 
 const debug = createDebug('hotmirror:transport');
 
@@ -42,8 +49,10 @@ export interface TcpTransportOptions {
   readonly key: Uint8Array | null;
   readonly clock: Clock;
   readonly random: Random;
-  /** `auto` (default): frames are encrypted unless both addresses of the socket are loopback ones, at either end. */
+  /** `auto` (default): frames are encrypted unless both addresses of the socket are loopback ones, at either end. Without meaning over TLS. */
   readonly encryption?: 'auto' | 'always';
+  /** Both nodes speak TLS 1.3 on this link, in place of encrypted frames, and authenticate within it as they do without. Absent: neither does. */
+  readonly tls?: LinkKeys | undefined;
   readonly limits?: Partial<TransportLimits>;
   /** Called whenever bytes of the peer come. */
   readonly onBytes?: () => void;
@@ -74,7 +83,7 @@ class TcpTransport implements Transport {
     this.#dial = parseTcpUrl(options.dial);
     this.description = formatTcpUrl(this.#dial);
     const hosts = [this.#dial.host, ...(this.#listen ? [this.#listen.host] : [])];
-    const encrypted = encryption === 'always' || !hosts.every(isLoopback);
+    const encrypted = options.tls !== undefined || encryption === 'always' || !hosts.every(isLoopback);
     this.capabilities = { maxFrameBytes: this.#limits.maxFrameBytes, authenticated: key !== null, encrypted, bulk: true };
   }
 
@@ -105,15 +114,16 @@ class TcpTransport implements Transport {
     }
     const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
     await bind(server, { host: resolved[0]?.address ?? host, port }, url);
-    return new TcpListener(server, handlers, this.#limits, (socket, reader, signal) => this.#accept(socket, reader, signal));
+    return new TcpListener(server, handlers, this.#limits, (accepted) => this.#meet(accepted));
   }
 
   async #connect(signal: AbortSignal): Promise<Connection> {
-    const { clock } = this.#options;
+    const { clock, tls } = this.#options;
     const { handshakeDeadlineMs } = this.#limits;
-    const beganMs = clock.nowMs();
-    const reader = SocketReader.dialling({ ...this.#dial, allowHalfOpen: true, noDelay: true }, readBytes(this.#limits));
-    const { socket } = reader;
+    const deadlineAtMs = clock.nowMs() + handshakeDeadlineMs;
+    const target = { ...this.#dial, allowHalfOpen: true, noDelay: true };
+    const reader = tls ? null : SocketReader.dialling(target, readBytes(this.#limits));
+    const socket = reader?.socket ?? connect(target);
     await established(socket, { clock, signal, deadlineMs: handshakeDeadlineMs, description: this.description });
     if (!this.#key && !isLoopback(socket.remoteAddress ?? '')) {
       socket.destroy();
@@ -121,20 +131,42 @@ class TcpTransport implements Transport {
         rule: 'trust',
       });
     }
-    const leftMs = handshakeDeadlineMs - (clock.nowMs() - beganMs);
-    return this.#authenticated('dialler', reader, leftMs, signal);
+    const attempt: Attempt = { role: 'dialler', deadlineAtMs, signal };
+    return reader ? this.#authenticated(reader, this.#identity(socket), attempt) : this.#secured(socket, attempt);
   }
 
-  #accept(socket: Socket, reader: SocketReader, signal: AbortSignal): Promise<Connection> {
-    debug('%s: %s connected', this.description, socket.remoteAddress);
-    return this.#authenticated('listener', reader, this.#limits.handshakeDeadlineMs, signal);
+  #meet(accepted: Socket): Stranger {
+    debug('%s: %s connected', this.description, accepted.remoteAddress);
+    const deadlineAtMs = this.#options.clock.nowMs() + this.#limits.handshakeDeadlineMs;
+    if (this.#options.tls)
+      return { socket: accepted, prove: (signal) => this.#secured(accepted, { role: 'listener', deadlineAtMs, signal }) };
+    const reader = SocketReader.accepted(accepted, readBytes(this.#limits));
+    const { socket } = reader;
+    return { socket, prove: (signal) => this.#authenticated(reader, this.#identity(socket), { role: 'listener', deadlineAtMs, signal }) };
   }
 
-  async #authenticated(role: 'dialler' | 'listener', reader: SocketReader, deadlineMs: number, signal: AbortSignal): Promise<Connection> {
+  /** TLS first, and within it what is authenticated without; nothing needs to be encrypted twice. */
+  async #secured(raw: Socket, attempt: Attempt): Promise<Connection> {
+    const { clock, tls } = this.#options;
+    if (!tls) throw new HotMirrorError('HM_INTERNAL', `${this.description} has no keys for TLS`);
+    const { role, signal, deadlineAtMs } = attempt;
+    const deadlineMs = deadlineAtMs - clock.nowMs();
+    const secured = await secure(raw, { role, keys: tls, clock, deadlineMs, signal, description: this.description });
+    const identity = { ...this.#identity(raw), encrypt: false, binding: secured.binding };
+    return this.#authenticated(new TlsReader(secured.socket), identity, attempt, secured.objection);
+  }
+
+  async #authenticated(
+    reader: StreamReader,
+    identity: HandshakeIdentity,
+    attempt: Attempt,
+    objection: Secured['objection'] = null,
+  ): Promise<Connection> {
     const { clock, random, onBytes } = this.#options;
     const { description } = this;
-    const identity = this.#identity(reader.socket);
-    const authenticated = await authenticate(reader, { role, identity, clock, random, deadlineMs, signal, description });
+    const { role, signal, deadlineAtMs } = attempt;
+    const deadlineMs = deadlineAtMs - clock.nowMs();
+    const authenticated = await authenticate(reader, { role, identity, clock, random, deadlineMs, signal, description, objection });
     return new StreamConnection(reader, authenticated, { dialled: role === 'dialler', description, clock, limits: this.#limits, onBytes });
   }
 
@@ -143,6 +175,20 @@ class TcpTransport implements Transport {
     const local = isLoopback(localAddress ?? '') && isLoopback(remoteAddress ?? '');
     return { pair, node, peer, purpose, key: this.#key, encrypt: encryption === 'always' || !local };
   }
+}
+
+/** One try to become a connection. */
+interface Attempt {
+  readonly role: 'dialler' | 'listener';
+  /** All of it, TLS included. */
+  readonly deadlineAtMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Who has connected, and what is to be waited for until he is the peer. */
+interface Stranger {
+  readonly socket: Socket;
+  readonly prove: (signal: AbortSignal) => Promise<Connection>;
 }
 
 /** How much is read at once: a whole frame where that is not long. */
@@ -156,22 +202,17 @@ class TcpListener implements Listener {
   readonly #server: Server;
   readonly #handlers: ListenHandlers;
   readonly #limits: TransportLimits;
-  readonly #authenticate: (socket: Socket, reader: SocketReader, signal: AbortSignal) => Promise<Connection>;
+  readonly #meet: (accepted: Socket) => Stranger;
   readonly #strangers = new Map<Socket, AbortController>();
   #open = true;
 
-  constructor(
-    server: Server,
-    handlers: ListenHandlers,
-    limits: TransportLimits,
-    authenticate: (socket: Socket, reader: SocketReader, signal: AbortSignal) => Promise<Connection>,
-  ) {
+  constructor(server: Server, handlers: ListenHandlers, limits: TransportLimits, meet: (accepted: Socket) => Stranger) {
     const { address, port } = server.address() as AddressInfo;
     this.address = formatTcpUrl({ host: address, port });
     this.#server = server;
     this.#handlers = handlers;
     this.#limits = limits;
-    this.#authenticate = authenticate;
+    this.#meet = meet;
     server.on('connection', (socket) => {
       void this.#admit(socket);
     });
@@ -188,15 +229,14 @@ class TcpListener implements Listener {
   }
 
   async #admit(accepted: Socket): Promise<void> {
-    const reader = SocketReader.accepted(accepted, readBytes(this.#limits));
-    const { socket } = reader;
+    const { socket, prove } = this.#meet(accepted);
     const turnAway = new AbortController();
     if (this.#strangers.size >= this.#limits.unauthenticatedConnections) this.#turnAwayOldest();
     this.#strangers.set(socket, turnAway);
     socket.on('close', () => this.#strangers.delete(socket));
     let connection: Connection;
     try {
-      connection = await this.#authenticate(socket, reader, turnAway.signal);
+      connection = await prove(turnAway.signal);
     } catch (error) {
       this.#reject(HotMirrorError.from(error, 'HM_INTERNAL', this.address));
       return;

@@ -51,6 +51,7 @@ async function run(line: readonly string[], world: Partial<CliIo> = {}): Promise
     clock: new VirtualClock(),
     random: new SeededRandom(1),
     signal: new AbortController().signal,
+    onHangUp: () => () => undefined,
     programs: noPrograms,
     ...world,
   });

@@ -48,6 +48,7 @@ async function simulate(line: readonly string[], result: SimulateVerdict = verdi
     clock: new VirtualClock(),
     random: new SeededRandom(1),
     signal: new AbortController().signal,
+    onHangUp: () => () => undefined,
     programs,
   };
   const code = await main(['simulate', ...line], io);

@@ -13,7 +13,7 @@ const majors = [20, 22, 24].filter((major) => !process.versions.node.startsWith(
 const compiled = path.join(import.meta.dirname, '..');
 const mocha = path.join(repositoryRoot, 'node_modules', 'mocha', 'bin', 'mocha.js');
 /** What depends on how sockets of Node behave, some of it on what Node does not document. */
-const aboutSockets = /^(?:tcp.*|taken-over-socket|net-disk-(?:server|tls|device))\.test\.js$/u;
+const aboutSockets = /^(?:tcp.*|tls.*|taken-over-socket|net-disk-(?:server|tls|device))\.test\.js$/u;
 
 interface Tally {
   readonly stats: { readonly passes: number; readonly failures: number };

@@ -246,6 +246,16 @@ describe('configuration', () => {
     ['no port', { 'monitor.links[0].north': 'tcp://127.0.0.1' }, 'monitor.links[0].north: needs a port'],
     ['more than host and port', { 'monitor.links[0].north': 'tcp://127.0.0.1:1/x' }, 'monitor.links[0].north: must be tcp://host:port and'],
     ['half an address', { 'monitor.links[0].north': { listen: 'tcp://127.0.0.1:1' } }, 'monitor.links[0].north.advertise: is required'],
+    [
+      'TLS at one node of a link',
+      { 'monitor.links[0].north': { listen: 'tcp://127.0.0.1:1', tls: { pskFile: 'keys.psk' } } },
+      'monitor.links[0].south.tls: must be of the same kind as that of north',
+    ],
+    [
+      'a certificate without an authority',
+      { 'monitor.links[0].north': { listen: 'tcp://127.0.0.1:1', tls: { keyFile: 'key.pem', certificateFile: 'cert.pem' } } },
+      'monitor.links[0].north.tls.caFile: is required',
+    ],
     ['a number for an address', { 'monitor.links[0].north': 7 }, 'monitor.links[0].north: must be a URL or'],
     [
       'one listener twice',

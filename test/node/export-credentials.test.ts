@@ -5,7 +5,8 @@ import { expect } from 'chai';
 
 import type { HotMirrorError } from '../../src/errors.ts';
 import type { ExportConfig, TlsFiles } from '../../src/node/config.ts';
-import { parsePresharedKeys, readExportTls } from '../../src/node/export-credentials.ts';
+import { readExportTls } from '../../src/node/export-credentials.ts';
+import { parsePresharedKeys } from '../../src/node/tls-files.ts';
 import { Authority, hasOpenssl } from '../support/certificates.ts';
 import { skipBecause } from '../support/skip.ts';
 import { withFolder } from './temporary-folder.ts';

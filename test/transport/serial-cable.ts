@@ -19,6 +19,8 @@ export class SerialCable {
   faults: CableFaults;
   /** Nothing arrives. */
   isCut = false;
+  /** Ports take bytes and never say that they have, as where CTS stays off. */
+  isStuck = false;
   /** Bytes that were written at each end. */
   readonly written = new Map<string, number>();
   /** What arrived at each end, where a test wants to keep it. */
@@ -107,6 +109,7 @@ class VirtualPort implements OpenSerialPort {
 
   write(bytes: Uint8Array, written: () => void): void {
     const { clock } = this.#cable;
+    if (this.#cable.isStuck) return;
     const copy = Buffer.from(bytes);
     this.#freeMs = Math.max(this.#freeMs, clock.nowMs()) + (copy.length * bitsOfCharacter * 1_000) / this.address.baudRate;
     clock.timer(0, written);

@@ -241,6 +241,28 @@ describe('transport/serial, a line', () => {
     expect([desk.log.length, desk.accepted.length]).to.deep.equal([after, accepted]);
   });
 
+  it('lets go of a device that went away, though the other end could not be told', async () => {
+    const desk = new Desk();
+    const [dialled] = await desk.connect();
+    const address = { path: 'a', baudRate: 9_600, rtscts: false };
+    desk.cable.pull('a');
+    const somebodyElse = await desk.cable.open(address);
+    dialled.destroy();
+    await desk.clock.runFor(1_000);
+    somebodyElse.close(() => undefined);
+    await desk.clock.runFor(60_000);
+    await desk.cable.open(address);
+  });
+
+  it('lets go of a device that takes nothing, though the other end could not be told', async () => {
+    const desk = new Desk();
+    const [dialled] = await desk.connect();
+    desk.cable.isStuck = true;
+    dialled.destroy();
+    await desk.clock.runFor(10_000);
+    await desk.cable.open({ path: 'a', baudRate: 9_600, rtscts: false });
+  });
+
   it('names the package that is missing', async () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'hotmirror-alone-'));
     try {

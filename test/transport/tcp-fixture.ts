@@ -85,9 +85,12 @@ export function tracked(transport: Transport, cleanups: (() => unknown)[]): Tran
 }
 
 /** What the conformance suite needs, over TCP. */
-export async function tcpFixture(options: Partial<TcpTransportOptions>): Promise<TransportFixture> {
+export async function tcpFixture(
+  options: Partial<TcpTransportOptions>,
+  alpha: Partial<TcpTransportOptions> = {},
+): Promise<TransportFixture> {
   const cleanups: (() => unknown)[] = [];
-  const pair = await tcpPair(options);
+  const pair = await tcpPair(options, alpha);
   const [a, b] = [tracked(pair.a, cleanups), tracked(pair.b, cleanups)];
   const strangerOptions = { key: Buffer.alloc(32, 8), listen: null, dial: pair.a.description };
   const stranger = tcpTransport({
@@ -99,6 +102,7 @@ export async function tcpFixture(options: Partial<TcpTransportOptions>): Promise
     node: 'alpha',
     peer: 'beta',
     ...options,
+    ...alpha,
     ...strangerOptions,
   });
   return {

@@ -5,7 +5,7 @@ import { configOf, exitCodes, thisNode } from '../command.ts';
 export const runCommand: Command = {
   name: 'run',
   usage: '',
-  summary: 'runs the node in the foreground until SIGTERM or SIGINT',
+  summary: 'runs the node in the foreground until SIGTERM or SIGINT; SIGHUP has it look for new certificates of its links',
   options: {},
   words: [],
   common: ['config', 'node'],
@@ -19,6 +19,7 @@ export const runCommand: Command = {
       clock: io.clock,
       random: io.random,
       signal: io.signal,
+      onRenewal: (look) => io.onHangUp(look),
       ready: () => io.out(`node ${node} of pair ${loaded.config.pair} is ready, process ${String(process.pid)}\n`),
       warn: (text) => io.err(`hotmirror: ${text}\n`),
     });

@@ -298,7 +298,7 @@ async function configuration(): Promise<{ file: PairFile; ports: readonly number
 
 /** Like the example that ships with the package, with short times. */
 function configurationOf(address: () => string) {
-  const link = (): Record<NodeName, string> => ({ alpha: address(), beta: address() });
+  const link = (): Record<NodeName, string | object> => ({ alpha: address(), beta: address() });
   return {
     pair: 'example',
     auth: { keyFile: 'pair.key' },
