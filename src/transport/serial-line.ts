@@ -212,8 +212,10 @@ export class SerialLine {
     const nowMs = clock.nowMs();
     this.#wake?.cancel();
     this.#wake = null;
+    let mayHaveMore = true;
     while (this.#device.isReady && this.#freeMs <= nowMs + aheadMs) {
       const packet = this.#next(nowMs);
+      mayHaveMore = packet !== null;
       if (!packet) break;
       const bytes = encodePacket(packet);
       this.#packetsSent += 1;
@@ -222,7 +224,8 @@ export class SerialLine {
     }
     this.#releaseIfIdle();
     if (!this.#device.isReady) return;
-    const dueMs = Math.max(this.#dueMs(), this.#freeMs - aheadMs);
+    // Nothing else wakes a line that had more to send and waits only until it is free: all that was sent may be confirmed by then.
+    const dueMs = Math.max(mayHaveMore ? nowMs : this.#dueMs(), this.#freeMs - aheadMs);
     if (dueMs < Infinity) this.#wake = clock.timer(dueMs - nowMs, this.#pumpSoon);
   }
 

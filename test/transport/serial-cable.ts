@@ -19,6 +19,8 @@ export class SerialCable {
   faults: CableFaults;
   /** Nothing arrives. */
   isCut = false;
+  /** What is written arrives at once, as between pseudo-terminals, which know no rate. */
+  isInstant = false;
   /** Ports take bytes and never say that they have, as where CTS stays off. */
   isStuck = false;
   /** Bytes that were written at each end. */
@@ -113,7 +115,7 @@ class VirtualPort implements OpenSerialPort {
     const copy = Buffer.from(bytes);
     this.#freeMs = Math.max(this.#freeMs, clock.nowMs()) + (copy.length * bitsOfCharacter * 1_000) / this.address.baudRate;
     clock.timer(0, written);
-    clock.timer(this.#freeMs - clock.nowMs(), () => {
+    clock.timer(this.#cable.isInstant ? 0 : this.#freeMs - clock.nowMs(), () => {
       if (this.#isOpen) this.#cable.carry(this.address, copy);
     });
   }

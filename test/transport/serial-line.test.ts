@@ -241,6 +241,15 @@ describe('transport/serial, a line', () => {
     expect([desk.log.length, desk.accepted.length]).to.deep.equal([after, accepted]);
   });
 
+  it('goes on to send where everything is confirmed before the line counts as free', async () => {
+    const desk = new Desk();
+    desk.cable.isInstant = true;
+    const [dialled] = await desk.connect();
+    dialled.send([desk.random.bytes(4_000)]);
+    await desk.clock.runFor(10_000);
+    expect(desk.log.filter((line) => line.startsWith('beta got'))).to.have.lengthOf(1);
+  });
+
   it('lets go of a device that went away, though the other end could not be told', async () => {
     const desk = new Desk();
     const [dialled] = await desk.connect();
