@@ -2,6 +2,7 @@ import type { FileAddress, FileConfig, FileExport, Problem, TlsFiles } from './c
 import { formatPath } from './config-schema.ts';
 import type { LinkAddress } from './link-address.ts';
 import { defaultResyncRate } from '../mirror/resync-rate.ts';
+import { maxBodyBytes } from '../mirror/wire.ts';
 import { parseNetDiskUri } from '../net-disk/net-disk-address.ts';
 import { exposureProblem } from '../net-disk/net-disk-tls.ts';
 import { isNetDiskUri } from './link-address.ts';
@@ -20,6 +21,10 @@ const leastDeadlinesPerGrace = 2;
 /** What a resync never falls below unless it is configured otherwise. */
 const { minBytesPerSecond: defaultMinBytesPerSecond } = defaultResyncRate;
 
+/** What connecting takes of a slow line, with what is damaged and sent again; a dial may take half of a deadline. */
+const connectingBytes = 2_100;
+const dialsPerDeadline = 2;
+
 const directProblem = 'is for a file or block device; leave it out: how an NBD server uses its disk is set at that server';
 
 /** Judges everything that concerns more than one field. Pure. */
@@ -31,6 +36,7 @@ export function crossFieldProblems(file: Sections): Problem[] {
   judgeMonitor(file, report);
   judgeFailover(file, report);
   judgeAddresses(file, report);
+  judgeSlowLines(file, report);
   judgeLinkTls(file, report);
   judgeExports(file, report);
   return problems;
@@ -145,6 +151,22 @@ function judgeEnds(addresses: Readonly<Record<string, FileAddress>>, path: Path,
     const problem = alike ? linkScheme(listen).misfit(listen, first.listen) : 'must be of the same kind at both ends';
     if (problem !== null) report([...path, node], problem);
   }
+}
+
+/** A line that is too slow for the deadline never connects, or loses its connection by each long message. */
+function judgeSlowLines(file: Sections, report: Report): void {
+  const { monitor, mirrors = [] } = file;
+  if (!monitor) return;
+  const judge = (addresses: Readonly<Record<string, FileAddress>>, bytes: number, share: number, why: string): void => {
+    for (const written of Object.values(addresses)) {
+      const { listen } = bothAddresses(written);
+      const leastMs = Math.ceil(share * linkScheme(listen).lineMs(listen, bytes));
+      if (monitor.deadlineMs < leastMs) report(['monitor', 'deadlineMs'], `must be at least ${String(leastMs)} with ${listen}: ${why}`);
+    }
+  };
+  for (const [, addresses] of allLinks(file))
+    judge(addresses, connectingBytes, dialsPerDeadline, 'a line of that rate needs half of it to connect');
+  for (const { dataLink } of mirrors) judge(dataLink, maxBodyBytes, 1, 'a write of 1 MiB passes in one piece');
 }
 
 /** Both nodes of a link speak TLS, in the same way, or neither does. */

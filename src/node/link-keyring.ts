@@ -1,3 +1,4 @@
+import { HotMirrorError } from '../errors.ts';
 import { LinkKeys } from '../transport/tcp.ts';
 import type { LinkCredentials } from '../transport/tcp.ts';
 import type { LinkTlsFiles, PairConfig } from './config.ts';
@@ -42,9 +43,12 @@ export class LinkKeyring {
     this.#keys = new Map([...credentials].map(([name, each]) => [name, new LinkKeys({ node, peer, credentials: each })]));
   }
 
-  /** The keys of a link; undefined where it speaks no TLS. */
+  /** The keys of a link; undefined where it speaks no TLS. Throws `HM_TLS_KEYS` where it does and they were not read: it never speaks without. */
   of(files: LinkTlsFiles | undefined): LinkKeys | undefined {
-    return files && this.#keys.get(keysName(files));
+    if (!files) return undefined;
+    const keys = this.#keys.get(keysName(files));
+    if (!keys) throw new HotMirrorError('HM_TLS_KEYS', `the keys of ${keysName(files)} were not read`, { rule: 'trust' });
+    return keys;
   }
 
   /** The next connections use these. Throws as `LinkKeys.replace`. */

@@ -1,6 +1,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 
 import { formatScsiUrl, parseScsiUrl } from '../transport/scsi-sim/address.ts';
+import { lineMs } from '../transport/serial-pace.ts';
 import { formatSerialUrl, parseSerialUrl } from '../transport/serial-url.ts';
 
 /** What the configuration has to know of a kind of link. All of it works on a URL in which `problem` found nothing. */
@@ -19,6 +20,8 @@ export interface LinkScheme {
   readonly dialled: boolean;
   /** Fast enough for a data link. */
   readonly bulk: boolean;
+  /** How long so many bytes take, in ms, where that is known. */
+  lineMs(url: string, bytes: number): number;
   /** The URL with paths from the folder of the configuration. */
   absolute(url: string, absolute: (relative: string) => string): string;
 }
@@ -47,6 +50,7 @@ const tcp: LinkScheme = {
   misfit: () => null,
   dialled: true,
   bulk: true,
+  lineMs: () => 0,
   absolute: (url) => url,
 };
 
@@ -59,6 +63,7 @@ const serial: LinkScheme = {
   misfit: (one, other) => (lineFormat(one) === lineFormat(other) ? null : `must have the same baudRate and rtscts as ${other}`),
   dialled: false,
   bulk: true,
+  lineMs: (url, bytes) => lineMs(bytes, parseSerialUrl(url).baudRate),
   absolute: (url) => url,
 };
 
@@ -78,6 +83,7 @@ const scsiSim: LinkScheme = {
   misfit: (one, other) => (parseScsiUrl(one).file === parseScsiUrl(other).file ? null : 'must name the same file at both ends'),
   dialled: false,
   bulk: false,
+  lineMs: () => 0,
   absolute(url, absolute) {
     const { file, id } = parseScsiUrl(url);
     return formatScsiUrl({ file: absolute(file), id });

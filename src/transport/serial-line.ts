@@ -22,7 +22,7 @@ const mostEnds = 64;
 /** How often the other end is told at most that a connection is over. */
 const resets = 6;
 /** How long a line that nobody uses any more is kept open at most, to say so to the other end. */
-const farewellMs = 5_000;
+export const farewellMs = 5_000;
 /** How far ahead of the line its packets are handed to the operating system: what lies there cannot be overtaken. */
 const aheadMs = 10;
 const connectionBytes = 4;
@@ -102,12 +102,13 @@ export class SerialLine {
     return this.#accept !== null;
   }
 
-  /** Lets the other end open connections, until `deaf`. Rejects where the device cannot be opened. */
+  /** Lets the other end open connections, until `deaf`. A device that is away is opened once it comes. Rejects where it cannot be opened otherwise. */
   async listen(accept: (stream: SerialStream) => void): Promise<void> {
     this.#accept = accept;
     try {
       await this.#device.use();
     } catch (error) {
+      if (isAway(error)) return;
       await this.deaf();
       throw error;
     }
@@ -278,6 +279,11 @@ export class SerialLine {
     this.#farewell?.cancel();
     this.#farewell = null;
   }
+}
+
+/** The device is not there, as an adapter that is found late or was pulled out. */
+function isAway(cause: unknown): boolean {
+  return cause instanceof Error && /no such (file|device)/iu.test(cause.message);
 }
 
 function keyOf(connection: number, opened: boolean): string {

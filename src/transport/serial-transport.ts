@@ -1,9 +1,11 @@
+import { sleep } from '../clock/clock.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Random } from '../clock/random.ts';
 import { HotMirrorError } from '../errors.ts';
 import { sharedKeyBytes } from './authentication.ts';
 import { DeflatedFrames } from './deflated-frames.ts';
 import type { TransportLimits } from './limits.ts';
+import { farewellMs } from './serial-line.ts';
 import type { SerialCounters, SerialLine } from './serial-line.ts';
 import { serialLimits } from './serial-limits.ts';
 import type { OpenPort } from './serial-port.ts';
@@ -13,6 +15,9 @@ import { StreamConnection } from './stream-connection.ts';
 import { authenticate } from './stream-handshake.ts';
 import { StreamReader } from './stream-reader.ts';
 import type { Connection, Listener, ListenHandlers, Transport, TransportCapabilities } from './transport.ts';
+
+/** How long a device that somebody has is left alone before it is tried again. */
+const lockedRetryMs = 500;
 
 /** A link over a serial line. */
 export interface SerialTransportOptions {
@@ -92,10 +97,21 @@ export class LineTransport implements SerialTransport {
     const listener = new LineListener(line, this.description, handlers, unauthenticatedConnections, (stream, signal) =>
       this.#authenticated('listener', stream, handshakeDeadlineMs, signal),
     );
-    await line.listen(listener.admit).catch((cause: unknown) => {
-      throw HotMirrorError.from(cause, isLocked(cause) ? 'HM_ADDRESS_IN_USE' : 'HM_ADDRESS', this.description);
-    });
+    await this.#listen(listener);
     return listener;
+  }
+
+  /** The line of before, of this process, may have the device for a moment after it was left. */
+  async #listen(listener: LineListener): Promise<void> {
+    const { clock } = this.#options;
+    const untilMs = clock.nowMs() + farewellMs + lockedRetryMs;
+    for (;;) {
+      const cause: unknown = await this.#line.listen(listener.admit).catch((error: unknown) => error);
+      if (cause === undefined) return;
+      if (!isLocked(cause)) throw HotMirrorError.from(cause, 'HM_ADDRESS', this.description);
+      if (clock.nowMs() >= untilMs) throw HotMirrorError.from(cause, 'HM_ADDRESS_IN_USE', this.description);
+      await sleep(clock, lockedRetryMs);
+    }
   }
 
   /** Opens a stream and waits until the other end has answered. */

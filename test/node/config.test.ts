@@ -241,6 +241,19 @@ describe('configuration', () => {
       { 'monitor.links[0].north': 'serial:/dev/ttyS0' },
       'monitor.links[0].north: "serial:/dev/ttyS0": baudRate is missing',
     ],
+    [
+      'a serial line too slow to connect within half a deadline',
+      { 'monitor.links[0].north': 'serial:/dev/ttyS0?baudRate=1200', 'monitor.links[0].south': 'serial:/dev/ttyS0?baudRate=1200' },
+      'monitor.deadlineMs: must be at least 35000 with serial:/dev/ttyS0?baudRate=1200',
+    ],
+    [
+      'a serial data link too slow for a write',
+      {
+        'mirrors[0].dataLink.north': 'serial:/dev/ttyS0?baudRate=115200',
+        'mirrors[0].dataLink.south': 'serial:/dev/ttyS0?baudRate=115200',
+      },
+      'monitor.deadlineMs: must be at least 91023 with serial:/dev/ttyS0?baudRate=115200',
+    ],
     ['a device in the folder', { 'monitor.links[0].north': 'serial:ttyS0?baudRate=9600' }, 'monitor.links[0].north: needs a device with'],
     ['no URL', { 'monitor.links[0].north': 'net' }, 'monitor.links[0].north: must be a URL'],
     ['no port', { 'monitor.links[0].north': 'tcp://127.0.0.1' }, 'monitor.links[0].north: needs a port'],

@@ -60,6 +60,14 @@ describe('The keys of links', () => {
       expect(keyring.of(undefined)).to.equal(undefined);
     }));
 
+  it('are never left out where a link is to speak TLS', () => {
+    const pskFile = '/nowhere/keys.psk';
+    const keyring = new LinkKeyring({ config: pairWith({ pskFile }), node: 'alpha', credentials: new Map() });
+    expect(() => keyring.of({ pskFile }))
+      .to.throw()
+      .with.property('code', 'HM_TLS_KEYS');
+  });
+
   it('are refused at the start where they cannot be used, with what is to be done', () =>
     withFolder(async (folder) => {
       const pskFile = path.join(folder, 'keys.psk');

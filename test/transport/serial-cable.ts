@@ -21,6 +21,8 @@ export class SerialCable {
   isCut = false;
   /** What is written arrives at once, as between pseudo-terminals, which know no rate. */
   isInstant = false;
+  /** Ends whose device is not there. */
+  readonly absent = new Set<string>();
   /** Ports take bytes and never say that they have, as where CTS stays off. */
   isStuck = false;
   /** Bytes that were written at each end. */
@@ -38,6 +40,7 @@ export class SerialCable {
   /** Opens an end; the names are `a` and `b`. */
   readonly open: OpenPort = (address) => {
     const name = address.path;
+    if (this.absent.has(name)) return Promise.reject(new Error('No such file or directory, cannot open'));
     if (this.#ends.has(name)) return Promise.reject(new Error('Cannot lock port'));
     const port = new VirtualPort(this, address);
     this.#ends.set(name, port);

@@ -241,6 +241,29 @@ describe('transport/serial, a line', () => {
     expect([desk.log.length, desk.accepted.length]).to.deep.equal([after, accepted]);
   });
 
+  it('listens at a device that is not there yet', async () => {
+    const desk = new Desk();
+    desk.cable.absent.add('b');
+    const [a, b] = [desk.transport('alpha'), desk.transport('beta')];
+    await desk.clock.settled(desk.listen(b), 100);
+    desk.cable.absent.delete('b');
+    await desk.clock.runFor(1_000);
+    await desk.clock.settled(a.dial(), 60_000);
+    expect(desk.accepted).to.have.lengthOf(1);
+  });
+
+  it('waits for a device that the line of before is about to leave, and not for longer', async () => {
+    const desk = new Desk();
+    const somebody = await desk.cable.open({ path: 'b', baudRate: 9_600, rtscts: false });
+    const refused = desk.listen(desk.transport('beta')).catch((error: unknown) => error);
+    await desk.clock.runFor(7_000);
+    expect(await refused).to.have.property('code', 'HM_ADDRESS_IN_USE');
+    const listening = desk.listen(desk.transport('beta'));
+    await desk.clock.runFor(2_000);
+    somebody.close(() => undefined);
+    await desk.clock.settled(listening, 1_000);
+  });
+
   it('goes on to send where everything is confirmed before the line counts as free', async () => {
     const desk = new Desk();
     desk.cable.isInstant = true;

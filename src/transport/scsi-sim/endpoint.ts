@@ -224,6 +224,12 @@ export class Endpoint {
     }
     const listener = this.#listener;
     void exchange.then(async (opened) => {
+      // The same may have been asked for twice in one turn, and others meanwhile.
+      if (this.#channels.has(keyOf(from, connection, false))) return;
+      if (this.#channels.size >= mostChannels) {
+        this.#answer(from, message, 'refused');
+        return;
+      }
       const channel = this.#add(opened, from, connection, false);
       const answer = { kind: 'opened', fromDialler: false, connection, number: windowBytes } as const;
       if (!(await this.#tell(opened, from, answer))) channel.fail(this.#failed('the dialler is gone'));

@@ -54,14 +54,19 @@ interface Place {
 }
 
 async function openMailbox(port: ScsiPort, clock: Clock, random: Random, place: Place, host: ExchangeHost): Promise<Exchange> {
+  let mailbox: Mailbox | null = null;
+  const its = { over: false as boolean };
   const attachment = await port.attach({
     received: () => true,
+    // It may be told before this end knows that it was attached.
     detached: (reason) => {
-      mailbox.close();
+      its.over = true;
+      mailbox?.close();
       if (reason !== 'left') host.ended(reason);
     },
   });
-  const mailbox = new Mailbox(attachment, clock, randomHex(random, incarnationBytes), place, host);
+  mailbox = new Mailbox(attachment, clock, randomHex(random, incarnationBytes), place, host);
+  if (its.over) mailbox.close();
   return mailbox;
 }
 

@@ -5,7 +5,7 @@ import { transportConformance } from '../../../src/testing/transport-conformance
 import { VirtualClock } from '../../../src/testing/virtual-clock.ts';
 import type { Connection } from '../../../src/transport/transport.ts';
 import { mailboxTransport, noReservationKey, ScsiBus } from '../../../src/transport/scsi-sim/index.ts';
-import type { ScsiResult } from '../../../src/transport/scsi-sim/index.ts';
+import type { ScsiPort, ScsiResult } from '../../../src/transport/scsi-sim/index.ts';
 import {
   decodeSlot,
   encodeSlot,
@@ -50,6 +50,27 @@ describe('transport/scsi-sim/mailbox', () => {
       expect(() => encodeSlot({ ...slot, notice: Buffer.alloc(longestNoticeBytes + 1) })).to.throw(RangeError);
       expect(() => encodeSlot({ ...slot, message: Buffer.alloc(longestSlotMessageBytes + 1) })).to.throw(RangeError);
     });
+  });
+
+  it('that loses its bus while it takes its place tells so, and looks for it again', async () => {
+    const clock = new VirtualClock();
+    const bus = new ScsiBus({ clock, random: new SeededRandom(1) });
+    const inner = bus.port(alphaId);
+    let attempts = 0;
+    const port: ScsiPort = {
+      ...{ id: alphaId, description: inner.description },
+      attach: async (host) => {
+        attempts += 1;
+        const attachment = await inner.attach(host);
+        attachment.detach();
+        host.detached('lost');
+        return attachment;
+      },
+    };
+    const transport = mailboxTransport({ ...commonOptions(clock), pollMs: 5, port, peerId: betaId, node: 'alpha', peer: 'beta' });
+    void transport.listen({ accepted: () => undefined }).catch(() => undefined);
+    await clock.runFor(10_000);
+    expect(attempts).to.be.above(2);
   });
 
   it('falls silent for a node that the unit no longer lets write', async () => {
