@@ -3,6 +3,7 @@ import type { Clock } from '../clock/clock.ts';
 import type { Random } from '../clock/random.ts';
 import { HotMirrorError } from '../errors.ts';
 import { sharedKeyBytes } from './authentication.ts';
+import { dialAttempt } from './dial-attempt.ts';
 import { DeflatedFrames } from './deflated-frames.ts';
 import type { TransportLimits } from './limits.ts';
 import { farewellMs } from './serial-line.ts';
@@ -72,22 +73,13 @@ export class LineTransport implements SerialTransport {
     return this.#line.counters;
   }
 
-  async dial(signal?: AbortSignal): Promise<Connection> {
-    const attempt = new AbortController();
-    const abort = (): void => {
-      attempt.abort(new HotMirrorError('HM_ABORTED', `dialling ${this.description} was given up`, { cause: signal?.reason }));
-    };
-    signal?.addEventListener('abort', abort, { once: true });
-    if (signal?.aborted) abort();
-    try {
-      attempt.signal.throwIfAborted();
+  dial(signal?: AbortSignal): Promise<Connection> {
+    return dialAttempt(this.description, signal, async (attempt) => {
       const beganMs = this.#options.clock.nowMs();
-      const stream = await this.#open(attempt.signal);
+      const stream = await this.#open(attempt);
       const leftMs = this.#limits.handshakeDeadlineMs - (this.#options.clock.nowMs() - beganMs);
-      return await this.#authenticated('dialler', stream, leftMs, attempt.signal);
-    } finally {
-      signal?.removeEventListener('abort', abort);
-    }
+      return await this.#authenticated('dialler', stream, leftMs, attempt);
+    });
   }
 
   async listen(handlers: ListenHandlers): Promise<Listener> {

@@ -9,6 +9,7 @@ import type { Random } from '../clock/random.ts';
 import { HotMirrorError } from '../errors.ts';
 import { sharedKeyBytes } from './authentication.ts';
 import type { HandshakeIdentity } from './authentication.ts';
+import { dialAttempt } from './dial-attempt.ts';
 import { frameHeaderBytes } from './framing.ts';
 import { transportLimits } from './limits.ts';
 import type { TransportLimits } from './limits.ts';
@@ -87,19 +88,8 @@ class TcpTransport implements Transport {
     this.capabilities = { maxFrameBytes: this.#limits.maxFrameBytes, authenticated: key !== null, encrypted, bulk: true };
   }
 
-  async dial(signal?: AbortSignal): Promise<Connection> {
-    const attempt = new AbortController();
-    const abort = (): void => {
-      attempt.abort(new HotMirrorError('HM_ABORTED', `dialling ${this.description} was given up`, { cause: signal?.reason }));
-    };
-    signal?.addEventListener('abort', abort, { once: true });
-    if (signal?.aborted) abort();
-    try {
-      attempt.signal.throwIfAborted();
-      return await this.#connect(attempt.signal);
-    } finally {
-      signal?.removeEventListener('abort', abort);
-    }
+  dial(signal?: AbortSignal): Promise<Connection> {
+    return dialAttempt(this.description, signal, (attempt) => this.#connect(attempt));
   }
 
   async listen(handlers: ListenHandlers): Promise<Listener> {

@@ -4,6 +4,7 @@ import type { Clock } from '../../clock/clock.ts';
 import type { Random } from '../../clock/random.ts';
 import { HotMirrorError } from '../../errors.ts';
 import { sharedKeyBytes } from '../authentication.ts';
+import { dialAttempt } from '../dial-attempt.ts';
 import { transportLimits } from '../limits.ts';
 import type { TransportLimits } from '../limits.ts';
 import { StreamConnection } from '../stream-connection.ts';
@@ -65,19 +66,8 @@ export class ScsiLink implements Transport {
     });
   }
 
-  async dial(signal?: AbortSignal): Promise<Connection> {
-    const attempt = new AbortController();
-    const abort = (): void => {
-      attempt.abort(new HotMirrorError('HM_ABORTED', `dialling ${this.description} was given up`, { cause: signal?.reason }));
-    };
-    signal?.addEventListener('abort', abort, { once: true });
-    if (signal?.aborted) abort();
-    try {
-      attempt.signal.throwIfAborted();
-      return await this.#connect(attempt.signal);
-    } finally {
-      signal?.removeEventListener('abort', abort);
-    }
+  dial(signal?: AbortSignal): Promise<Connection> {
+    return dialAttempt(this.description, signal, (attempt) => this.#connect(attempt));
   }
 
   async listen(handlers: ListenHandlers): Promise<Listener> {
