@@ -48,6 +48,11 @@ export interface Detector {
   state(nowMs: number): DetectorState;
 }
 
+/** A choice of {@link DetectorOptions} whose `deadlineMs` is that of the monitor. */
+export type DetectorChoice = WithoutDeadline<DetectorOptions>;
+
+type WithoutDeadline<Options> = Options extends DetectorOptions ? Omit<Options, 'deadlineMs'> : never;
+
 const defaultThreshold = 8;
 const defaultMinDeviationMs = 100;
 const acceptablePauseDeadlines = 0.5;

@@ -5,7 +5,9 @@ import { randomHex } from '../clock/random.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { Emitter } from '../events.ts';
 import { Conversation } from './conversation.ts';
+import type { DetectorChoice } from './detector.ts';
 import type { HeartbeatEvents } from './events.ts';
+import type { LinkQuality } from './link-statistics.ts';
 import { MonitorLink } from './monitor-link.ts';
 import type { Line } from './monitor-link.ts';
 import { checkLinks, initialGrace, watchTimes } from './options.ts';
@@ -130,27 +132,33 @@ export class HeartbeatMonitor {
   }
 
   /**
-   * Changes the times while it runs (rule `watch.live`). An initial grace that still runs grows to two of the new deadlines.
+   * Changes the times while it runs (rule `watch.live`). An initial grace that still runs grows to two of the new deadlines, and a detector learns anew.
    * Throws `RangeError` as the constructor does, and `HM_CLOSED`.
    */
-  configure(times: { readonly intervalMs?: number; readonly deadlineMs?: number }): void {
+  configure(times: { readonly intervalMs?: number; readonly deadlineMs?: number; readonly detector?: DetectorChoice }): void {
     this.#mustBeOpen();
-    const { intervalMs, deadlineMs } = this.#outlook.times;
+    const { intervalMs, deadlineMs, detector } = this.#outlook.times;
     const lateProbe = this.#lateProbeMinMs === undefined ? {} : { lateProbeMinMs: this.#lateProbeMinMs };
-    this.#outlook.configure(watchTimes({ intervalMs, deadlineMs, ...times, ...lateProbe }), this.#clock.nowMs());
+    this.#outlook.configure(watchTimes({ intervalMs, deadlineMs, detector, ...times, ...lateProbe }), this.#clock.nowMs());
     this.#lookSoon();
   }
 
-  /** No verdict until `resume` is called with the same words. Several may pause for reasons of their own. */
-  pause(because: string): void {
-    this.#outlook.pausedBecause.add(because);
-    if (this.#verdict.state === 'down') this.#rule(this.#clock.nowMs());
+  /**
+   * No verdict until `resume` is called with the same words, or for `forMs` at most. Several may pause for reasons of their own.
+   * Throws `RangeError` for a time that is not above 0.
+   */
+  pause(because: string, { forMs }: { readonly forMs?: number } = {}): void {
+    if (forMs !== undefined && !(Number.isFinite(forMs) && forMs > 0)) throw new RangeError('a pause lasts for more than 0 ms');
+    const nowMs = this.#clock.nowMs();
+    this.#outlook.pause(because, forMs === undefined ? null : nowMs + forMs);
+    if (this.#verdict.state === 'down') this.#rule(nowMs);
     this.#noteWatchState();
+    if (forMs !== undefined) this.#lookSoon();
   }
 
   /** Takes back `pause` with these words; the next verdict follows once the sockets are drained. */
   resume(because: string): void {
-    this.#outlook.pausedBecause.delete(because);
+    this.#outlook.resume(because);
     this.#noteWatchState();
     this.#lookSoon();
   }
@@ -232,10 +240,17 @@ export class HeartbeatMonitor {
     const links = this.#links.map(({ name, state, watch: { lastSeenMs, rttMs } }) => {
       return { name, state, lastSeenMs: lastSeenMs === null ? null : nowMs - lastSeenMs, rttMs };
     });
-    return { state: this.watchState(), peer: this.peerState(), links };
+    const pauses = this.#outlook.pauses(nowMs);
+    return { state: this.watchState(), peer: this.peerState(), links, ...(pauses.length > 0 ? { pauses } : {}) };
   }
 
-  /** All state on which a later step depends, serialisable, for simulators. */
+  /** How good each link is, by name: round trips, jitter, loss. */
+  quality(): ReadonlyMap<string, LinkQuality> {
+    const nowMs = this.#clock.nowMs();
+    return new Map(this.#links.map(({ name, watch }) => [name, watch.quality(nowMs, this.#outlook.times.deadlineMs)]));
+  }
+
+  /** All state on which a later step depends, serialisable, for simulators. What a detector has learnt is not in it: they run `deadline`. */
   snapshot(): { readonly [key: string]: Json } {
     const { presence, channel, responder } = this.#conversation;
     const links = this.#links.map(({ name, state, line, rejections, watch }) => ({
@@ -245,27 +260,11 @@ export class HeartbeatMonitor {
       rejected: rejections.count,
       ...watch.snapshot(),
     }));
-    const { seen, unseenBecause, pausedBecause, times } = this.#outlook;
-    const sources = [...this.#outlook.sources].map(([name, { lastSeenMs, countedFromMs }]) => ({ name, lastSeenMs, countedFromMs }));
     const { state: peerState, rule } = this.#verdict;
     return {
-      ...{
-        node: this.#node,
-        peer: this.#peer,
-        run: this.#run,
-        lifecycle: this.#lifecycle,
-        watch: this.watchState(),
-        pausedBecause: [...pausedBecause],
-      },
-      ...{ peerState, rule, seen, unseenBecause, peerRun: presence.run, left: presence.left, ...this.#outlook.snapshot() },
-      ...{
-        times: { ...times },
-        lookedMs: this.#pauses.lookedMs,
-        links,
-        sources,
-        channel: channel.snapshot(),
-        responder: responder.snapshot(),
-      },
+      ...{ node: this.#node, peer: this.#peer, run: this.#run, lifecycle: this.#lifecycle, watch: this.watchState() },
+      ...{ peerState, rule, peerRun: presence.run, left: presence.left, ...this.#outlook.snapshot() },
+      ...{ lookedMs: this.#pauses.lookedMs, links, channel: channel.snapshot(), responder: responder.snapshot() },
     };
   }
 
@@ -331,6 +330,7 @@ export class HeartbeatMonitor {
 
   #alive(link: MonitorLink): void {
     const nowMs = this.#clock.nowMs();
+    if (this.#overdueMs() > 0) link.watch.sleptThrough(nowMs, this.#pauses.lookedMs);
     link.watch.heard(nowMs);
     this.#outlook.seen = true;
     this.#noteLinkState(link, 'up', nowMs);

@@ -47,16 +47,14 @@ export interface LinkQuality {
  * none change nothing.
  */
 export class LinkStatistics {
-  readonly #patienceMs: number;
   readonly #trips = new RoundTrips();
   readonly #own = new Fates();
   readonly #peers = new Fates();
   readonly #sentMs = new Float64Array(rememberedTokens);
 
-  /** A token without an answer for longer than `patienceMs` is lost. Throws `RangeError` where that is not above 0. */
-  constructor(patienceMs: number) {
-    if (!(Number.isFinite(patienceMs) && patienceMs > 0)) throw new RangeError(`patienceMs must be above 0, not ${String(patienceMs)}`);
-    this.#patienceMs = patienceMs;
+  /** Smoothed round trip, in ms; null before the first answer. */
+  get smoothedMs(): number | null {
+    return this.#trips.smoothedMs;
   }
 
   /** A token was sent. Its number is above all before it. */
@@ -92,9 +90,9 @@ export class LinkStatistics {
     this.#peers.forget();
   }
 
-  /** All of it, at `nowMs`. */
-  quality(nowMs: number): LinkQuality {
-    const late = (sequence: number): boolean => nowMs - this.#sentMs[sequence % rememberedTokens]! > this.#patienceMs;
+  /** All of it, at `nowMs`. A token without an answer for longer than `patienceMs` is lost. */
+  quality(nowMs: number, patienceMs: number): LinkQuality {
+    const late = (sequence: number): boolean => nowMs - this.#sentMs[sequence % rememberedTokens]! > patienceMs;
     this.#own.replace('waiting', 'lost', late);
     return { roundTripMs: this.#trips.summary(), unanswered: this.#own.share(), missing: this.#peers.share() };
   }
@@ -149,31 +147,32 @@ class Fates {
 
 /** Round trips: the last, a smoothed one, their jitter, and a histogram of the recent ones. */
 class RoundTrips {
-  #lastMs: number | null = null;
-  #smoothedMs = 0;
+  smoothedMs: number | null = null;
+  #lastMs = 0;
   #jitterMs = 0;
-  #recent = newHistogram();
-  #before = newHistogram();
+  #recent: RecordableHistogram | null = null;
+  #before: RecordableHistogram | null = null;
 
   add(tripMs: number): void {
-    this.#smoothedMs = this.#lastMs === null ? tripMs : this.#smoothedMs + (tripMs - this.#smoothedMs) * roundTripWeight;
-    this.#jitterMs += (Math.abs(tripMs - (this.#lastMs ?? tripMs)) - this.#jitterMs) * jitterWeight;
+    const beforeMs = this.smoothedMs === null ? tripMs : this.#lastMs;
+    this.smoothedMs = this.smoothedMs === null ? tripMs : this.smoothedMs + (tripMs - this.smoothedMs) * roundTripWeight;
+    this.#jitterMs += (Math.abs(tripMs - beforeMs) - this.#jitterMs) * jitterWeight;
     this.#lastMs = tripMs;
-    if (this.#recent.count >= tripsPerHistogram) {
+    if (this.#recent && this.#recent.count >= tripsPerHistogram) {
       this.#before = this.#recent;
-      this.#recent = newHistogram();
+      this.#recent = null;
     }
+    this.#recent ??= newHistogram();
     this.#recent.record(Math.min(longestMicroseconds, Math.max(1, Math.round(tripMs * microsecondsPerMs))));
   }
 
   summary(): RoundTripsMs | null {
-    if (this.#lastMs === null) return null;
+    if (this.smoothedMs === null) return null;
     const both = newHistogram();
-    both.add(this.#recent);
-    both.add(this.#before);
+    for (const each of [this.#recent, this.#before]) if (each) both.add(each);
     return {
       last: this.#lastMs,
-      smoothed: this.#smoothedMs,
+      smoothed: this.smoothedMs,
       p50: both.percentile(50) / microsecondsPerMs,
       p99: both.percentile(99) / microsecondsPerMs,
       jitter: this.#jitterMs,

@@ -95,6 +95,7 @@ export class MonitorLink {
     this.#setup = setup;
     this.name = setup.name;
     this.watch = new LinkWatch(clock.nowMs());
+    this.watch.learnAnew(times);
     const retryMaxMs = retryMaxIntervals * times.intervalMs;
     this.#peerLink = new PeerLink({
       transport,

@@ -1,6 +1,8 @@
 import type { Clock } from '../clock/clock.ts';
 import type { Random } from '../clock/random.ts';
 import type { Transport } from '../transport/transport.ts';
+import { createDetector } from './detector.ts';
+import type { Detector, DetectorChoice, DetectorOptions } from './detector.ts';
 import type { Json } from './types.ts';
 
 /** What a {@link HeartbeatMonitor} is made of. */
@@ -18,6 +20,8 @@ export interface HeartbeatMonitorOptions {
   readonly intervalMs?: number;
   /** Silence that makes a link `down`; at least 2 × `intervalMs`. Default 5,000. */
   readonly deadlineMs?: number;
+  /** What decides how long silence is borne: always `deadlineMs` (the default), or longer on a link that has shown itself irregular. */
+  readonly detector?: DetectorChoice;
   /** No verdict before it (rule `watch.start`); at least 2 × `deadlineMs`. Default 2 × `deadlineMs`. */
   readonly initialGraceMs?: number;
   /** A late link is probed every twentieth of the interval, but never more often than this. Default 5. */
@@ -36,6 +40,8 @@ export interface WatchTimes {
   readonly deadlineMs: number;
   /** Between two tokens on a late link. */
   readonly lateProbeMs: number;
+  /** How a monitor link's silence is judged; data links are judged by the deadline. */
+  readonly detector: DetectorOptions;
 }
 
 /** Silence of this many intervals makes a link late. */
@@ -49,12 +55,13 @@ const deadlinesPerGrace = 2;
 
 /**
  * The times from what was configured, with defaults (rule `timing.deadline`).
- * Throws `RangeError` for a time that is not above 0, or a deadline below two intervals.
+ * Throws `RangeError` for a time that is not above 0, a deadline below two intervals, or a detector that cannot be.
  */
 export function watchTimes(options: {
   readonly intervalMs?: number;
   readonly deadlineMs?: number;
   readonly lateProbeMinMs?: number;
+  readonly detector?: DetectorChoice;
 }): WatchTimes {
   const { intervalMs = defaultIntervalMs, deadlineMs = defaultDeadlineMs, lateProbeMinMs = defaultLateProbeMinMs } = options;
   for (const [name, value] of Object.entries({ intervalMs, deadlineMs, lateProbeMinMs })) {
@@ -62,7 +69,15 @@ export function watchTimes(options: {
   }
   if (deadlineMs < intervalsPerDeadline * intervalMs)
     throw new RangeError(`deadlineMs must be at least ${String(intervalsPerDeadline)} × intervalMs`);
-  return { intervalMs, deadlineMs, lateProbeMs: Math.min(intervalMs, Math.max(lateProbeMinMs, intervalMs / lateProbesPerInterval)) };
+  const lateProbeMs = Math.min(intervalMs, Math.max(lateProbeMinMs, intervalMs / lateProbesPerInterval));
+  const detector: DetectorOptions = { ...(options.detector ?? { kind: 'deadline' }), deadlineMs };
+  createDetector(detector);
+  return { intervalMs, deadlineMs, lateProbeMs, detector };
+}
+
+/** What learns how long a link's silence is to be borne; null where the deadline alone decides. */
+export function learnedPatience({ detector }: WatchTimes): Detector | null {
+  return detector.kind === 'deadline' ? null : createDetector(detector);
 }
 
 /** The shortest initial grace for a deadline (rule `timing.grace`). */

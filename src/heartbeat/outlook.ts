@@ -3,7 +3,7 @@ import type { LinkWatch } from './link-watch.ts';
 import { shortestGraceMs } from './options.ts';
 import type { WatchTimes } from './options.ts';
 import { freshSilence } from './silence.ts';
-import type { SilenceEvidence, WatchState } from './types.ts';
+import type { Json, SilenceEvidence, WatchPause, WatchState } from './types.ts';
 import type { Observation, SourceView } from './verdict.ts';
 
 /** Sources of life other than monitor links. */
@@ -22,7 +22,8 @@ export class Outlook {
   seen = false;
   /** Why an operator allowed a verdict about a peer never seen. */
   unseenBecause: string | null = null;
-  readonly pausedBecause: Set<string> = new Set();
+  /** Why verdicts are paused, and until when; null: until it is taken back. */
+  readonly #pauses = new Map<string, number | null>();
   readonly sources: Map<string, LifeWatch> = new Map();
   readonly #links: readonly WatchedLink[];
   #startedMs: number | null = null;
@@ -45,6 +46,7 @@ export class Outlook {
   /** The times change; what is late or down stays so until it is heard, and a grace that still runs grows with the deadline. */
   configure(times: WatchTimes, nowMs: number): void {
     for (const watch of this.#watches()) watch.hold(nowMs, this.times);
+    for (const { watch } of this.#links) watch.learnAnew(times);
     this.times = times;
     const fromMs = this.#startedMs ?? 0;
     if (this.#inGrace(nowMs)) this.#graceUntilMs = Math.max(this.#graceUntilMs, fromMs + shortestGraceMs(times.deadlineMs));
@@ -68,21 +70,44 @@ export class Outlook {
     this.seen = true;
   }
 
+  /** No verdict until `resume` with the same words, or until `untilMs`. */
+  pause(because: string, untilMs: number | null): void {
+    this.#pauses.set(because, untilMs);
+  }
+
+  resume(because: string): void {
+    this.#pauses.delete(because);
+  }
+
+  /** What pauses verdicts at `nowMs`. */
+  pauses(nowMs: number): readonly WatchPause[] {
+    return [...this.#pauses].flatMap(([because, untilMs]) => {
+      if (untilMs === null) return { because, remainingMs: null };
+      return nowMs < untilMs ? { because, remainingMs: untilMs - nowMs } : [];
+    });
+  }
+
   watchState(nowMs: number): WatchState {
-    if (this.pausedBecause.size > 0) return 'paused';
+    if (this.pauses(nowMs).length > 0) return 'paused';
     return this.#inGrace(nowMs) ? 'grace' : 'normal';
   }
 
   /** What a verdict depends on. */
   observe(nowMs: number, left: boolean): Observation {
     const view = (name: string, watch: LifeWatch): SourceView => {
-      return { name, state: watch.state(nowMs, this.times), silentMs: watch.silentMs(nowMs), lastSeenMs: watch.lastSeenMs };
+      return {
+        name,
+        state: watch.state(nowMs, this.times),
+        silentMs: watch.silentMs(nowMs),
+        borneMs: watch.borneMs(this.times),
+        lastSeenMs: watch.lastSeenMs,
+      };
     };
     return {
       nowMs,
       deadlineMs: this.times.deadlineMs,
       watch: this.watchState(nowMs),
-      pausedBecause: [...this.pausedBecause],
+      pausedBecause: this.pauses(nowMs).map(({ because }) => because),
       seen: this.seen,
       unseenBecause: this.unseenBecause,
       left,
@@ -109,12 +134,24 @@ export class Outlook {
   /** The next moments at which time alone may change something. */
   thresholdsMs(nowMs: number): readonly number[] {
     const silence = this.#watches().flatMap((watch) => watch.nextThresholdMs(nowMs, this.times) ?? []);
-    return this.#inGrace(nowMs) ? [...silence, this.#graceUntilMs] : silence;
+    const pauses = [...this.#pauses.values()].flatMap((untilMs) => (untilMs !== null && untilMs > nowMs ? [untilMs] : []));
+    return [...silence, ...pauses, ...(this.#inGrace(nowMs) ? [this.#graceUntilMs] : [])];
   }
 
   /** All state of its own, for simulators. */
-  snapshot(): { readonly startedMs: number | null; readonly graceUntilMs: number; readonly freshSinceMs: number } {
-    return { startedMs: this.#startedMs, graceUntilMs: this.#graceUntilMs, freshSinceMs: this.#freshSinceMs };
+  snapshot(): { readonly [key: string]: Json } {
+    const { seen, unseenBecause } = this;
+    const sources = [...this.sources].map(([name, { lastSeenMs, countedFromMs }]) => ({ name, lastSeenMs, countedFromMs }));
+    return {
+      ...{ startedMs: this.#startedMs, graceUntilMs: this.#graceUntilMs, freshSinceMs: this.#freshSinceMs },
+      ...{
+        seen,
+        unseenBecause,
+        pauses: [...this.#pauses].map((pause) => [...pause]),
+        times: { ...this.times, detector: { ...this.times.detector } },
+        sources,
+      },
+    };
   }
 
   #inGrace(nowMs: number): boolean {

@@ -5,6 +5,13 @@ export type { Json, PeerAnswer, PeerState, SilenceEvidence, Verdict, WatchState 
 /** State of one link: `late` after one and a half intervals of silence, `down` beyond the deadline or never heard. */
 export type LinkState = 'up' | 'late' | 'down';
 
+/** Something that keeps the monitor from verdicts. */
+export interface WatchPause {
+  readonly because: string;
+  /** When it ends by itself; null: when it is taken back. */
+  readonly remainingMs: number | null;
+}
+
 /** The monitor's part of `hotmirror status --json`. */
 export interface MonitorStatus {
   readonly state: WatchState;
@@ -17,4 +24,6 @@ export interface MonitorStatus {
     /** Smoothed round trip; null before the first answer. */
     readonly rttMs: number | null;
   }[];
+  /** Absent: nothing keeps it from verdicts. */
+  readonly pauses?: readonly WatchPause[];
 }

@@ -7,6 +7,8 @@ export interface SourceView {
   readonly state: LinkState;
   /** Silence since the last sign of life, or since the monitor began anew, whichever is shorter. */
   readonly silentMs: number;
+  /** How long this silence is borne: the deadline, or longer. */
+  readonly borneMs: number;
   /** The last sign of life; null for never. */
   readonly lastSeenMs: number | null;
 }
@@ -47,9 +49,9 @@ export function judge(seen: Observation): Verdict {
   if (alive.length > 0) return verdict('up', 'watch.all', `heard on ${alive.join(', ')}`);
 
   const unproven: PeerState = seen.seen ? 'suspect' : 'unknown';
-  const waiting = all.filter(({ silentMs }) => silentMs <= seen.deadlineMs).map(({ name }) => name);
+  const waiting = all.filter(({ silentMs, borneMs }) => silentMs <= borneMs).map(({ name }) => name);
   if (waiting.length > 0)
-    return verdict(unproven, 'watch.all', `every link is late, but not yet silent beyond the deadline: ${waiting.join(', ')}`);
+    return verdict(unproven, 'watch.all', `every link is late, but not yet silent for longer than is borne: ${waiting.join(', ')}`);
   if (seen.watch === 'grace') return verdict(unproven, 'watch.start', 'every link is silent, but the initial grace is not over');
   if (seen.watch === 'paused')
     return verdict(unproven, 'takeover.auto', `every link is silent, but verdicts are paused: ${seen.pausedBecause.join(', ')}`);

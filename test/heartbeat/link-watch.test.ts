@@ -4,7 +4,13 @@ import { LifeWatch, LinkWatch, outstandingTokens } from '../../src/heartbeat/lin
 import { watchTimes } from '../../src/heartbeat/options.ts';
 
 const times = watchTimes({ intervalMs: 200, deadlineMs: 1_000 });
+const adaptive = watchTimes({ intervalMs: 200, deadlineMs: 1_000, detector: { kind: 'phi-accrual', maxDeadlineMs: 3_000 } });
 const nonce = '0123456789abcdef';
+
+/** Gaps between signs of life: these in turn, so often. */
+function gaps(times: number, ...turnMs: readonly number[]): readonly number[] {
+  return Array.from({ length: times }, () => turnMs).flat();
+}
 
 describe('LifeWatch', () => {
   it('is down until it is heard, late after one and a half intervals, down beyond the deadline', () => {
@@ -56,6 +62,32 @@ describe('LifeWatch', () => {
     watch.heard(0);
     watch.hold(500, times);
     expect(watch.state(500, watchTimes({ intervalMs: 2_000, deadlineMs: 10_000 }))).to.equal('late');
+  });
+
+  it('timing.lease: bears the silence of a regular link for the deadline, of an irregular one for longer, of none for more than the most', () => {
+    const borne = (gapsMs: readonly number[]): number => {
+      const watch = new LifeWatch(0);
+      watch.learnAnew(adaptive);
+      let atMs = 0;
+      for (const gapMs of [0, ...gapsMs]) watch.heard((atMs += gapMs));
+      const borneMs = watch.borneMs(adaptive);
+      expect([watch.state(atMs + borneMs, adaptive), watch.state(atMs + borneMs + 1, adaptive)]).to.deep.equal(['late', 'down']);
+      expect(watch.nextThresholdMs(atMs + adaptive.intervalMs * 2, adaptive)).to.equal(atMs + borneMs);
+      return borneMs;
+    };
+    expect(borne(gaps(20, 50))).to.be.within(1_000, 1_100);
+    expect(borne(gaps(10, 100, 300))).to.be.within(1_001, 2_999);
+    expect(borne(gaps(10, 0, 2_900))).to.equal(3_000);
+  });
+
+  it('watch.live: other times, and what was learnt is forgotten', () => {
+    const watch = new LifeWatch(0);
+    watch.learnAnew(adaptive);
+    let atMs = 0;
+    for (const gapMs of gaps(20, 0, 2_900)) watch.heard((atMs += gapMs));
+    expect(watch.borneMs(adaptive)).to.equal(3_000);
+    watch.learnAnew(times);
+    expect(watch.borneMs(times)).to.equal(1_000);
   });
 });
 

@@ -13,7 +13,8 @@ const ages = [0, 300, 301, 1_000, 1_001];
 function source(name: string, ageMs: number): SourceView {
   const watch = new LifeWatch(0);
   watch.heard(nowMs - ageMs);
-  return { name, state: watch.state(nowMs, times), silentMs: watch.silentMs(nowMs), lastSeenMs: watch.lastSeenMs };
+  const { lastSeenMs } = watch;
+  return { name, state: watch.state(nowMs, times), silentMs: watch.silentMs(nowMs), borneMs: watch.borneMs(times), lastSeenMs };
 }
 
 const views = new Map(
@@ -90,8 +91,8 @@ describe('judge', () => {
     const verdict = judge({ ...observation, links: [source('net', 1_200), source('line', 1_001)], sources: [source('m0', 1_500)] });
     expect(verdict).to.deep.include({ state: 'down', rule: 'watch.all', because: 'every link is silent for more than 1000 ms' });
     expect(verdict.evidence['links']).to.deep.equal([
-      { name: 'net', state: 'down', silentMs: 1_200, lastSeenMs: nowMs - 1_200 },
-      { name: 'line', state: 'down', silentMs: 1_001, lastSeenMs: nowMs - 1_001 },
+      { name: 'net', state: 'down', silentMs: 1_200, borneMs: 1_000, lastSeenMs: nowMs - 1_200 },
+      { name: 'line', state: 'down', silentMs: 1_001, borneMs: 1_000, lastSeenMs: nowMs - 1_001 },
     ]);
   });
 });
