@@ -283,16 +283,16 @@ export class MirrorLink implements BlockDevice {
   }
 
   read(offsetBytes: number, into: Uint8Array, done: Done): void {
-    this.#admit(offsetBytes, into.byteLength, done)?.read(offsetBytes, into, done);
+    this.#admit(offsetBytes, into.byteLength, done)?.intake.read(offsetBytes, into, done);
   }
 
   write(offsetBytes: number, from: Uint8Array, options: WriteOptions, done: Done): void {
     const serving = this.#admitWrite(offsetBytes, from.byteLength, done);
-    if (serving) splitWrite(serving, offsetBytes, from, options, done);
+    if (serving) splitWrite(serving.intake, offsetBytes, from, options, done);
   }
 
   flush(done: Done): void {
-    this.#admit(0, 0, done, true)?.flush(done);
+    this.#admit(0, 0, done, true)?.intake.flush(done);
   }
 
   /**
@@ -303,13 +303,13 @@ export class MirrorLink implements BlockDevice {
     const { trim } = this.capabilities;
     const serving = this.#admit(offsetBytes, lengthBytes, done, !trim);
     if (!serving) return;
-    if (trim) splitTrim(serving, offsetBytes, lengthBytes, done);
+    if (trim) splitTrim(serving.intake, offsetBytes, lengthBytes, done);
     else done(new HotMirrorError('HM_NOT_SUPPORTED', `${this.name} cannot be trimmed`));
   }
 
   writeZeroes(offsetBytes: number, lengthBytes: number, options: ZeroesOptions, done: Done): void {
     const serving = this.#admitWrite(offsetBytes, lengthBytes, done);
-    if (serving) splitZeroes(serving, offsetBytes, lengthBytes, options, done);
+    if (serving) splitZeroes(serving.intake, offsetBytes, lengthBytes, options, done);
   }
 
   /** What of a range is a hole in this node's element, as far as a read would be answered from there now; else all is data. */

@@ -46,8 +46,8 @@ export interface ReadRepairOptions {
   readonly diskless: () => boolean;
   readonly session: () => SourceSession | null;
   readonly peer: () => PeerHelp;
-  /** Whether what the range holds may be seen now. */
-  readonly mayRead: (offsetBytes: number, lengthBytes: number) => boolean;
+  /** Whether what this part of a read holds may be seen now. */
+  readonly mayRead: (read: Read, offsetBytes: number, lengthBytes: number) => boolean;
   /** Begins the read anew, from this node's element. */
   readonly restart: (read: Read) => void;
   readonly reply: (read: Read, error: HotMirrorError | null) => void;
@@ -139,7 +139,7 @@ export class ReadRepair {
     const { read, atBytes, error } = unreadable;
     const offsetBytes = read.offsetBytes + atBytes;
     const lengthBytes = Math.min(maxBodyBytes, read.into.byteLength - atBytes);
-    if (!mayRead(offsetBytes, lengthBytes)) {
+    if (!mayRead(read, offsetBytes, lengthBytes)) {
       restart(read);
       return;
     }

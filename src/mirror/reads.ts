@@ -4,11 +4,13 @@ import { HotMirrorError } from '../errors.ts';
 import { ReadRepair } from './read-repair.ts';
 import type { ReadRepairOptions } from './read-repair.ts';
 import type { AnsweredRequest } from './replies.ts';
-import { overlapsAny, untouchedRun } from './request.ts';
-import type { Request } from './request.ts';
+import { overlaps, requestsBefore, untouchedRun } from './request.ts';
+import type { Request, WaitingRead } from './request.ts';
 
 /** One read of the application. */
 export interface Read extends AnsweredRequest {
+  /** Its place among all requests and reads, in the order in which they came. */
+  readonly arrival: number;
   readonly offsetBytes: number;
   readonly into: Uint8Array;
 }
@@ -17,8 +19,10 @@ export interface Read extends AnsweredRequest {
 export interface ReadsOptions extends Omit<ReadRepairOptions, 'restart' | 'reply' | 'mayRead'> {
   /** Nothing that this element holds is hidden from readers. */
   readonly ready: () => boolean;
-  /** Requests that are not complete. */
-  readonly incomplete: () => readonly Iterable<Request>[];
+  /** Requests that went to the elements and are not complete. */
+  readonly issued: Iterable<Request>;
+  /** Requests that are yet to go to the elements, in the order in which they came. */
+  readonly queued: readonly Request[];
   /** An answer would go out now (rule serve.lease). */
   readonly owns: () => boolean;
   /** The read is over; the answer goes out when there is evidence of ownership (rule serve.lease). */
@@ -27,11 +31,11 @@ export interface ReadsOptions extends Omit<ReadRepairOptions, 'restart' | 'reply
 
 /**
  * The reads of the serving side, from this node's element, or from the peer's where this one cannot be read (rule write.error). A reader must not see what may yet be lost with this node: neither an unfinished write,
- * nor, without the peer, what this element may hold alone under the generation of both. Such reads wait.
+ * nor, without the peer, what this element may hold alone under the generation of both. Such reads wait, and hold back what came after them ({@link Reads.holdsBack}): so each has a fixed number of requests to wait for.
  */
 export class Reads {
   readonly #options: ReadsOptions;
-  #waiting: Read[] = [];
+  readonly #waiting = new Set<WaitingRead>();
   #underWay = 0;
   readonly #repair: ReadRepair;
 
@@ -39,27 +43,25 @@ export class Reads {
     this.#options = options;
     this.#repair = new ReadRepair({
       ...options,
-      mayRead: (offsetBytes, lengthBytes) => this.#mayRead(offsetBytes, lengthBytes),
+      mayRead: ({ arrival }, offsetBytes, lengthBytes) =>
+        options.ready() && requestsBefore(options, arrival, offsetBytes, lengthBytes).length === 0,
       restart: (read) => void this.read(read),
     });
   }
 
   /** Reads inside, waiting or under way. What a failed device still has may never end, and is nothing to wait for. */
   get inside(): number {
-    return this.#waiting.length + (this.#options.diskless() ? 0 : this.#underWay) + this.#repair.inside;
+    return this.#waiting.size + (this.#options.diskless() ? 0 : this.#underWay) + this.#repair.inside;
   }
 
   /** Whether any read waits. */
   get waiting(): boolean {
-    return this.#waiting.length > 0;
+    return this.#waiting.size > 0;
   }
 
   /** Starts a read, or lets it wait and returns false. */
   read(read: Read): boolean {
-    if (!this.#mayRead(read.offsetBytes, read.into.byteLength)) {
-      this.#waiting.push(read);
-      return false;
-    }
+    if (this.#mustWait(read)) return false;
     const { diskless } = this.#options;
     if (diskless()) {
       this.#repair.unreadable(
@@ -81,8 +83,8 @@ export class Reads {
 
   /** What of a range is a hole, as a read that is answered now would find it; where one would wait, or come from the peer, all is data. */
   allocation(offsetBytes: number, lengthBytes: number, mostPieces: number): readonly AllocationPiece[] {
-    const { device, diskless, ready, incomplete, owns } = this.#options;
-    const run = untouchedRun(incomplete(), offsetBytes, lengthBytes);
+    const { device, diskless, ready, issued, queued, owns } = this.#options;
+    const run = untouchedRun([issued, queued], offsetBytes, lengthBytes);
     if (run.touched || diskless() || !ready() || !owns()) return allData(run.lengthBytes);
     return device.allocation?.(offsetBytes, run.lengthBytes, mostPieces) ?? allData(run.lengthBytes);
   }
@@ -108,20 +110,45 @@ export class Reads {
     this.retry();
   }
 
+  /** A request is complete: reads that waited for it alone go on. Returns whether one did, for which another request may have waited. */
+  completed(request: Request): boolean {
+    const held = request.holdsUp ?? [];
+    request.holdsUp = null;
+    let went = false;
+    for (const waiting of held) {
+      waiting.requests -= 1;
+      if (waiting.requests === 0 && this.#waiting.delete(waiting)) went = this.read(waiting.read) || went;
+    }
+    return went;
+  }
+
+  /** Whether a request must not go to the elements before a read that came earlier. */
+  holdsBack({ arrival, offsetBytes, lengthBytes }: Request): boolean {
+    for (const { read } of this.#waiting) if (read.arrival < arrival && overlaps(read, offsetBytes, lengthBytes)) return true;
+    return false;
+  }
+
   /** Something changed that may let waiting reads go on. */
   retry(): void {
-    if (this.#waiting.length === 0) return;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const read of waiting) this.read(read);
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const { read } of waiting) this.read(read);
   }
 
   /** Gives up the reads that wait, here or for the peer, which the caller fails; those under way end by themselves. */
   stop(): readonly Read[] {
-    return [...this.#waiting.splice(0), ...this.#repair.stop()];
+    const waiting = [...this.#waiting].map(({ read }) => read);
+    this.#waiting.clear();
+    return [...waiting, ...this.#repair.stop()];
   }
 
-  #mayRead(offsetBytes: number, lengthBytes: number): boolean {
-    return this.#options.ready() && !overlapsAny(this.#options.incomplete(), offsetBytes, lengthBytes);
+  /** Lets a read wait for the requests before it; false where there is nothing to wait for. */
+  #mustWait(read: Read): boolean {
+    const before = requestsBefore(this.#options, read.arrival, read.offsetBytes, read.lengthBytes);
+    if (before.length === 0 && this.#options.ready()) return false;
+    const waiting: WaitingRead = { read, requests: before.length };
+    for (const request of before) (request.holdsUp ??= []).push(waiting);
+    this.#waiting.add(waiting);
+    return true;
   }
 }

@@ -1,5 +1,6 @@
 import type { HotMirrorError } from '../errors.ts';
 import type { RequestKind } from './counters.ts';
+import type { Read } from './reads.ts';
 import type { AnsweredRequest } from './replies.ts';
 import type { SourceSession } from './source.ts';
 
@@ -13,6 +14,10 @@ export interface Request extends AnsweredRequest {
   /** Zeroes that must keep their space. */
   readonly noHole: boolean;
   startedMs: number;
+  /** Its place among all requests and reads of the application, in the order in which they came. */
+  arrival: number;
+  /** Reads that wait for it. */
+  holdsUp: WaitingRead[] | null;
   /** Steps on this node's element that are not over. */
   local: number;
   /** Steps on the peer's element that are not over, or never will be while the peer is away. */
@@ -26,8 +31,15 @@ export interface Request extends AnsweredRequest {
   error: HotMirrorError | null;
 }
 
+/** A read that waits for requests which are not complete. */
+export interface WaitingRead {
+  readonly read: Read;
+  /** Requests that it waits for. */
+  requests: number;
+}
+
 /** Whether a request touches a range; a flush touches none. */
-function overlaps(request: Request, offsetBytes: number, lengthBytes: number): boolean {
+export function overlaps(request: Pick<Request, 'offsetBytes' | 'lengthBytes'>, offsetBytes: number, lengthBytes: number): boolean {
   return request.offsetBytes < offsetBytes + lengthBytes && offsetBytes < request.offsetBytes + request.lengthBytes;
 }
 
@@ -54,6 +66,8 @@ export function newRequest(kind: Request['kind'], asked: NewRequest): Request {
     noHole,
     done,
     startedMs: 0,
+    arrival: 0,
+    holdsUp: null,
     local: 0,
     remote: 0,
     sequence: 0,
@@ -72,10 +86,20 @@ export function lackAgain(requests: Iterable<Request>, session: SourceSession): 
   }
 }
 
-/** Whether any of these requests lies in the range in part. */
-export function overlapsAny(requests: readonly Iterable<Request>[], offsetBytes: number, lengthBytes: number): boolean {
-  for (const some of requests) for (const request of some) if (overlaps(request, offsetBytes, lengthBytes)) return true;
-  return false;
+/** The requests in a range that a read which came at `arrival` must not overtake: all that are on their way to the elements, and those before it that are yet to go. */
+export function requestsBefore(
+  { issued, queued }: { readonly issued: Iterable<Request>; readonly queued: readonly Request[] },
+  arrival: number,
+  offsetBytes: number,
+  lengthBytes: number,
+): readonly Request[] {
+  const found: Request[] = [];
+  for (const request of issued) if (overlaps(request, offsetBytes, lengthBytes)) found.push(request);
+  for (const request of queued) {
+    if (request.arrival > arrival) break;
+    if (overlaps(request, offsetBytes, lengthBytes)) found.push(request);
+  }
+  return found;
 }
 
 /** From the beginning of a range: how much of it none of these requests touches, or else how much of it the touched part has. */

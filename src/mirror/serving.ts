@@ -1,15 +1,16 @@
-import type { Done, WriteOptions, ZeroesOptions } from '../device/block-device.ts';
+import type { Done } from '../device/block-device.ts';
 import { HotMirrorError } from '../errors.ts';
 import { Admission } from './admission.ts';
 import { AheadState } from './ahead-state.ts';
 import { Diskless } from './diskless.ts';
+import { Intake } from './intake.ts';
 import { IntentLog, neededRegions } from './intent-log.ts';
 import { localFailed } from './local-failure.ts';
 import { Mint } from './mint.ts';
 import { helpOf } from './read-repair.ts';
 import { Reads } from './reads.ts';
 import { Replies } from './replies.ts';
-import { lackAgain, newRequest, sendRequest } from './request.ts';
+import { lackAgain, sendRequest } from './request.ts';
 import type { Request } from './request.ts';
 import type { ServingOptions } from './serving-options.ts';
 import type { SourceSession } from './source.ts';
@@ -23,6 +24,8 @@ export class Serving {
   /** Whether the peer durably knows that it is behind: then requests complete without it (rule write.congested). */
   readonly ahead: AheadState = new AheadState();
   readonly reads: Reads;
+  /** Where the application's requests come in. */
+  readonly intake: Intake;
   readonly #options: ServingOptions;
   readonly #intents: IntentLog;
   #serving = false;
@@ -32,7 +35,7 @@ export class Serving {
   #session: SourceSession | null = null;
   #work: StreamWork | null = null;
   /** Writes and flushes not yet issued, in order. */
-  #queue: Request[] = [];
+  readonly #queue: Request[] = [];
   /** Issued and not complete, in the order issued. */
   readonly #issued = new Set<Request>();
   readonly #replies: Replies;
@@ -57,12 +60,22 @@ export class Serving {
       session: () => this.#session,
       peer: () => (this.#serving ? helpOf(this.#session, this.#work?.copying === true, this.#mayBeAlone) : 'none'),
       ready: () => !this.#needsMint() && !this.diskless.waits,
-      incomplete: () => [this.#issued, this.#queue],
+      issued: this.#issued,
+      queued: this.#queue,
       owns: () => this.#replies.owns,
       reply: (read, error) => this.#replies.reply(read, this.#serving ? error : new HotMirrorError('HM_NOT_SERVING', 'serving has ended')),
       repaired: (offsetBytes, lengthBytes) => options.handlers.repaired(offsetBytes, lengthBytes),
       failed: (error) => options.handlers.failed(error),
       rewritten: () => this.#admission.left(),
+    });
+    this.intake = new Intake({
+      admission: this.#admission,
+      counters: options.counters,
+      read: (read) => (this.reads.read(read) ? undefined : this.#mint()),
+      take: (request) => {
+        this.#queue.push(request);
+        this.#pump();
+      },
     });
     const { store, newGeneration, handlers } = options;
     this.#generation = new Mint({ store, newGeneration, minted: (id) => handlers.minted(id), failed: (error) => handlers.failed(error) });
@@ -137,6 +150,8 @@ export class Serving {
     this.#work = work;
     this.ahead.end();
     this.#awaitingMint = [];
+    // What is sent again goes before anything that is new.
+    this.#pumping = true;
     for (const request of this.#issued) {
       // It has failed here already and is not sent again: nothing is left to wait for.
       if (request.error) {
@@ -148,6 +163,7 @@ export class Serving {
       request.single = false;
       this.#sendToPeer(request, session);
     }
+    this.#pumping = false;
     this.#frozen = false;
     this.reads.peerChanged();
     this.#options.handlers.changed();
@@ -163,6 +179,7 @@ export class Serving {
   settled(): void {
     this.#session?.fetches.begin();
     this.reads.peerChanged();
+    this.#pump();
   }
 
   /** This node's element has failed: from now on the peer's alone is served through, where that can be (rule write.error). Returns whether it is so. */
@@ -237,36 +254,6 @@ export class Serving {
     return this.#queue.length + this.#issued.size + this.reads.inside + this.#replies.inside;
   }
 
-  read(offsetBytes: number, into: Uint8Array, done: Done): void {
-    if (!this.#admission.admit(done)) return;
-    const startedMs = this.#options.counters.nowMs();
-    if (!this.reads.read({ counts: 'read', startedMs, offsetBytes, lengthBytes: into.byteLength, into, done })) this.#mint();
-  }
-
-  write(offsetBytes: number, bytes: Uint8Array, options: WriteOptions, done: Done): void {
-    if (this.#admission.admit(done)) this.#take(newRequest('write', { offsetBytes, bytes, fua: options.fua === true, done }));
-  }
-
-  writeZeroes(offsetBytes: number, lengthBytes: number, options: ZeroesOptions, done: Done): void {
-    const { fua = false, noHole = false } = options;
-    if (this.#admission.admit(done)) this.#take(newRequest('zeroes', { offsetBytes, lengthBytes, fua, noHole, done }));
-  }
-
-  /** Zeroes that are counted as what they were asked for. */
-  trim(offsetBytes: number, lengthBytes: number, done: Done): void {
-    if (this.#admission.admit(done)) this.#take(newRequest('zeroes', { counts: 'trim', offsetBytes, lengthBytes, done }));
-  }
-
-  flush(done: Done): void {
-    if (this.#admission.admit(done)) this.#take(newRequest('flush', { done }));
-  }
-
-  #take(request: Request): void {
-    request.startedMs = this.#options.counters.nowMs();
-    this.#queue.push(request);
-    this.#pump();
-  }
-
   #pump(): void {
     if (this.#pumping) return;
     this.#pumping = true;
@@ -280,6 +267,7 @@ export class Serving {
 
   #mayIssue(request: Request): boolean {
     if (!this.#maySend() || !(this.#session || this.#generation.mayChange(() => this.#pump()))) return false;
+    if (this.reads.holdsBack(request)) return false;
     const { kind, offsetBytes, lengthBytes } = request;
     const [session, work, { active }] = [this.#session, this.#work, this.diskless];
     if (!active && session?.isCongested(request)) work?.congested();
@@ -351,7 +339,7 @@ export class Serving {
     if (request.logged) this.#options.activity.finished(request.offsetBytes, request.lengthBytes);
     this.#replies.reply(request, request.error);
     this.#intents.requestFinished();
-    this.reads.retry();
+    if (this.reads.completed(request)) this.#pump();
   }
 
   /** Nothing is sent on this connection any more: what it has not confirmed is dirty (rule write.inflight). */

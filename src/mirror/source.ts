@@ -51,6 +51,8 @@ interface Sending {
 }
 
 const unwatched = (): void => undefined;
+/** Zeroes in place of one byte in the window: a disk that cannot punch holes writes eight windows of them at once, and one that can is kept busy. */
+const zeroesPerWindowByte = 8;
 
 interface SentFlush {
   /** Extents whose last write this flush covers. */
@@ -163,15 +165,14 @@ export class SourceSession {
   }
 
   /**
-   * Sends zeroes as a write. They take room in the window only where they complete before the target has them, for that bounds what may be lost.
-   * A peer that has no message for them gets them as bytes, in as many writes as that takes.
+   * Sends zeroes as a write. They take less room in the window than bytes: the target writes them only where it can punch no hole. A peer without a message for them gets bytes.
    */
   zeroes({ offsetBytes, lengthBytes, noHole }: ZeroesRange, held: Held): void {
     const { data } = this.#options;
     if (data.features.has('zeroes')) {
       const promise = this.#promise(lengthBytes);
       this.#keepOrder();
-      const windowBytes = promise === 'async' ? lengthBytes : 0;
+      const windowBytes = this.#takesBytes({ lengthBytes, bytes: zeroBytes.subarray(0, 0) });
       const sequence = this.#track({ offsetBytes, lengthBytes, windowBytes, promise, held });
       data.send('zeroes', sequence, offsetBytes, encodeZeroes({ lengthBytes, noHole }));
       if (promise === 'async') held(sequence);
@@ -385,7 +386,8 @@ export class SourceSession {
   }
 
   #takesBytes({ lengthBytes, bytes }: Pick<Request, 'lengthBytes' | 'bytes'>): number {
-    return this.#promise(lengthBytes) === 'async' ? lengthBytes : bytes.byteLength;
+    if (this.#promise(lengthBytes) === 'async') return lengthBytes;
+    return Math.max(bytes.byteLength, Math.ceil(lengthBytes / zeroesPerWindowByte));
   }
 
   /** Rule write.order: what is sent next may depend on what the application knows to be complete, though the target has not applied it yet. */

@@ -1,6 +1,6 @@
 import type { Done, WriteOptions, ZeroesOptions } from '../device/block-device.ts';
 import type { HotMirrorError } from '../errors.ts';
-import type { Serving } from './serving.ts';
+import type { Intake } from './intake.ts';
 import { maxZeroesBytes } from './wire.ts';
 
 /** Long writes go in pieces, so that the peer writes the first while the next is on its way. */
@@ -28,22 +28,22 @@ function splitRequest(lengthBytes: number, maxPieceBytes: number, done: Done, is
 }
 
 /** Writes in pieces that fit one message each. */
-export function splitWrite(serving: Serving, offsetBytes: number, from: Uint8Array, options: WriteOptions, done: Done): void {
+export function splitWrite(intake: Intake, offsetBytes: number, from: Uint8Array, options: WriteOptions, done: Done): void {
   splitRequest(from.byteLength, writePieceBytes, done, (atBytes, lengthBytes, partDone) => {
-    serving.write(offsetBytes + atBytes, from.subarray(atBytes, atBytes + lengthBytes), options, partDone);
+    intake.write(offsetBytes + atBytes, from.subarray(atBytes, atBytes + lengthBytes), options, partDone);
   });
 }
 
 /** Writes zeroes in pieces that fit one message each. */
-export function splitZeroes(serving: Serving, offsetBytes: number, lengthBytes: number, options: ZeroesOptions, done: Done): void {
+export function splitZeroes(intake: Intake, offsetBytes: number, lengthBytes: number, options: ZeroesOptions, done: Done): void {
   splitRequest(lengthBytes, maxZeroesBytes, done, (atBytes, pieceBytes, pieceDone) => {
-    serving.writeZeroes(offsetBytes + atBytes, pieceBytes, options, pieceDone);
+    intake.writeZeroes(offsetBytes + atBytes, pieceBytes, options, pieceDone);
   });
 }
 
 /** Trims in pieces of the same length. */
-export function splitTrim(serving: Serving, offsetBytes: number, lengthBytes: number, done: Done): void {
+export function splitTrim(intake: Intake, offsetBytes: number, lengthBytes: number, done: Done): void {
   splitRequest(lengthBytes, maxZeroesBytes, done, (atBytes, pieceBytes, pieceDone) => {
-    serving.trim(offsetBytes + atBytes, pieceBytes, pieceDone);
+    intake.trim(offsetBytes + atBytes, pieceBytes, pieceDone);
   });
 }

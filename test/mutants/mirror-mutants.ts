@@ -163,8 +163,8 @@ export const mirrorMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/reads.ts',
-        find: `this.#options.ready() && !overlapsAny(this.#options.incomplete(), offsetBytes, lengthBytes)`,
-        replace: `offsetBytes + lengthBytes > 0 && this.#options.ready()`,
+        find: `    if (before.length === 0 && this.#options.ready()) return false;`,
+        replace: `    if (before.length >= 0 && this.#options.ready()) return false;`,
       },
     ],
     withinSeeds: targetedSeeds,

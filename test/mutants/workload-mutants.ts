@@ -111,8 +111,8 @@ export const workloadMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'mirror/split-request.ts',
-        find: `    serving.writeZeroes(offsetBytes + atBytes, pieceBytes, options, pieceDone);`,
-        replace: `    serving.writeZeroes(offsetBytes + atBytes, pieceBytes - pieceBytes, options, pieceDone);`,
+        find: `    intake.writeZeroes(offsetBytes + atBytes, pieceBytes, options, pieceDone);`,
+        replace: `    intake.writeZeroes(offsetBytes + atBytes, pieceBytes - pieceBytes, options, pieceDone);`,
       },
     ],
     withinSeeds: targetedSeeds,

@@ -342,7 +342,8 @@ describe('The pure decisions, from both sides at once', () => {
       if (sentMs + thereMs + backMs <= atMs) lease.renew(sentMs);
       const watch = new LifeWatch(0);
       for (const heard of heardMs) watch.heard(heard);
-      const source = { name: 's', state: watch.state(atMs, times), silentMs: watch.silentMs(atMs), lastSeenMs: watch.lastSeenMs };
+      const { lastSeenMs } = watch;
+      const source = { name: 's', state: watch.state(atMs, times), silentMs: watch.silentMs(atMs), borneMs: times.deadlineMs, lastSeenMs };
       const verdict = judge({
         ...{ nowMs: atMs, deadlineMs: times.deadlineMs, watch: 'normal', pausedBecause: [], seen: true, unseenBecause: null, left: false },
         ...{ links: [source], sources: [] },
