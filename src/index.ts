@@ -71,9 +71,11 @@ export { decideSync } from './mirror/lineage.ts';
 export type { CopyScope, LineageView, SyncDecision } from './mirror/lineage.ts';
 
 export { HeartbeatMonitor } from './heartbeat/heartbeat-monitor.ts';
-export type { HeartbeatMonitorOptions } from './heartbeat/options.ts';
+export type { HeartbeatMonitorOptions, WatchTimes } from './heartbeat/options.ts';
+export type { DetectorChoice, DetectorKind, DetectorOptions } from './heartbeat/detector.ts';
+export type { LinkQuality, LossShare, RoundTripsMs } from './heartbeat/link-statistics.ts';
 export type { FrameRejected, HeartbeatEvents, LinkChanged, MonitorOverslept, PeerAnswered, PeerChanged } from './heartbeat/events.ts';
-export type { LinkState, MonitorStatus } from './heartbeat/types.ts';
+export type { LinkState, MonitorStatus, WatchPause } from './heartbeat/types.ts';
 export type { RequestOptions } from './heartbeat/peer-channel.ts';
 
 export { FailoverOrchestrator } from './failover/orchestrator.ts';

@@ -20,6 +20,7 @@ import { runCommand } from './commands/run.ts';
 import { salvageCommand } from './commands/salvage.ts';
 import { simulateCommand } from './commands/simulate.ts';
 import { statusCommand } from './commands/status.ts';
+import { maintenanceCommand, watchCommand } from './commands/watch.ts';
 import { commandHelp, help } from './help.ts';
 import { describeError, exitCodeOf } from './refusal.ts';
 
@@ -30,6 +31,8 @@ const commands: readonly Command[] = [
   statusCommand,
   eventsCommand,
   controlCommand,
+  watchCommand,
+  maintenanceCommand,
   fallbackCommand,
   recoverCommand,
   switchoverCommand,

@@ -1,7 +1,7 @@
 import type { ResyncProgress } from '../failover/ports.ts';
 import type { PairConfig } from '../node/config.ts';
 import { peerOf } from '../node/config.ts';
-import type { Blocked, LinkStatus, MirrorStatus, NodeStatus, VerifyStatus } from '../node/control-protocol.ts';
+import type { Blocked, LinkQuality, LinkStatus, MirrorStatus, NodeStatus, VerifyStatus } from '../node/control-protocol.ts';
 import { pairWarnings, warningLines, warningsOf } from '../node/warnings.ts';
 import { countersView } from './counters-view.ts';
 import { remedyOfRule } from './refusal.ts';
@@ -53,18 +53,35 @@ function arrow({ role, connection }: MirrorStatus, ownIsLeft: boolean): string {
 }
 
 function monitorLine({ monitor }: NodeStatus): string {
-  return `monitor ${monitor.state}, peer ${monitor.peer}`;
+  const pauses = monitor.pauses?.map(({ because, remainingMs }) =>
+    remainingMs === null ? because : `${because}, ${formatDuration(remainingMs)} more`,
+  );
+  const times =
+    monitor.times &&
+    `interval ${formatDuration(monitor.times.intervalMs)} and deadline ${formatDuration(monitor.times.deadlineMs)}, not as configured`;
+  return [`monitor ${monitor.state}${pauses ? ` (${pauses.join('; ')})` : ''}`, `peer ${monitor.peer}`, ...(times ? [times] : [])].join(
+    ', ',
+  );
 }
 
 function linkTable(links: readonly LinkStatus[]): string {
   return formatTable(
-    links.map(({ name, state, lastSeenMs, rttMs }) => [
+    links.map(({ name, state, lastSeenMs, rttMs, quality }) => [
       `  ${name}`,
       state,
       lastSeenMs === null ? 'never seen' : `seen ${formatDuration(lastSeenMs)} ago`,
       rttMs === null ? '' : `round trip ${rttMs.toFixed(1)} ms`,
+      ...(quality ? qualityCells(quality) : []),
     ]),
   );
+}
+
+function qualityCells({ roundTripMs, unanswered, missing }: LinkQuality): readonly string[] {
+  const trips = roundTripMs
+    ? `p50 ${roundTripMs.p50.toFixed(1)}, p99 ${roundTripMs.p99.toFixed(1)}, jitter ${roundTripMs.jitter.toFixed(1)} ms`
+    : '';
+  const lost = ({ lost: count, tokens }: LinkQuality['missing']): string => `${String(count)} of ${String(tokens)}`;
+  return [trips, `tokens lost ${lost(missing)}, unanswered ${lost(unanswered)}`];
 }
 
 function verifyLine(mirror: string, { lastFinished, nextDue, waitsFor }: VerifyStatus): string {

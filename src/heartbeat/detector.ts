@@ -48,6 +48,12 @@ export interface Detector {
   state(nowMs: number): DetectorState;
 }
 
+/** The kinds of detectors. */
+export const detectors = ['deadline', 'phi-accrual', 'chen'] as const satisfies readonly DetectorOptions['kind'][];
+
+/** What a detector is called. */
+export type DetectorKind = (typeof detectors)[number];
+
 /** A choice of {@link DetectorOptions} whose `deadlineMs` is that of the monitor. */
 export type DetectorChoice = WithoutDeadline<DetectorOptions>;
 

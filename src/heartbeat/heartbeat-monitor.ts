@@ -11,7 +11,7 @@ import type { LinkQuality } from './link-statistics.ts';
 import { MonitorLink } from './monitor-link.ts';
 import type { Line } from './monitor-link.ts';
 import { checkLinks, initialGrace, watchTimes } from './options.ts';
-import type { HeartbeatMonitorOptions } from './options.ts';
+import type { HeartbeatMonitorOptions, WatchTimes } from './options.ts';
 import { Outlook } from './outlook.ts';
 import { PauseDetector } from './pause-detector.ts';
 import type { RequestOptions } from './peer-channel.ts';
@@ -133,7 +133,7 @@ export class HeartbeatMonitor {
 
   /**
    * Changes the times while it runs (rule `watch.live`). An initial grace that still runs grows to two of the new deadlines, and a detector learns anew.
-   * Throws `RangeError` as the constructor does, and `HM_CLOSED`.
+   * Never go below a deadline that the peer's lease was computed from (rule `timing.lease`). Throws `RangeError` as the constructor does, and `HM_CLOSED`.
    */
   configure(times: { readonly intervalMs?: number; readonly deadlineMs?: number; readonly detector?: DetectorChoice }): void {
     this.#mustBeOpen();
@@ -209,6 +209,11 @@ export class HeartbeatMonitor {
     return { state: 'suspect', rule: 'watch.pause', because, evidence: { lateMs, before: this.#verdict.evidence } };
   }
 
+  /** How often it probes now and how long it waits. */
+  get times(): WatchTimes {
+    return this.#outlook.times;
+  }
+
   /** Whether verdicts are passed now. */
   watchState(): WatchState {
     return this.#outlook.watchState(this.#clock.nowMs());
@@ -253,13 +258,7 @@ export class HeartbeatMonitor {
   /** All state on which a later step depends, serialisable, for simulators. What a detector has learnt is not in it: they run `deadline`. */
   snapshot(): { readonly [key: string]: Json } {
     const { presence, channel, responder } = this.#conversation;
-    const links = this.#links.map(({ name, state, line, rejections, watch }) => ({
-      name,
-      state,
-      connection: line?.id ?? null,
-      rejected: rejections.count,
-      ...watch.snapshot(),
-    }));
+    const links = this.#links.map((link) => link.snapshot());
     const { state: peerState, rule } = this.#verdict;
     return {
       ...{ node: this.#node, peer: this.#peer, run: this.#run, lifecycle: this.#lifecycle, watch: this.watchState() },

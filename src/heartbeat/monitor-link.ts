@@ -130,6 +130,12 @@ export class MonitorLink {
     return this.#peerLink.stop();
   }
 
+  /** All state, for simulators. */
+  snapshot(): { readonly [key: string]: number | string | null } {
+    const { name, state, line, rejections, watch } = this;
+    return { name, state, connection: line?.id ?? null, rejected: rejections.count, ...watch.snapshot() };
+  }
+
   /** When the next token is due; null without a connection. */
   probeDueMs(nowMs: number, times: WatchTimes): number | null {
     return this.line ? this.watch.probeDueMs(nowMs, times) : null;

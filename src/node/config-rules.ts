@@ -85,12 +85,15 @@ function judgeMirrors({ nodes, mirrors = [] }: Sections, report: Report): void {
 
 function judgeMonitor({ nodes, monitor }: Sections, report: Report): void {
   if (!monitor) return;
-  const { intervalMs, deadlineMs, initialGraceMs, leaseMs, links } = monitor;
+  const { intervalMs, deadlineMs, initialGraceMs, leaseMs, detector, maxDeadlineMs, links } = monitor;
   if (deadlineMs < leastIntervalsPerDeadline * intervalMs) report(['monitor', 'deadlineMs'], 'must be at least 2 × intervalMs');
   if (initialGraceMs !== undefined && initialGraceMs < leastDeadlinesPerGrace * deadlineMs) {
     report(['monitor', 'initialGraceMs'], 'must be at least 2 × deadlineMs');
   }
   if (leaseMs !== undefined && leaseMs >= deadlineMs) report(['monitor', 'leaseMs'], 'must be less than deadlineMs');
+  if (maxDeadlineMs !== undefined && detector === 'deadline')
+    report(['monitor', 'maxDeadlineMs'], 'is for detector "phi-accrual" or "chen"; "deadline" bears deadlineMs');
+  else if (maxDeadlineMs !== undefined && maxDeadlineMs < deadlineMs) report(['monitor', 'maxDeadlineMs'], 'must be at least deadlineMs');
   judgeUnique(
     links.map(({ name }, index) => [['monitor', 'links', index, 'name'], name] as const),
     report,

@@ -1,5 +1,7 @@
 import * as z from 'zod';
 
+import { detectors } from '../heartbeat/detector.ts';
+import type { DetectorKind } from '../heartbeat/detector.ts';
 import { digestNames } from '../mirror/digests.ts';
 import type { DigestName } from '../mirror/digests.ts';
 import type { MirrorProtocol } from '../mirror/options.ts';
@@ -189,6 +191,11 @@ const fileSchema = z.strictObject({
     deadlineMs: durationMs.default(5000),
     initialGraceMs: durationMs.optional().meta({ description: 'Default: 2 × deadlineMs.' }),
     leaseMs: durationMs.optional().meta({ description: 'Default: ¾ of deadlineMs.' }),
+    detector: z
+      .enum(detectors)
+      .default('deadline')
+      .meta({ description: 'What decides how long silence is borne: deadlineMs, or longer as learnt.' }),
+    maxDeadlineMs: durationMs.optional().meta({ description: 'The longest that a detector which learns bears. Default: 3 × deadlineMs.' }),
     links: z.array(monitorLink).min(1),
   }),
   failover: z
@@ -278,6 +285,8 @@ export interface FileMonitor {
   readonly deadlineMs: number;
   readonly initialGraceMs?: number | undefined;
   readonly leaseMs?: number | undefined;
+  readonly detector: DetectorKind;
+  readonly maxDeadlineMs?: number | undefined;
   readonly links: readonly ({ readonly name: string } & Readonly<Record<string, FileAddress>>)[];
 }
 

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { HotMirrorError } from '../errors.ts';
 import type { NetDiskAddress } from '../net-disk/net-disk-address.ts';
 import { parseNetDiskUri } from '../net-disk/net-disk-address.ts';
+import type { DetectorKind } from '../heartbeat/detector.ts';
 import type { DigestName } from '../mirror/digests.ts';
 import type { MirrorProtocol } from '../mirror/options.ts';
 import type { StepCommand } from '../platform/command.ts';
@@ -117,6 +118,10 @@ export interface MonitorConfig {
   readonly initialGraceMs: number;
   /** How long an answered probe lets the serving node go on completing (rule `serve.lease`). */
   readonly leaseMs: number;
+  /** What decides how long silence is borne. */
+  readonly detector: DetectorKind;
+  /** The longest that silence is borne; that of `deadline` is `deadlineMs`. */
+  readonly maxDeadlineMs: number;
   readonly links: readonly MonitorLinkConfig[];
 }
 
@@ -154,6 +159,7 @@ export interface LoadedConfig {
 const largestFileBytes = 2 ** 20;
 const leasePartOfDeadline = 0.75;
 const gracePerDeadline = 2;
+const learntPerDeadline = 3;
 
 /**
  * Reads a configuration file. Relative paths count from the file's folder.
@@ -273,6 +279,7 @@ function resolveConfig(file: FileConfig, folder: string): PairConfig {
       ...monitor,
       initialGraceMs: monitor.initialGraceMs ?? gracePerDeadline * monitor.deadlineMs,
       leaseMs: monitor.leaseMs ?? Math.floor(leasePartOfDeadline * monitor.deadlineMs),
+      maxDeadlineMs: monitor.maxDeadlineMs ?? (monitor.detector === 'deadline' ? 1 : learntPerDeadline) * monitor.deadlineMs,
       links: monitor.links.map((link) => ({
         name: link.name,
         addresses: mapValues(linkAddresses(link), (written) => linkOf(written, absolute)),

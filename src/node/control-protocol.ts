@@ -3,12 +3,14 @@ import * as z from 'zod';
 import type { SerializedError } from '../errors.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { ElementState, Json, MirrorView, PeerState, ResyncProgress } from '../failover/ports.ts';
+import type { LinkQuality } from '../heartbeat/link-statistics.ts';
 import type { MirrorCounters } from '../mirror/counters.ts';
 import type { MirrorProtocol } from '../mirror/options.ts';
 import { protocols } from '../mirror/protocol.ts';
 import type { Rule } from '../rules.ts';
 import { rules } from '../rules.ts';
 
+export type { LinkQuality } from '../heartbeat/link-statistics.ts';
 export type { MirrorCounters } from '../mirror/counters.ts';
 export type { MirrorProtocol } from '../mirror/options.ts';
 export { protocols } from '../mirror/protocol.ts';
@@ -48,6 +50,10 @@ export interface NodeStatus {
     readonly state: 'grace' | 'normal' | 'paused';
     readonly peer: PeerState;
     readonly links: readonly LinkStatus[];
+    /** What keeps it from verdicts, and for how much longer, null: until it is taken back; absent: nothing. */
+    readonly pauses?: readonly { readonly because: string; readonly remainingMs: number | null }[];
+    /** Only while they are not as the configuration says (rule `watch.live`). */
+    readonly times?: { readonly intervalMs: number; readonly deadlineMs: number };
   };
   readonly mirrors: readonly MirrorStatus[];
   /** The rules that keep this node from doing what it would do now. */
@@ -62,8 +68,10 @@ export interface LinkStatus {
   readonly state: 'up' | 'late' | 'down';
   /** Age of the last sign of life; null before the first. */
   readonly lastSeenMs: number | null;
-  /** Of the last answered token; null before the first. */
+  /** Smoothed round trip; null before the first answer. */
   readonly rttMs: number | null;
+  /** Round trips and losses; only where they were asked for (`--statistics`). */
+  readonly quality?: LinkQuality;
 }
 
 /** One mirror in {@link NodeStatus}. */
@@ -131,9 +139,9 @@ export interface WishResult {
   readonly text: string;
 }
 
-/** What became of a change of protocol. */
-export interface ProtocolResult extends WishResult {
-  /** False where the node that does not serve could not be told: it would complete by the former one after a takeover. */
+/** What became of a change that both nodes must make: of the protocol, or of the watch. */
+export interface ToldBothResult extends WishResult {
+  /** False where the other node could not be told: it goes on as before. */
   readonly toldBoth: boolean;
 }
 
@@ -221,8 +229,16 @@ export interface ControlCommands {
   readonly protocol: {
     readonly params: { readonly mirror: string; readonly protocol: MirrorProtocol };
     readonly progress: WishProgress;
-    readonly result: ProtocolResult;
+    readonly result: ToldBothResult;
   };
+  /** Changes the times of the monitor on both nodes, until each is restarted; null: as it is. */
+  readonly watch: {
+    readonly params: { readonly intervalMs: number | null; readonly deadlineMs: number | null };
+    readonly progress: never;
+    readonly result: ToldBothResult;
+  };
+  /** No verdicts on both nodes for so long; null: verdicts again. */
+  readonly maintenance: { readonly params: { readonly forMs: number | null }; readonly progress: never; readonly result: ToldBothResult };
   readonly resume: {
     readonly params: { readonly overrides: readonly Rule[] };
     readonly progress: WishProgress;
@@ -285,6 +301,8 @@ const paramSchemas = {
   element: z.strictObject({ mirror: z.string(), to: z.enum(['off', 'on']) }),
   grow: z.strictObject({ mirror: z.string() }),
   protocol: z.strictObject({ mirror: z.string(), protocol: z.enum(protocols) }),
+  watch: z.strictObject({ intervalMs: z.int().nullable(), deadlineMs: z.int().nullable() }),
+  maintenance: z.strictObject({ forMs: z.int().nullable() }),
   resume: z.strictObject({ overrides: z.array(ruleName).max(Object.keys(rules).length) }),
   resolve: z.strictObject({ mirror: z.string().max(255), survivor: z.string().max(255), salvage: z.string().max(4_096).nullable() }),
   plan: z.strictObject({ wish: z.enum(['fallback', 'recover']) }),

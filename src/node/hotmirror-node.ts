@@ -41,6 +41,7 @@ import type { LinkSource } from './transports.ts';
 import { VerifyCalendar } from './verify-calendar.ts';
 import { verifyHistory } from './verify-due.ts';
 import { warningsOf } from './warnings.ts';
+import { WatchOrders, detectorOf } from './watch-orders.ts';
 import { workerThread } from './worker-thread.ts';
 
 /** A thread that its disk keeps for longer tells no counters. */
@@ -177,7 +178,7 @@ export class HotMirrorNode {
       serving,
       epoch,
       control,
-      monitor: this.monitor.status(),
+      monitor: { ...this.monitor.status(), ...this.#timesInForce() },
       mirrors: this.#config.mirrors.map((configured) =>
         mirrorStatus(this.mirror(configured.name), configured, this.#calendar.status(configured.name)),
       ),
@@ -187,11 +188,14 @@ export class HotMirrorNode {
     return warnings.length === 0 ? status : { ...status, warnings };
   }
 
-  /** What `hotmirror status --statistics --json` prints: `status()` with the counters of each mirror. Waits for a mirror's thread at most two seconds. */
+  /** What `hotmirror status --statistics --json` prints: `status()` with the counters of each mirror and the quality of each link. Waits for a mirror's thread at most two seconds. */
   async statistics(): Promise<NodeStatus> {
     const told = await Promise.all(this.#config.mirrors.map(({ name }) => this.#countersOf(this.mirror(name))));
     const status = this.status();
-    return { ...status, mirrors: status.mirrors.map((mirror, index) => ({ ...mirror, counters: told[index] ?? null })) };
+    const quality = this.monitor.quality();
+    const links = status.monitor.links.map((link) => ({ ...link, quality: quality.get(link.name)! }));
+    const mirrors = status.mirrors.map((mirror, index) => ({ ...mirror, counters: told[index] ?? null }));
+    return { ...status, monitor: { ...status.monitor, links }, mirrors };
   }
 
   /**
@@ -200,6 +204,13 @@ export class HotMirrorNode {
    */
   renewKeys(): Promise<void> {
     return this.#keys.look();
+  }
+
+  /** What an operator has changed of them (rule `watch.live`). */
+  #timesInForce(): Pick<NodeStatus['monitor'], 'times'> {
+    const { intervalMs, deadlineMs } = this.monitor.times;
+    const configured = this.#config.monitor;
+    return intervalMs === configured.intervalMs && deadlineMs === configured.deadlineMs ? {} : { times: { intervalMs, deadlineMs } };
   }
 
   async #countersOf(mirror: MirrorProxy): Promise<MirrorCounters | null> {
@@ -253,13 +264,15 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
     intervalMs,
     deadlineMs,
     initialGraceMs,
+    detector: detectorOf(config.monitor),
     report: () => orchestrator.report(),
-    answer: async (body) => orders.answer(body) ?? orchestrator.answer(body),
+    answer: async (body) => orders.answer(body) ?? watchOrders.answer(body) ?? orchestrator.answer(body),
   });
   const orders: PeerOrders = new PeerOrders({
     ...{ peer, monitor, clock, random },
     carryOut: (order, stream) => carryOut(order, mirrorOf(mirrors, order.mirror), stream),
   });
+  const watchOrders = new WatchOrders({ config, peer, monitor, clock, tell: (name, news) => events.append(name, news) });
   for (const [name, mirror] of mirrors) mirror.onHeard((atMs) => monitor.heard(`data:${name}`, { atMs }));
   const orchestrator = makeOrchestrator(config, node, { mirrors, monitor, records, clock, random, events });
   events.monitor(monitor);
@@ -268,6 +281,7 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
   await parts.add(monitor.start(), () => monitor.close({ leave: true }));
   await parts.add(Promise.resolve(), () => {
     orders.close();
+    watchOrders.close();
     return Promise.resolve();
   });
   // Closed before the monitor: what it says to the peer on the way out travels over the monitor's links.
@@ -280,6 +294,7 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
     log,
     mirrors,
     orders,
+    watchOrders,
     status: () => assembledNode.status(),
     statistics: () => assembledNode.statistics(),
   });

@@ -2,13 +2,14 @@ import { HotMirrorError } from '../errors.ts';
 import { stepWords } from '../failover/plan.ts';
 import type { FailoverOrchestrator } from '../failover/orchestrator.ts';
 import type { FailoverPlan } from '../failover/status.ts';
-import type { ControlHandlers, ControlStream, NodeStatus, PlanView, ProtocolResult, WishProgress, WishResult } from './control-protocol.ts';
+import type { ControlHandlers, ControlStream, NodeStatus, PlanView, ToldBothResult, WishProgress, WishResult } from './control-protocol.ts';
 import type { EventLog } from './event-log.ts';
 import { withElementRemedy } from './failed-element.ts';
 import { carryOut, isForPeer, mirrorOf } from './mirror-orders.ts';
 import type { MirrorOrder, OrderResult } from './mirror-orders.ts';
 import type { MirrorProxy } from './mirror-proxy.ts';
 import type { PeerOrders } from './peer-orders.ts';
+import type { WatchOrders } from './watch-orders.ts';
 
 /** What the control socket of a node reaches. */
 export interface NodeControl {
@@ -17,6 +18,7 @@ export interface NodeControl {
   readonly mirrors: ReadonlyMap<string, MirrorProxy>;
   /** What the other node alone can do. */
   readonly orders: PeerOrders;
+  readonly watchOrders: WatchOrders;
   readonly status: () => NodeStatus;
   readonly statistics: () => Promise<NodeStatus>;
 }
@@ -67,6 +69,8 @@ export function controlHandlers(assembled: Promise<NodeControl>): ControlHandler
     },
     grow: async ({ mirror }, stream) => ordered(await assembled, { order: 'grow', mirror }, stream),
     protocol: async ({ mirror, protocol }, stream) => switchProtocol(await assembled, { order: 'protocol', mirror, protocol }, stream),
+    watch: async (times) => (await assembled).watchOrders.give({ order: 'times', ...times }),
+    maintenance: async ({ forMs }) => (await assembled).watchOrders.give({ order: 'maintenance', forMs }),
     resume: async ({ overrides }, stream) =>
       wish(await assembled, stream, 'this node goes on without its peer', (orchestrator) =>
         orchestrator.resume({ reason: 'an operator asked for it', overrides }),
@@ -104,7 +108,7 @@ async function switchProtocol(
   { mirrors, orders }: NodeControl,
   order: MirrorOrder,
   stream: ControlStream<WishProgress>,
-): Promise<ProtocolResult> {
+): Promise<ToldBothResult> {
   const mirror = mirrorOf(mirrors, order.mirror);
   const here = (): Promise<OrderResult> => carryOut(order, mirror, stream);
   const there = (): Promise<OrderResult> => orders.give(order, stream);

@@ -51,12 +51,12 @@ export function breaksTiming({ rows }: TimingReport): boolean {
 }
 
 function worstCase({ monitor, failover }: PairConfig): WorstCase {
-  // The last sign of life may come at the very moment of death; silence is judged at most an interval after the deadline.
-  const detectionMs = monitor.deadlineMs + monitor.intervalMs;
+  // The last sign of life may come at the very moment of death; silence is judged at most an interval after the longest that is borne.
+  const detectionMs = monitor.maxDeadlineMs + monitor.intervalMs;
   const triesMs = takeoverSteps.map((step) => stepMs(failover.platform, step, failover.stepDeadlineMs) * (failover.stepRetries + 1));
   const takeoverMs = triesMs.reduce((sum, ms) => sum + ms, 0);
   // The loss of the data link is noticed after one deadline; fresh probes must then stay unanswered for another (rule `alone`).
-  const stallMs = failover.whenAlone === 'continue' ? detectionMs + monitor.deadlineMs : null;
+  const stallMs = failover.whenAlone === 'continue' ? 2 * monitor.deadlineMs + monitor.intervalMs : null;
   return { detectionMs, takeoverMs, failoverMs: detectionMs + takeoverMs, stallMs };
 }
 

@@ -166,6 +166,7 @@ describe('command line', () => {
       [['status', '--force'], '--force'],
       [['status', 'now', '--config', 'x'], 'usage: hotmirror status'],
       [['control', 'maybe', '--config', 'x'], 'usage: hotmirror control auto|manual'],
+      [['maintenance', '--config', 'x'], 'usage: hotmirror maintenance MINUTES|off'],
       [['status', '--config', '/does/not/exist.json'], 'cannot be read'],
     ];
     for (const [line, text] of lines) {
@@ -355,6 +356,30 @@ describe('command line', () => {
         expect(asked).to.deep.equal(['sync', 'memsync', 'async'].map((protocol) => ({ mirror: 'files', protocol })));
         expect((await on('protocol', 'files', 'C')).code).to.equal(2);
         expect((await on('protocol', 'disks', 'sync')).code).to.equal(2);
+      });
+    });
+  });
+
+  describe('watch and maintenance', () => {
+    it('ask the node; exit code 5 where the other one was not told', () => {
+      const asked: unknown[] = [];
+      const answer = (toldBoth: boolean) => (params: unknown) => {
+        asked.push(params);
+        return Promise.resolve({ changed: true, toldBoth, text: 'changed' });
+      };
+      return withNode({ watch: answer(true), maintenance: answer(false) }, async (on) => {
+        expect(await on('watch', '--interval', '500')).to.include({ code: 0, out: 'changed\n' });
+        expect(await on('watch', '--deadline', '9000', '--interval=300')).to.include({ code: 0 });
+        expect(await on('maintenance', '30')).to.include({ code: 5, out: 'changed\n' });
+        expect(await on('maintenance', 'off')).to.include({ code: 5 });
+        expect(asked).to.deep.equal([
+          { intervalMs: 500, deadlineMs: null },
+          { intervalMs: 300, deadlineMs: 9_000 },
+          { forMs: 1_800_000 },
+          { forMs: null },
+        ]);
+        const bad = [['watch'], ['watch', '--interval', 'soon'], ['watch', '--deadline', '0'], ['maintenance', '0'], ['maintenance', '1441']];
+        for (const line of bad) expect(await on(...line), line.join(' ')).to.include({ code: 2, out: '' });
       });
     });
   });

@@ -16,6 +16,8 @@ export const refusingHandlers: ControlHandlers = {
   element: unexpected,
   grow: unexpected,
   protocol: unexpected,
+  watch: unexpected,
+  maintenance: unexpected,
   resume: unexpected,
   resolve: unexpected,
   plan: unexpected,

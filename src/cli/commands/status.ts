@@ -18,7 +18,7 @@ export const statusCommand: Command = {
     watch: { type: 'boolean', help: 'shows it again each second, until Ctrl-C' },
     statistics: {
       type: 'boolean',
-      help: 'adds what each mirror has counted since its node started: requests, latencies, queues, resync, link',
+      help: 'adds what each mirror has counted since its node started (requests, latencies, queues, resync, link), and how good each monitor link is',
     },
   },
   words: [],

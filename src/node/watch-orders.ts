@@ -1,0 +1,155 @@
+import * as z from 'zod';
+
+import type { Clock, Timer } from '../clock/clock.ts';
+import { HotMirrorError } from '../errors.ts';
+import type { EventBase } from '../events.ts';
+import type { DetectorChoice } from '../heartbeat/detector.ts';
+import type { HeartbeatMonitor } from '../heartbeat/heartbeat-monitor.ts';
+import type { Json } from '../heartbeat/types.ts';
+import type { PairConfig } from './config.ts';
+import type { ToldBothResult } from './control-protocol.ts';
+import { formatMs, judgeTiming } from './timing.ts';
+
+/** Longest maintenance: who forgets to end it gets automatic takeovers back the next day. */
+export const longestMaintenanceMs = 86_400_000;
+const longestTimeMs = 86_400_000;
+const requestDeadlineMs = 5_000;
+const kind = 'watch-order';
+/** The words by which the monitor is paused. */
+const maintenance = 'maintenance';
+
+const timeMs = z.int().min(1).max(longestTimeMs);
+const orderSchema = z.discriminatedUnion('order', [
+  z.strictObject({ order: z.literal('times'), intervalMs: timeMs.nullable(), deadlineMs: timeMs.nullable() }),
+  z.strictObject({ order: z.literal('maintenance'), forMs: z.int().min(1).max(longestMaintenanceMs).nullable() }),
+]);
+
+/** What an operator wants changed of the watch: its times (null: as they are), or no verdicts for a while (null: verdicts again). */
+export type WatchOrder = z.infer<typeof orderSchema>;
+
+const ofKind = z.object({ kind: z.literal(kind) });
+const requestSchema = z.strictObject({ kind: z.literal(kind), order: orderSchema });
+const answerSchema = z.object({ changed: z.boolean() });
+
+/** What {@link WatchOrders} needs. */
+export interface WatchOrdersOptions {
+  readonly config: PairConfig;
+  /** The other node's name, for what people read. */
+  readonly peer: string;
+  readonly monitor: Pick<HeartbeatMonitor, 'configure' | 'pause' | 'resume' | 'request' | 'status' | 'times'>;
+  readonly clock: Clock;
+  /** Puts an event into the log. */
+  readonly tell: (event: string, payload: Omit<EventBase, 'atMs'>) => void;
+}
+
+/** The detector of a configuration, as a monitor wants it. */
+export function detectorOf({ detector, maxDeadlineMs }: PairConfig['monitor']): DetectorChoice {
+  return detector === 'deadline' ? { kind: detector } : { kind: detector, maxDeadlineMs };
+}
+
+/**
+ * What an operator changes of the watch while it runs (rule `watch.live`): here, and by request on the other node. It lasts until a node starts anew, which then goes by its
+ * configuration. Neither can bring a takeover forward: the deadline never falls below the configured one, which leases are computed from.
+ */
+export class WatchOrders {
+  readonly #options: WatchOrdersOptions;
+  #limit: Timer | null = null;
+
+  constructor(options: WatchOrdersOptions) {
+    this.#options = options;
+  }
+
+  /** Carries an order out here, and then has the other node do so. Rejects with `HM_REFUSED` where a timing rule stands in the way; then nothing has changed. */
+  async give(order: WatchOrder): Promise<ToldBothResult> {
+    const { monitor, peer } = this.#options;
+    const here = this.#carryOut(order);
+    const text = this.#textOf(order);
+    try {
+      const answer = await monitor.request({ kind, order: { ...order } }, { deadlineMs: requestDeadlineMs });
+      return { changed: answerSchema.parse(answer).changed || here, toldBoth: true, text };
+    } catch (error) {
+      const { message } = HotMirrorError.from(error, 'HM_PROTOCOL', `${peer} answered with what makes no sense`);
+      return { changed: here, toldBoth: false, text: `${text}; on this node alone, for ${peer} was not told: ${message}` };
+    }
+  }
+
+  /** Answers a request of the peer; null where it is none of these. Throws `HM_PROTOCOL`, and what a refused order throws. */
+  answer(body: Json): Json | null {
+    if (!ofKind.safeParse(body).success) return null;
+    const parsed = requestSchema.safeParse(body);
+    if (!parsed.success)
+      throw new HotMirrorError('HM_PROTOCOL', `the peer sent an order that makes no sense: ${z.prettifyError(parsed.error)}`);
+    return { changed: this.#carryOut(parsed.data.order) };
+  }
+
+  /** Leaves no timer. */
+  close(): void {
+    this.#limit?.cancel();
+  }
+
+  #carryOut(order: WatchOrder): boolean {
+    return order.order === 'times' ? this.#setTimes(order) : this.#maintain(order.forMs);
+  }
+
+  #setTimes(wanted: { readonly intervalMs: number | null; readonly deadlineMs: number | null }): boolean {
+    const { config, monitor, tell } = this.#options;
+    const before = monitor.times;
+    const intervalMs = wanted.intervalMs ?? before.intervalMs;
+    const deadlineMs = wanted.deadlineMs ?? before.deadlineMs;
+    refuseBadTimes(config, { intervalMs, deadlineMs });
+    if (intervalMs === before.intervalMs && deadlineMs === before.deadlineMs) return false;
+    const detector = detectorOf({ ...config.monitor, maxDeadlineMs: Math.max(config.monitor.maxDeadlineMs, deadlineMs) });
+    monitor.configure({ intervalMs, deadlineMs, detector });
+    tell('watch:changed', { class: 0, rule: 'watch.live', text: `The monitor ${timesText({ intervalMs, deadlineMs })}.` });
+    return true;
+  }
+
+  #maintain(forMs: number | null): boolean {
+    const { clock, monitor, tell } = this.#options;
+    const running = monitor.status().pauses?.some(({ because }) => because === maintenance) ?? false;
+    if (forMs === null && !running) return false;
+    this.#limit?.cancel();
+    const ended = (why: string): void =>
+      tell('maintenance:ended', { class: 0, rule: 'watch.live', text: `Maintenance has ended: ${why}.` });
+    if (forMs === null) {
+      monitor.resume(maintenance);
+      ended('an operator said so');
+      return true;
+    }
+    monitor.pause(maintenance, { forMs });
+    this.#limit = clock.timer(forMs, () => ended('its time is over'));
+    tell('maintenance:started', { class: 0, rule: 'watch.live', text: `${maintenanceText(forMs)}.` });
+    return true;
+  }
+
+  #textOf(order: WatchOrder): string {
+    if (order.order === 'times') return `the monitor ${timesText(this.#options.monitor.times)}`;
+    return order.forMs === null ? 'verdicts are passed again' : maintenanceText(order.forMs);
+  }
+}
+
+/** Throws `HM_REFUSED` by the timing rule that the times would break. */
+function refuseBadTimes(config: PairConfig, times: { readonly intervalMs: number; readonly deadlineMs: number }): void {
+  const { deadlineMs, maxDeadlineMs, initialGraceMs } = config.monitor;
+  if (times.deadlineMs < deadlineMs) {
+    const remedy = 'Change monitor.deadlineMs in the configuration of both nodes, and start each anew.';
+    const message = `leases are computed from the configured deadline of ${formatMs(deadlineMs)}; while the pair runs it can only be made longer`;
+    throw new HotMirrorError('HM_REFUSED', message, { rule: 'timing.lease', details: { remedy } });
+  }
+  const longer = {
+    maxDeadlineMs: Math.max(maxDeadlineMs, times.deadlineMs),
+    initialGraceMs: Math.max(initialGraceMs, 2 * times.deadlineMs),
+  };
+  const broken = judgeTiming({ ...config, monitor: { ...config.monitor, ...times, ...longer } }).rows.find(
+    ({ kept, warning }) => !kept && !warning,
+  );
+  if (broken) throw new HotMirrorError('HM_REFUSED', broken.text, { rule: broken.rule });
+}
+
+function timesText({ intervalMs, deadlineMs }: { readonly intervalMs: number; readonly deadlineMs: number }): string {
+  return `probes each ${formatMs(intervalMs)}, and bears silence for ${formatMs(deadlineMs)}`;
+}
+
+function maintenanceText(forMs: number): string {
+  return `maintenance: no verdict, and so no automatic takeover, for ${formatMs(forMs)}`;
+}
