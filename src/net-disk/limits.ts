@@ -10,7 +10,10 @@ export interface NetDiskLimits {
   readonly closeDeadlineMs: number;
   /** The largest read or write; offered to clients as their maximum. */
   readonly requestBytes: number;
-  /** What writes and reads of one connection may hold in memory; more is not read from its socket. At least two requests. */
+  /**
+   * What writes and reads of one connection may hold in memory, and zeroes may be under way, in bytes; more is not read from its socket. At least two requests. Memory is shared out in chunks of 1 MiB: one of
+   * which a byte is still needed counts as a whole once the connection goes on in another, and up to eight come on top of the window.
+   */
   readonly windowBytes: number;
   /** Requests of one connection that are under way; more are not read from its socket. */
   readonly requests: number;

@@ -1,4 +1,5 @@
 import type { AllocationPiece } from '../device/block-device.ts';
+import { ChunkHold } from './chunk-pool.ts';
 import type { Chunk, ChunkPool } from './chunk-pool.ts';
 import { allocationStates, chunks, errors, magic, replyFlagDone, sizes } from './protocol.ts';
 import type { ReplyError } from './protocol.ts';
@@ -39,7 +40,7 @@ export class ReplyWriter {
   readonly #pool: ChunkPool;
   readonly #sink: ReplySink;
   readonly #structured: boolean;
-  #chunk: Chunk;
+  readonly #hold: ChunkHold;
   #view: DataView;
   /** What of the chunk is ready and not handed over yet. */
   #from = 0;
@@ -47,20 +48,21 @@ export class ReplyWriter {
   #ready: Segment[] = [];
   /** Handed over, and not free yet. */
   #unsent: Segment[] = [];
-  #unsentBytes = 0;
   #readyBytes = 0;
+  /** Data replies with memory of their own, from `begin` until it is free again. */
+  #ownBytes = 0;
 
   constructor(pool: ChunkPool, sink: ReplySink, { structured }: { readonly structured: boolean }) {
     this.#pool = pool;
     this.#sink = sink;
     this.#structured = structured;
-    this.#chunk = pool.take();
+    this.#hold = new ChunkHold(pool);
     this.#view = viewOf(this.#chunk.bytes);
   }
 
-  /** What takes memory until it has left: handed over, or gathered. */
+  /** What takes memory until it has left: data that is being read, what is gathered, and what is handed over. */
   get heldBytes(): number {
-    return this.#unsentBytes + this.gatheredBytes;
+    return this.#hold.heldBytes + this.#ownBytes + this.#to - this.#from;
   }
 
   /** What is ready and not handed over. */
@@ -104,6 +106,7 @@ export class ReplyWriter {
     const wholeBytes = headerBytes + lengthBytes;
     if (wholeBytes > largeBytes) {
       const whole = Buffer.allocUnsafeSlow(wholeBytes);
+      this.#ownBytes += wholeBytes;
       return { whole, into: whole.subarray(headerBytes), chunk: null, detached: true };
     }
     const at = this.#take(wholeBytes);
@@ -114,11 +117,12 @@ export class ReplyWriter {
   /** The data will take a while, and other replies are not to wait for it. */
   detach(reply: DataReply): void {
     if (reply.detached || !reply.chunk) return;
+    const { byteLength } = reply.whole;
     reply.detached = true;
-    reply.chunk.users += 1;
-    this.#to -= reply.whole.byteLength;
+    this.#to -= byteLength;
     this.#seal();
-    this.#from = this.#to = this.#to + reply.whole.byteLength;
+    this.#hold.use(byteLength);
+    this.#from = this.#to = this.#to + byteLength;
   }
 
   /** The data is there. */
@@ -144,8 +148,8 @@ export class ReplyWriter {
 
   /** There is no data: an error is told in its place. */
   giveUp(reply: DataReply): void {
-    if (!reply.detached) this.#to -= reply.whole.byteLength;
-    else if (reply.chunk) this.#release(reply.chunk);
+    if (reply.detached) this.#release({ bytes: reply.whole, chunk: reply.chunk });
+    else this.#to -= reply.whole.byteLength;
   }
 
   /** Sends what is ready. */
@@ -156,19 +160,19 @@ export class ReplyWriter {
     this.#ready = [];
     this.#readyBytes = 0;
     if (this.#sink.send(segments.map(({ bytes }) => bytes))) {
-      this.#free(segments);
-      return;
-    }
-    this.#unsent.push(...segments);
-    for (const { bytes } of segments) this.#unsentBytes += bytes.byteLength;
+      for (const segment of segments) this.#release(segment);
+    } else this.#unsent.push(...segments);
   }
 
   /** All that was handed over has left. */
   sent(): void {
     const segments = this.#unsent;
     this.#unsent = [];
-    this.#unsentBytes = 0;
-    this.#free(segments);
+    for (const segment of segments) this.#release(segment);
+  }
+
+  get #chunk(): Chunk {
+    return this.#hold.current;
   }
 
   #chunkHeader(header: ChunkHeader): number {
@@ -188,7 +192,7 @@ export class ReplyWriter {
   /** What lies behind one another in the chunk becomes one segment. */
   #seal(): void {
     if (this.#from === this.#to) return;
-    this.#chunk.users += 1;
+    this.#hold.use(this.#to - this.#from);
     this.#push({ bytes: this.#chunk.bytes.subarray(this.#from, this.#to), chunk: this.#chunk });
     this.#from = this.#to;
   }
@@ -200,21 +204,18 @@ export class ReplyWriter {
 
   #turnOver(): void {
     this.#seal();
-    if (this.#chunk.users === 0) this.#pool.give(this.#chunk);
-    this.#chunk = this.#pool.take();
+    this.#hold.turnOver(this.#pool.take());
     this.#view = viewOf(this.#chunk.bytes);
     this.#from = this.#to = 0;
   }
 
-  #free(segments: readonly Segment[]): void {
-    for (const { chunk } of segments) if (chunk) this.#release(chunk);
-  }
-
-  #release(chunk: Chunk): void {
-    chunk.users -= 1;
-    if (chunk.users > 0) return;
-    if (chunk !== this.#chunk) this.#pool.give(chunk);
-    else if (this.#from === this.#to) this.#from = this.#to = 0;
+  #release({ bytes, chunk }: Segment): void {
+    if (!chunk) {
+      this.#ownBytes -= bytes.byteLength;
+      return;
+    }
+    this.#hold.release(chunk, bytes.byteLength);
+    if (chunk === this.#chunk && chunk.users === 0 && this.#from === this.#to) this.#from = this.#to = 0;
   }
 }
 

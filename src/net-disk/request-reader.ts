@@ -1,3 +1,4 @@
+import { ChunkHold } from './chunk-pool.ts';
 import type { Chunk, ChunkPool } from './chunk-pool.ts';
 import { commands, magic, sizes } from './protocol.ts';
 
@@ -15,8 +16,8 @@ export interface NbdRequest {
 
 /** What a {@link RequestReader} hands its requests to. */
 export interface RequestHandler {
-  /** Whether one more request that needs so much memory may be taken now; where not, `resume` is to be called once it may. */
-  mayTake(lengthBytes: number): boolean;
+  /** Whether one more request, with so many bytes that come or go with it, may be taken now; where not, `resume` is to be called once it may. */
+  mayTake(request: NbdRequest, carriedBytes: number): boolean;
   /** Whether a write will not be carried out: its bytes are skipped. */
   refusesWrite(request: NbdRequest): boolean;
   /** The bytes of a write that is refused have come: it may be answered. */
@@ -51,7 +52,7 @@ const twoTo32 = 2 ** 32;
 export class RequestReader {
   readonly #pool: ChunkPool;
   readonly #handler: RequestHandler;
-  #chunk: Chunk;
+  readonly #hold: ChunkHold;
   #view: DataView;
   /** What of the chunk is looked at, and what is filled. */
   #from = 0;
@@ -73,8 +74,13 @@ export class RequestReader {
   constructor(pool: ChunkPool, handler: RequestHandler) {
     this.#pool = pool;
     this.#handler = handler;
-    this.#chunk = pool.take();
+    this.#hold = new ChunkHold(pool);
     this.#view = viewOf(this.#chunk);
+  }
+
+  /** What the chunks take that have writes in them which were handed over and not released. */
+  get heldBytes(): number {
+    return this.#hold.heldBytes;
   }
 
   /** Where the next bytes go. They may come at any time from now on, also after the end: until then no place in memory changes its meaning. */
@@ -118,16 +124,18 @@ export class RequestReader {
     this.#ended = this.#closed = true;
     if (this.#next) this.#pool.give(this.#next);
     this.#next = null;
-    if (this.#large?.chunk) this.release(this.#large.chunk);
+    if (this.#large?.chunk) this.release(this.#large.chunk, this.#large.bytes.byteLength);
     this.#large = null;
-    // Whoever still has bytes in it is the last user.
-    if (this.#chunk.users === 0) this.#pool.give(this.#chunk);
+    this.#hold.close();
   }
 
-  /** One user less of a chunk. */
-  release(chunk: Chunk): void {
-    chunk.users -= 1;
-    if (chunk.users === 0 && (chunk !== this.#chunk || this.#closed)) this.#pool.give(chunk);
+  /** A write of so many bytes needs its chunk no more. */
+  release(chunk: Chunk, lengthBytes: number): void {
+    this.#hold.release(chunk, lengthBytes);
+  }
+
+  get #chunk(): Chunk {
+    return this.#hold.current;
   }
 
   #mayNotRead(): boolean {
@@ -172,19 +180,19 @@ export class RequestReader {
     if (!request) return false;
     const { command, lengthBytes } = request;
     if (command !== commands.write) {
-      if (!this.#admit(command === commands.read ? lengthBytes : 0)) return false;
+      if (!this.#admit(request, command === commands.read ? lengthBytes : 0)) return false;
       this.#from += sizes.request;
       this.#handler.request(request, noBytes, null);
       return true;
     }
-    if (!this.#admit(0)) return false;
+    if (!this.#admit(request, 0)) return false;
     if (this.#handler.refusesWrite(request)) {
       this.#from += sizes.request;
       this.#skipBytes = lengthBytes;
       this.#refusing = true;
       return true;
     }
-    if (!this.#admit(lengthBytes)) return false;
+    if (!this.#admit(request, lengthBytes)) return false;
     const begin = this.#from + sizes.request;
     const end = begin + lengthBytes;
     if (end > this.#to) {
@@ -195,22 +203,21 @@ export class RequestReader {
       return true;
     }
     this.#from = end;
-    this.#chunk.users += 1;
+    this.#hold.use(lengthBytes);
     this.#handler.request(request, this.#chunk.bytes.subarray(begin, end), this.#chunk);
     return true;
   }
 
   #memoryFor(lengthBytes: number): LargeWrite {
     const { chunkBytes } = this.#pool;
-    // A chunk counts as no more than what is written from it: a small write would keep many times its length.
+    // A small write would keep many times its length.
     if (lengthBytes > chunkBytes || lengthBytes < chunkBytes / 2) return { bytes: Buffer.allocUnsafeSlow(lengthBytes), chunk: null, at: 0 };
-    const chunk = this.#pool.take();
-    chunk.users += 1;
+    const chunk = this.#hold.takeWhole();
     return { bytes: chunk.bytes.subarray(0, lengthBytes), chunk, at: 0 };
   }
 
-  #admit(lengthBytes: number): boolean {
-    if (this.#handler.mayTake(lengthBytes)) return true;
+  #admit(request: NbdRequest, carriedBytes: number): boolean {
+    if (this.#handler.mayTake(request, carriedBytes)) return true;
     this.#stopped = true;
     return false;
   }
@@ -233,15 +240,14 @@ export class RequestReader {
 
   /** Goes on in the chunk that was offered, behind what was not looked at yet: less than a header and a write that is not large, or nothing would have been read. */
   #turnOver(lengthBytes: number): void {
-    const [before, left] = [this.#chunk, this.#chunk.bytes.subarray(this.#from, this.#to)];
-    const next = this.#next ?? before;
+    const left = this.#chunk.bytes.subarray(this.#from, this.#to);
+    const next = this.#next ?? this.#pool.take();
     next.bytes.set(left, headroomBytes - left.byteLength);
-    this.#chunk = next;
+    this.#hold.turnOver(next);
     this.#next = null;
     this.#view = viewOf(next);
     this.#from = headroomBytes - left.byteLength;
     this.#to = headroomBytes + lengthBytes;
-    if (before.users === 0) this.#pool.give(before);
   }
 }
 

@@ -3,6 +3,7 @@ import type { Done } from '../device/block-device.ts';
 import { allData } from '../device/requests.ts';
 import type { HotMirrorError } from '../errors.ts';
 import type { Chunk, ChunkPool } from './chunk-pool.ts';
+import { Clearing } from './clearing.ts';
 import { allocationContextId } from './haggling.ts';
 import type { NegotiatedExport } from './haggling.ts';
 import type { NetDiskLimits } from './limits.ts';
@@ -14,6 +15,7 @@ import { RequestReader } from './request-reader.ts';
 import type { NbdRequest, RequestHandler } from './request-reader.ts';
 import { judgeRequest } from './request-rules.ts';
 import type { RequestGround, RequestRefusal } from './request-rules.ts';
+import { TurnBudget } from './turn-budget.ts';
 
 /** What one client's use of an export works with. */
 export interface TransmissionOptions {
@@ -29,8 +31,6 @@ export interface TransmissionOptions {
   };
 }
 
-/** A slice of a long run of zeroes, or of a long trim: a device that carries them out at once is not kept for longer than that takes. */
-const sliceBytes = 8 * 2 ** 20;
 /** Replies leave at the latest when there are so many bytes of them. */
 const gatheredBytes = 2 ** 20;
 
@@ -44,7 +44,7 @@ class Pending {
   cookieHigh = 0;
   cookieLow = 0;
   offsetBytes = 0;
-  /** What it takes of the window. */
+  /** What it takes of the window, or of its chunk, which does in its place. */
   heldBytes = 0;
   chunk: Chunk | null = null;
   data: DataReply | null = null;
@@ -69,8 +69,10 @@ export class Transmission implements RequestHandler {
   readonly #ground: RequestGround;
   readonly #reader: RequestReader;
   readonly #writer: ReplyWriter;
+  readonly #clearing: Clearing;
   readonly #free: Pending[] = [];
   #underWay = 0;
+  /** Zeroes, and writes with memory of their own: the rest is counted where it lies. */
   #heldBytes = 0;
   #stopped = false;
   /** The client has left, or is to: no more is taken, and what is under way is answered. */
@@ -83,14 +85,18 @@ export class Transmission implements RequestHandler {
   /** Ended while another request's room for data was open at the end of the replies. */
   readonly #later: Pending[] = [];
   #reading = false;
-  /** Pieces of what is allocated that were told in this turn; 0: no turn is waited for. */
-  #told = 0;
+  /** Pieces of what is allocated. */
+  readonly #told: TurnBudget;
 
   constructor(options: TransmissionOptions) {
     this.#options = options;
     this.#ground = groundOf(options);
     this.#reader = new RequestReader(options.pool, this);
     this.#writer = new ReplyWriter(options.pool, options.sink, options.negotiated);
+    const { clock, negotiated } = options;
+    const renewed = (): void => this.#goOn();
+    this.#clearing = new Clearing({ device: negotiated.export.device, clock, renewed });
+    this.#told = new TurnBudget(clock, renewed);
   }
 
   /** Requests under way. */
@@ -121,9 +127,10 @@ export class Transmission implements RequestHandler {
     this.#endIfLeft();
   }
 
-  /** Nothing is taken or answered any more. What is under way goes on; nobody hears of it. */
+  /** Nothing is taken or answered any more. What the device has goes on; nobody hears of it. */
   end(): void {
     this.#over = true;
+    this.#clearing.end();
     this.#reader.end();
   }
 
@@ -133,15 +140,22 @@ export class Transmission implements RequestHandler {
     this.#reader.close();
   }
 
-  mayTake(lengthBytes: number): boolean {
-    const { windowBytes, requestBytes, requests } = this.#options.limits;
-    if (this.#writer.gatheredBytes > gatheredBytes) this.#writer.flush();
-    // One that asks for more is refused, and takes nothing.
-    const neededBytes = Math.min(lengthBytes, requestBytes);
-    const may =
-      this.#told < mostToldAtOnce && this.#underWay < requests && this.#heldBytes + this.#writer.heldBytes + neededBytes <= windowBytes;
+  mayTake(request: NbdRequest, carriedBytes: number): boolean {
+    const neededBytes = this.#neededBytes(request, carriedBytes);
+    if (this.#writer.gatheredBytes > gatheredBytes || !this.#fits(neededBytes)) this.#writer.flush();
+    const may = this.#told.spent < mostToldAtOnce && this.#clearing.mayBegin(request) && this.#fits(neededBytes);
     this.#stopped ||= !may;
     return may;
+  }
+
+  /** One that asks for more than it may is refused, and takes nothing. */
+  #neededBytes(request: NbdRequest, carriedBytes: number): number {
+    return Math.min(carriedBytes + this.#clearing.weightBytes(request), this.#options.limits.requestBytes);
+  }
+
+  #fits(neededBytes: number): boolean {
+    const { windowBytes, requests } = this.#options.limits;
+    return this.#underWay < requests && this.#reader.heldBytes + this.#writer.heldBytes + this.#heldBytes + neededBytes <= windowBytes;
   }
 
   malformed(because: string): void {
@@ -164,12 +178,12 @@ export class Transmission implements RequestHandler {
     }
     // A large write was judged when it began to come.
     if ((request.command !== commands.write || this.#shutDown) && this.#refuse(request)) {
-      if (chunk) this.#reader.release(chunk);
+      if (chunk) this.#reader.release(chunk, payload.byteLength);
       return;
     }
     const { device } = this.#options.negotiated.export;
     const { offsetBytes, lengthBytes, flags } = request;
-    const pending = this.#begin(request, chunk, request.command === commands.read ? lengthBytes : payload.byteLength);
+    const pending = this.#begin(request, chunk, this.#neededBytes(request, payload.byteLength));
     const fua = (flags & commandFlags.fua) !== 0;
     switch (request.command) {
       case commands.read:
@@ -182,13 +196,9 @@ export class Transmission implements RequestHandler {
         device.flush(pending.done);
         return;
       case commands.trim:
-        this.#inSlices(pending, request, (at, bytes, done) => device.trim(at, bytes, done));
+      case commands.writeZeroes:
+        this.#clearing.begin(request, pending.done);
         return;
-      case commands.writeZeroes: {
-        const noHole = (flags & commandFlags.noHole) !== 0;
-        this.#inSlices(pending, request, (at, bytes, done) => device.writeZeroes(at, bytes, { noHole }, done));
-        return;
-      }
       default:
         this.#answerAtOnce(pending, request);
     }
@@ -201,18 +211,9 @@ export class Transmission implements RequestHandler {
       const mostPieces = (flags & commandFlags.reqOne) !== 0 ? 1 : mostDescriptors;
       const pieces = device.allocation?.(offsetBytes, lengthBytes, mostPieces) ?? allData(lengthBytes);
       this.#writer.blockStatus(cookieHigh, cookieLow, allocationContextId, pieces);
-      this.#countTold(pieces.length);
+      this.#told.spend(pieces.length);
     } else this.#writer.done(cookieHigh, cookieLow, errors.none);
     this.#release(pending);
-  }
-
-  #countTold(pieces: number): void {
-    if (this.#told === 0)
-      this.#options.clock.timer(1, () => {
-        this.#told = 0;
-        this.#goOn();
-      });
-    this.#told += pieces;
   }
 
   #read(pending: Pending, lengthBytes: number): void {
@@ -223,26 +224,6 @@ export class Transmission implements RequestHandler {
     if (pending.outcome === undefined) this.#writer.detach(data);
     else this.#answer(pending, pending.outcome);
     for (const other of this.#later.splice(0)) this.#answer(other, other.outcome ?? null);
-  }
-
-  #inSlices(
-    pending: Pending,
-    { offsetBytes, lengthBytes, flags }: NbdRequest,
-    run: (offsetBytes: number, lengthBytes: number, done: Done) => void,
-  ): void {
-    const slices = Math.ceil(lengthBytes / sliceBytes);
-    const slice = (index: number, done: Done): void => {
-      const at = index * sliceBytes;
-      run(offsetBytes + at, Math.min(sliceBytes, lengthBytes - at), done);
-    };
-    inTurn(slices, slice, (flags & commandFlags.fua) !== 0 ? this.#thenFlush(pending.done) : pending.done);
-  }
-
-  #thenFlush(done: Done): Done {
-    return (error) => {
-      if (error) done(error);
-      else this.#options.negotiated.export.device.flush(done);
-    };
   }
 
   #refuse(request: NbdRequest): boolean {
@@ -266,7 +247,7 @@ export class Transmission implements RequestHandler {
   #begin({ cookieHigh, cookieLow, offsetBytes }: NbdRequest, chunk: Chunk | null, heldBytes: number): Pending {
     const pending = this.#free.pop() ?? new Pending((one, error) => this.#ended(one, error));
     this.#underWay += 1;
-    this.#heldBytes += heldBytes;
+    if (!chunk) this.#heldBytes += heldBytes;
     pending.cookieHigh = cookieHigh;
     pending.cookieLow = cookieLow;
     pending.offsetBytes = offsetBytes;
@@ -296,8 +277,8 @@ export class Transmission implements RequestHandler {
 
   #release(pending: Pending): void {
     this.#underWay -= 1;
-    this.#heldBytes -= pending.heldBytes;
-    if (pending.chunk) this.#reader.release(pending.chunk);
+    if (pending.chunk) this.#reader.release(pending.chunk, pending.heldBytes);
+    else this.#heldBytes -= pending.heldBytes;
     pending.chunk = pending.data = null;
     this.#free.push(pending);
     if (this.#parsing || this.#flushQueued) return;
@@ -342,23 +323,4 @@ function groundOf({ negotiated, limits }: TransmissionOptions): RequestGround {
   const { device, readOnly = false } = exported;
   const { sizeBytes, blockSizeBytes, capabilities } = device;
   return { sizeBytes, blockSizeBytes, readOnly, trim: capabilities.trim, structured, allocation, requestBytes: limits.requestBytes };
-}
-
-/** Runs steps one after the other until one fails. Those that end before their call returns cost no stack. */
-function inTurn(steps: number, run: (index: number, done: Done) => void, done: Done): void {
-  let index = 0;
-  const next = (): void => {
-    for (let atOnce = true; atOnce;) {
-      let returned = false;
-      atOnce = false;
-      run(index, (error) => {
-        index += 1;
-        if (error || index === steps) done(error);
-        else if (returned) next();
-        else atOnce = true;
-      });
-      returned = true;
-    }
-  };
-  next();
 }

@@ -41,7 +41,7 @@ export const netDiskMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'net-disk/request-reader.ts',
-        find: `    this.#chunk.users += 1;
+        find: `    this.#hold.use(lengthBytes);
     this.#handler.request(request, this.#chunk.bytes.subarray(begin, end), this.#chunk);`,
         replace: `    this.#handler.request(request, this.#chunk.bytes.subarray(begin, end), null);`,
       },

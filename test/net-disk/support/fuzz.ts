@@ -116,8 +116,7 @@ export async function fuzzSessions(seed: number, sessions: number): Promise<Fuzz
       at += taken;
       if (taken > 0) continue;
       lone.drain();
-      await Promise.resolve();
-      await Promise.resolve();
+      await lone.clock.runFor(1);
       if (lone.stopped) throw new Error(`seed ${String(seed)}, session ${String(count)}: it takes nothing any more`);
     }
     lone.drain();

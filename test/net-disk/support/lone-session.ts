@@ -1,5 +1,6 @@
 import type { BlockDevice } from '../../../src/device/block-device.ts';
 import { ChunkPool } from '../../../src/net-disk/chunk-pool.ts';
+import type { Chunk } from '../../../src/net-disk/chunk-pool.ts';
 import type { HagglingHost } from '../../../src/net-disk/haggling.ts';
 import { netDiskLimits } from '../../../src/net-disk/limits.ts';
 import type { NetDiskLimits } from '../../../src/net-disk/limits.ts';
@@ -18,11 +19,29 @@ export interface LoneSessionOptions {
   readonly chunkBytes?: number;
 }
 
+/** A pool that knows what it has given out. */
+class CountingPool extends ChunkPool {
+  lentBytes = 0;
+  mostLentBytes = 0;
+
+  override take(): Chunk {
+    this.lentBytes += this.chunkBytes;
+    this.mostLentBytes = Math.max(this.mostLentBytes, this.lentBytes);
+    return super.take();
+  }
+
+  override give(chunk: Chunk): void {
+    this.lentBytes -= this.chunkBytes;
+    super.give(chunk);
+  }
+}
+
 /** One client's session without a socket: what is fed to it goes where it wants it, and what it sends is kept. */
 export class LoneSession {
   readonly clock: VirtualClock = new VirtualClock();
   readonly received: ServerBytes = new ServerBytes();
   readonly session: Session;
+  readonly pool: CountingPool;
   /** Why it ended; undefined: it did not. */
   ended: string | null | undefined = undefined;
   /** How the wire was ended; null: it was not. */
@@ -37,6 +56,7 @@ export class LoneSession {
 
   constructor({ exports, limits, tls = 'none', chunkBytes = 2 ** 20 }: LoneSessionOptions) {
     const all = netDiskLimits(limits);
+    this.pool = new CountingPool({ chunkBytes, keptBytes: 4 * chunkBytes });
     this.session = new Session({
       host: {
         exports: () => exports,
@@ -46,7 +66,7 @@ export class LoneSession {
       },
       limits: all,
       clock: this.clock,
-      pool: new ChunkPool({ chunkBytes, keptBytes: 4 * chunkBytes }),
+      pool: this.pool,
       wire: {
         send: (parts) => this.#send(parts),
         resume: () => (this.stopped = false),
