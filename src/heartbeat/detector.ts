@@ -49,7 +49,7 @@ export interface Detector {
 }
 
 /** The kinds of detectors. */
-export const detectors = ['deadline', 'phi-accrual', 'chen'] as const satisfies readonly DetectorOptions['kind'][];
+export const detectors: readonly ['deadline', 'phi-accrual', 'chen'] = ['deadline', 'phi-accrual', 'chen'];
 
 /** What a detector is called. */
 export type DetectorKind = (typeof detectors)[number];

@@ -11,21 +11,23 @@ import type { ToldBothResult } from './control-protocol.ts';
 import { formatMs, judgeTiming } from './timing.ts';
 
 /** Longest maintenance: who forgets to end it gets automatic takeovers back the next day. */
-export const longestMaintenanceMs = 86_400_000;
-const longestTimeMs = 86_400_000;
+export const longestMaintenanceMs: number = 24 * 3_600_000;
+const longestTimeMs = longestMaintenanceMs;
 const requestDeadlineMs = 5_000;
 const kind = 'watch-order';
 /** The words by which the monitor is paused. */
 const maintenance = 'maintenance';
 
+/** What an operator wants changed of the watch: its times (null: as they are), or no verdicts for a while (null: verdicts again). */
+export type WatchOrder =
+  | { readonly order: 'times'; readonly intervalMs: number | null; readonly deadlineMs: number | null }
+  | { readonly order: 'maintenance'; readonly forMs: number | null };
+
 const timeMs = z.int().min(1).max(longestTimeMs);
-const orderSchema = z.discriminatedUnion('order', [
+const orderSchema: z.ZodType<WatchOrder> = z.discriminatedUnion('order', [
   z.strictObject({ order: z.literal('times'), intervalMs: timeMs.nullable(), deadlineMs: timeMs.nullable() }),
   z.strictObject({ order: z.literal('maintenance'), forMs: z.int().min(1).max(longestMaintenanceMs).nullable() }),
 ]);
-
-/** What an operator wants changed of the watch: its times (null: as they are), or no verdicts for a while (null: verdicts again). */
-export type WatchOrder = z.infer<typeof orderSchema>;
 
 const ofKind = z.object({ kind: z.literal(kind) });
 const requestSchema = z.strictObject({ kind: z.literal(kind), order: orderSchema });
