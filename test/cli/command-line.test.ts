@@ -68,7 +68,6 @@ async function withNode(
     const socket = await openControlSocket({
       path: path.join(path.dirname(file), node, 'control.sock'),
       handlers: { ...refusingHandlers, ...handlers },
-      random: new SeededRandom(1),
     });
     try {
       await use((...line) => run([...line, '--config', file], world), file);
