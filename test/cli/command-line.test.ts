@@ -825,7 +825,9 @@ describe('command line', () => {
       withPair(async (file) => {
         const { code, out } = await run(['check', '--config', file]);
         expect(code).to.equal(0);
-        expect(out).to.match(/worst-case failover +1,200 ms/);
+        expect(out)
+          .to.match(/worst-case failover +1,200 ms/)
+          .and.to.match(/detection +1,200 ms +a deadline and an interval/);
         for (const rule of ['timing.deadline', 'timing.grace', 'timing.lease']) expect(out).to.match(new RegExp(`kept +${rule}`));
         expect(out).to.match(/WARNING +takeover\.unfenced/);
         expect(JSON.parse((await run(['check', '--config', file, '--json'])).out)).to.have.nested.property('worstCase.failoverMs', 1200);
