@@ -13,6 +13,7 @@ const remedies = {
   // transport
   HM_ADDRESS: 'The address cannot be used. Write it as the message shows.',
   HM_ADDRESS_IN_USE: 'Another process listens there. Stop it or choose another address.',
+  HM_SOCKET_OWNER: 'Another user serves there, who could read along and lie. Serve it as the user of the node, or as root.',
   HM_UNAUTHENTICATED_BIND:
     'Nothing listens beyond loopback to whoever comes. Configure `auth.keyFile`; for an export, `nbds` with `caFile` or `pskFile`.',
   HM_CONNECT_FAILED: 'The peer could not be reached. It is tried again; check that it runs and that the address is right.',

@@ -15,7 +15,7 @@ const interfaceFiles = {
 };
 
 /** What one adapter has and others need too. */
-const sharedByAdapters = new Set(['transport/taken-over-socket', 'transport/tls-keys']);
+const sharedByAdapters = new Set(['transport/taken-over-socket', 'transport/tls-keys', 'transport/unix-socket']);
 
 const coreFolders = new Set(['mirror', 'heartbeat', 'failover']);
 const clockInterfaces = new Set(['clock', 'random', 'within']);

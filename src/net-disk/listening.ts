@@ -1,90 +1,17 @@
-import { chmod, link, lstat, mkdtemp, rm, unlink } from 'node:fs/promises';
-import { connect } from 'node:net';
 import type { Server } from 'node:net';
-import path from 'node:path';
 
 import { HotMirrorError } from '../errors.ts';
+import { bound, listenAtFile } from '../transport/unix-socket.ts';
 import type { NetDiskAddress } from './net-disk-address.ts';
-
-const ownerOnly = 0o600;
-/** Of the path of a socket, in bytes: what is longer some versions of Node cut off. */
-const longestPathBytes = 107;
-/** `mkdtemp` adds six characters. */
-const stagingPrefix = '.';
-const stagedName = 's';
 
 /** Has a server listen. Returns what takes its socket file away, to be called before it closes. Rejects with `HM_ADDRESS_IN_USE`, `HM_ADDRESS`. */
 export async function listenAt(server: Server, address: NetDiskAddress): Promise<() => Promise<void>> {
-  if ('path' in address) return await listenAtFile(server, address.path);
-  await bind(server, address);
-  return () => Promise.resolve();
-}
-
-/** The socket is made in a folder of its owner alone, and appears under its name once its mode is set: nobody else can connect, ever. The file of a server that is gone is replaced. */
-async function listenAtFile(server: Server, file: string): Promise<() => Promise<void>> {
-  await removeLeftover(file);
-  const staging = await mkdtemp(`${path.dirname(file)}${path.sep}${stagingPrefix}`).catch((cause: unknown) => {
-    throw HotMirrorError.from(cause, 'HM_ADDRESS', `no net disk at ${file}`);
-  });
+  if ('path' in address) return await listenAtFile(server, address.path, 'no net disk');
   try {
-    const staged = path.join(staging, stagedName);
-    if ([file, staged].some((one) => Buffer.byteLength(one) > longestPathBytes))
-      throw new HotMirrorError('HM_ADDRESS', `no net disk at ${file}: this is too long for a socket`);
-    await bind(server, { path: staged });
-    await chmod(staged, ownerOnly);
-    await appear(staged, file);
-  } catch (error) {
-    server.close();
-    throw error;
-  } finally {
-    await rm(staging, { recursive: true, force: true });
-  }
-  const { ino, dev } = await lstat(file);
-  return async () => {
-    const found = await lstat(file).catch(() => null);
-    if (found?.ino === ino && found.dev === dev) await unlink(file).catch(() => undefined);
-  };
-}
-
-/** A link and no renaming, which would replace the file of a server that was quicker. */
-async function appear(staged: string, file: string): Promise<void> {
-  try {
-    await link(staged, file);
+    await bound(server, address);
   } catch (cause) {
-    const inUse = (cause as NodeJS.ErrnoException).code === 'EEXIST';
-    throw HotMirrorError.from(cause, inUse ? 'HM_ADDRESS_IN_USE' : 'HM_ADDRESS', `no net disk at ${file}`);
+    const inUse = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE';
+    throw HotMirrorError.from(cause, inUse ? 'HM_ADDRESS_IN_USE' : 'HM_ADDRESS', `no net disk at ${JSON.stringify(address)}`);
   }
-}
-
-function bind(server: Server, address: NetDiskAddress): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const failed = (cause: NodeJS.ErrnoException): void => {
-      const code = cause.code === 'EADDRINUSE' ? 'HM_ADDRESS_IN_USE' : 'HM_ADDRESS';
-      reject(new HotMirrorError(code, `no net disk at ${JSON.stringify(address)}: ${cause.message}`, { cause }));
-    };
-    server.once('error', failed);
-    server.listen(address, () => {
-      server.off('error', failed);
-      resolve();
-    });
-  });
-}
-
-/** A socket file to which nobody listens any more is in the way of the next server. */
-async function removeLeftover(file: string): Promise<void> {
-  const found = await lstat(file).catch(() => null);
-  if (!found) return;
-  if (!found.isSocket()) throw new HotMirrorError('HM_ADDRESS', `${file} exists and is no socket`);
-  const code = await new Promise<string>((resolve) => {
-    const probe = connect({ path: file });
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve('');
-    });
-    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''));
-  });
-  // A server that is busy, or somebody else's, refuses by another error.
-  if (code === 'ENOENT') return;
-  if (code !== 'ECONNREFUSED') throw new HotMirrorError('HM_ADDRESS_IN_USE', `another process serves ${file}`);
-  await unlink(file);
+  return () => Promise.resolve();
 }

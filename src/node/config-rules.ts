@@ -2,10 +2,11 @@ import type { FileAddress, FileConfig, FileExport, Problem, TlsFiles } from './c
 import { formatPath } from './config-schema.ts';
 import type { LinkAddress } from './link-address.ts';
 import { defaultResyncRate } from '../mirror/resync-rate.ts';
-import { maxBodyBytes } from '../mirror/wire.ts';
 import { parseNetDiskUri } from '../net-disk/net-disk-address.ts';
 import { exposureProblem } from '../net-disk/net-disk-tls.ts';
 import { isNetDiskUri } from './link-address.ts';
+import { dialNeedsMs } from './link-pace.ts';
+import type { LinkPace } from './link-pace.ts';
 import { linkScheme, schemeOf } from './link-schemes.ts';
 
 /** The sections of the file that are well-formed in themselves; a rule that needs another one is not judged. */
@@ -21,10 +22,6 @@ const leastDeadlinesPerGrace = 2;
 /** What a resync never falls below unless it is configured otherwise. */
 const { minBytesPerSecond: defaultMinBytesPerSecond } = defaultResyncRate;
 
-/** What connecting takes of a slow line, with what is damaged and sent again; a dial may take half of a deadline. */
-const connectingBytes = 2_100;
-const dialsPerDeadline = 2;
-
 const directProblem = 'is for a file or block device; leave it out: how an NBD server uses its disk is set at that server';
 
 /** Judges everything that concerns more than one field. Pure. */
@@ -36,7 +33,7 @@ export function crossFieldProblems(file: Sections): Problem[] {
   judgeMonitor(file, report);
   judgeFailover(file, report);
   judgeAddresses(file, report);
-  judgeSlowLines(file, report);
+  judgeSlowLinks(file, report);
   judgeLinkTls(file, report);
   judgeExports(file, report);
   return problems;
@@ -132,7 +129,7 @@ function judgeAddresses(file: Sections, report: Report): void {
     }
     judgeUnique(listeners, report);
   }
-  judgeUnique(sharedPlaces, report);
+  judgeUnique(sharedPlaces, report, ': each end of each link takes an id of its own');
   for (const [path, addresses] of all) judgeEnds(addresses, path, report);
   file.mirrors?.forEach(({ dataLink }, index) => judgeDataLink(dataLink, ['mirrors', index, 'dataLink'], report));
 }
@@ -156,20 +153,21 @@ function judgeEnds(addresses: Readonly<Record<string, FileAddress>>, path: Path,
   }
 }
 
-/** A line that is too slow for the deadline never connects, or loses its connection by each long message. */
-function judgeSlowLines(file: Sections, report: Report): void {
+/** A link that is too slow for the deadline never connects, or loses its connection by each long message. */
+function judgeSlowLinks(file: Sections, report: Report): void {
   const { monitor, mirrors = [] } = file;
   if (!monitor) return;
-  const judge = (addresses: Readonly<Record<string, FileAddress>>, bytes: number, share: number, why: string): void => {
+  const { deadlineMs } = monitor;
+  const judge = (addresses: Readonly<Record<string, FileAddress>>, neededMs: (pace: LinkPace) => number, why: string): void => {
     for (const written of Object.values(addresses)) {
       const { listen } = bothAddresses(written);
-      const leastMs = Math.ceil(share * linkScheme(listen).lineMs(listen, bytes));
-      if (monitor.deadlineMs < leastMs) report(['monitor', 'deadlineMs'], `must be at least ${String(leastMs)} with ${listen}: ${why}`);
+      const pace = linkScheme(listen).pace(listen, deadlineMs);
+      const leastMs = pace === null ? 0 : neededMs(pace);
+      if (deadlineMs < leastMs) report(['monitor', 'deadlineMs'], `must be at least ${String(leastMs)} with ${listen}: ${why}`);
     }
   };
-  for (const [, addresses] of allLinks(file))
-    judge(addresses, connectingBytes, dialsPerDeadline, 'a line of that rate needs half of it to connect');
-  for (const { dataLink } of mirrors) judge(dataLink, maxBodyBytes, 1, 'a write of 1 MiB passes in one piece');
+  for (const [, addresses] of allLinks(file)) judge(addresses, dialNeedsMs, 'such a link needs half of it to connect');
+  for (const { dataLink } of mirrors) judge(dataLink, ({ writeMs }) => writeMs, 'a write of 1 MiB passes in one piece');
 }
 
 /** Both nodes of a link speak TLS, in the same way, or neither does. */
@@ -220,11 +218,11 @@ function judgeKeys(keyed: object, nodes: object, path: Path, all: boolean, repor
   for (const node of Object.keys(nodes)) if (!Object.hasOwn(keyed, node)) report([...path, node], 'is required');
 }
 
-function judgeUnique(values: readonly (readonly [Path, string])[], report: Report): void {
+function judgeUnique(values: readonly (readonly [Path, string])[], report: Report, because = ''): void {
   const first = new Map<string, Path>();
   for (const [path, value] of values) {
     const earlier = first.get(value);
-    if (earlier) report(path, `the same as ${formatPath(earlier)}`);
+    if (earlier) report(path, `the same as ${formatPath(earlier)}${because}`);
     else first.set(value, path);
   }
 }

@@ -53,8 +53,9 @@ const linkUrl = z
   .string()
   .superRefine(custom(linkUrlProblem))
   .meta({
-    description: 'tcp://host:port, or serial:DEVICE?baudRate=RATE with the device of this node; a monitor link also scsi-sim:FILE?id=7',
-    examples: ['tcp://192.0.2.1:7701', 'serial:/dev/ttyS0?baudRate=115200', 'scsi-sim:bus.sock?id=7'],
+    description:
+      'tcp://host:port, or serial:DEVICE?baudRate=RATE with the device of this node; a monitor link also scsi-sim:FILE?id=7, with &mailbox=0 through a mailbox',
+    examples: ['tcp://192.0.2.1:7701', 'serial:/dev/ttyS0?baudRate=115200', 'scsi-sim:bus.sock?id=7', 'scsi-sim:bus.sock?id=7&mailbox=0'],
   });
 const pskFiles = z.strictObject({ pskFile: path });
 const linkTls = z

@@ -1,16 +1,15 @@
 import { createHash } from 'node:crypto';
-import { chmod, lstat, rename, stat, unlink } from 'node:fs/promises';
+import { lstat, rename, stat, unlink } from 'node:fs/promises';
 import type { Server, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 import path from 'node:path';
 
 import createDebug from 'debug';
 
-import type { Random } from '../clock/random.ts';
-import { randomHex } from '../clock/random.ts';
 import { makeFolder } from '../device/folder.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { Json } from '../failover/ports.ts';
+import { bound, listenStaged, longestSocketPathBytes } from '../transport/unix-socket.ts';
 import type { ControlHandlers, ControlReply, ControlRequest, ControlStream } from './control-protocol.ts';
 import { maxLineBytes, parseRequest } from './control-protocol.ts';
 import { LineSplitter } from './lines.ts';
@@ -30,8 +29,6 @@ export interface ControlSocketOptions {
   /** Path of the unix socket. */
   readonly path: string;
   readonly handlers: ControlHandlers;
-  /** Makes the name under which the socket is prepared. */
-  readonly random: Random;
   readonly limits?: Partial<ControlSocketLimits>;
 }
 
@@ -46,10 +43,6 @@ const debug = createDebug('hotmirror:control');
 const defaultLimits: ControlSocketLimits = { connections: 32, requestsPerClient: 8, unsentBytes: 4 * 2 ** 20 };
 /** Progress waits while this much is unsent. */
 const progressMarkBytes = 65_536;
-/** Room of `sun_path`, without its final zero byte. */
-const longestSocketPathBytes = 107;
-const stagingNameBytes = 4;
-const ownerOnlyFile = 0o600;
 
 /** Throws `HM_CONFIG` where a unix socket cannot have this path. */
 export function assertSocketPath(socketPath: string): void {
@@ -67,8 +60,7 @@ export function assertSocketPath(socketPath: string): void {
  */
 export async function openControlSocket(options: ControlSocketOptions): Promise<ControlSocket> {
   const folder = path.dirname(options.path);
-  const staging = path.join(folder, `.${randomHex(options.random, stagingNameBytes)}`);
-  for (const each of [options.path, staging]) assertSocketPath(each);
+  assertSocketPath(options.path);
   const clients = new Set<Client>();
   const limits = { ...defaultLimits, ...options.limits };
   const server = createServer((socket) => {
@@ -84,10 +76,8 @@ export async function openControlSocket(options: ControlSocketOptions): Promise<
     await makeFolder(path.resolve(folder));
     holder = await holdName(options.path);
     await assertReplaceable(options.path);
-    // Prepared under another name: at its own the socket never exists with a wider mode.
-    await listen(server, staging);
-    await chmod(staging, ownerOnlyFile);
-    await rename(staging, options.path);
+    await listenStaged(server, options.path, (staged) => rename(staged, options.path));
+    server.on('error', (error) => debug('control socket: %s', error.message));
   } catch (error) {
     await Promise.all([closeServer(server), closeServer(holder)]);
     throw HotMirrorError.from(error, 'HM_STATE_UNWRITABLE', `the control socket ${options.path} cannot be made`);
@@ -109,17 +99,6 @@ function closeServer(server: Server | null): Promise<void> {
   });
 }
 
-function listen(server: Server, socketPath: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ path: socketPath, exclusive: true }, () => {
-      server.off('error', reject);
-      server.on('error', (error) => debug('control socket: %s', error.message));
-      resolve();
-    });
-  });
-}
-
 /**
  * Holds a name that the kernel gives to one process at a time and takes back when that process ends, however it ends: an abstract unix socket.
  * So of several nodes that start at once exactly one may replace a dead socket. The name is seen within one network namespace; only Linux has such names.
@@ -133,7 +112,8 @@ async function holdName(socketPath: string): Promise<Server | null> {
   const holder = createServer((socket) => socket.destroy());
   try {
     // Padded: versions of Node differ in whether they pad with zeroes themselves, and must exclude each other.
-    await listen(holder, `\0hotmirror:control:${digest}:`.padEnd(longestSocketPathBytes + 1, '-'));
+    await bound(holder, { path: `\0hotmirror:control:${digest}:`.padEnd(longestSocketPathBytes + 1, '-'), exclusive: true });
+    holder.on('error', (error) => debug('control socket: %s', error.message));
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') throw nodeRunning(socketPath);
     throw error;

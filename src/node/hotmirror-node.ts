@@ -241,7 +241,7 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
   const keyring = new LinkKeyring(source);
   const assembled = later<NodeControl>();
   await parts.add<ControlSocket>(
-    openControlSocket({ path: settings?.controlSocket ?? '', random, handlers: controlHandlers(assembled.promise) }),
+    openControlSocket({ path: settings?.controlSocket ?? '', handlers: controlHandlers(assembled.promise) }),
     (socket) => socket.close(),
   );
   const log = await parts.add(EventLog.open({ stateDir: settings?.stateDir ?? '', node, clock }), (opened) => opened.close());

@@ -1,8 +1,9 @@
 import { isIPv4, isIPv6 } from 'node:net';
 
 import { formatScsiUrl, parseScsiUrl } from '../transport/scsi-sim/address.ts';
-import { lineMs } from '../transport/serial-pace.ts';
 import { formatSerialUrl, parseSerialUrl } from '../transport/serial-url.ts';
+import { mailboxPace, serialPace } from './link-pace.ts';
+import type { LinkPace } from './link-pace.ts';
 
 /** What the configuration has to know of a kind of link. All of it works on a URL in which `problem` found nothing. */
 export interface LinkScheme {
@@ -20,8 +21,8 @@ export interface LinkScheme {
   readonly dialled: boolean;
   /** Fast enough for a data link. */
   readonly bulk: boolean;
-  /** How long so many bytes take, in ms, where that is known. */
-  lineMs(url: string, bytes: number): number;
+  /** How slow it is, between nodes with that deadline; null: as fast as a network. */
+  pace(url: string, deadlineMs: number): LinkPace | null;
   /** The URL with paths from the folder of the configuration. */
   absolute(url: string, absolute: (relative: string) => string): string;
 }
@@ -50,7 +51,7 @@ const tcp: LinkScheme = {
   misfit: () => null,
   dialled: true,
   bulk: true,
-  lineMs: () => 0,
+  pace: () => null,
   absolute: (url) => url,
 };
 
@@ -63,7 +64,7 @@ const serial: LinkScheme = {
   misfit: (one, other) => (lineFormat(one) === lineFormat(other) ? null : `must have the same baudRate and rtscts as ${other}`),
   dialled: false,
   bulk: true,
-  lineMs: (url, bytes) => lineMs(bytes, parseSerialUrl(url).baudRate),
+  pace: (url) => serialPace(parseSerialUrl(url).baudRate),
   absolute: (url) => url,
 };
 
@@ -73,20 +74,21 @@ const scsiSim: LinkScheme = {
       parseScsiUrl(url);
       return null;
     } catch {
-      return 'must be scsi-sim:FILE?id=7 with an id from 0 to 15';
+      return 'must be scsi-sim:FILE?id=7 or scsi-sim:FILE?id=7&mailbox=0, with an id and a mailbox from 0 to 15';
     }
   },
   // The bus is a unix socket of its owner.
   local: () => true,
-  place: (url) => formatScsiUrl(parseScsiUrl(url)),
+  // Also over a mailbox the id is a host's own.
+  place: (url) => formatScsiUrl({ file: parseScsiUrl(url).file, id: parseScsiUrl(url).id }),
   shared: true,
-  misfit: (one, other) => (parseScsiUrl(one).file === parseScsiUrl(other).file ? null : 'must name the same file at both ends'),
+  misfit: scsiMisfit,
   dialled: false,
   bulk: false,
-  lineMs: () => 0,
+  pace: (url, deadlineMs) => (parseScsiUrl(url).mailbox === undefined ? null : mailboxPace(deadlineMs)),
   absolute(url, absolute) {
-    const { file, id } = parseScsiUrl(url);
-    return formatScsiUrl({ file: absolute(file), id });
+    const address = parseScsiUrl(url);
+    return formatScsiUrl({ ...address, file: absolute(address.file) });
   },
 };
 
@@ -142,4 +144,10 @@ function serialProblem(text: string): string | null {
 /** What both ends of a line must have alike. */
 function lineFormat(url: string): string {
   return formatSerialUrl({ ...parseSerialUrl(url), path: '' });
+}
+
+function scsiMisfit(one: string, other: string): string | null {
+  const [here, there] = [parseScsiUrl(one), parseScsiUrl(other)];
+  if (here.file !== there.file) return 'must name the same file at both ends';
+  return here.mailbox === there.mailbox ? null : 'must name the same mailbox at both ends, or neither';
 }

@@ -2,6 +2,8 @@ import type { PlatformStep } from '../platform/platform-actions.ts';
 import type { Rule } from '../rules.ts';
 import type { PairConfig, PlatformConfig } from './config.ts';
 import { isUnfenced } from './config.ts';
+import { dialNeedsMs } from './link-pace.ts';
+import { linkScheme } from './link-schemes.ts';
 
 /** A timing rule judged against the configuration. */
 export interface TimingRow {
@@ -15,7 +17,7 @@ export interface TimingRow {
 
 /** The longest that things take by the configuration, in ms. What disks need for themselves is not in it. */
 export interface WorstCase {
-  /** From the death of the serving node to the verdict that it is down. */
+  /** From the death of the serving node to the verdict that it is down: a deadline and an interval, where every row of `timing.deadline` is kept. */
   readonly detectionMs: number;
   /** From the verdict to the last step of the takeover, every step needing all its tries. */
   readonly takeoverMs: number;
@@ -41,7 +43,13 @@ const takeoverSteps: readonly PlatformStep[] = ['fence', 'notify', 'attach', 'fs
 export function judgeTiming(config: PairConfig, roundTripMs: number | null = null): TimingReport {
   return {
     worstCase: worstCase(config),
-    rows: [judgeDeadline(config, roundTripMs), judgeGrace(config), judgeLease(config, roundTripMs), judgeFence(config)],
+    rows: [
+      judgeDeadline(config, roundTripMs),
+      ...judgeSlowLinks(config),
+      judgeGrace(config),
+      judgeLease(config, roundTripMs),
+      judgeFence(config),
+    ],
   };
 }
 
@@ -75,6 +83,30 @@ function judgeDeadline({ monitor }: PairConfig, roundTripMs: number | null): Tim
     text: `deadline ${formatMs(monitor.deadlineMs)}, needed ${formatMs(neededMs)} (2 intervals of ${formatMs(monitor.intervalMs)}; ${measured})`,
     values: { deadlineMs: monitor.deadlineMs, neededMs, intervalMs: monitor.intervalMs, ...(roundTripMs === null ? {} : { roundTripMs }) },
   };
+}
+
+/**
+ * What a link that is slow by its kind needs. Half of a deadline is for a dial; two intervals and a round trip fit into it. An interval has room for the tokens of both nodes, or they queue, and
+ * for what a dead node had handed over, or the last sign of life comes later than {@link WorstCase.detectionMs} allows for.
+ */
+function judgeSlowLinks({ monitor }: PairConfig): TimingRow[] {
+  const { deadlineMs, intervalMs } = monitor;
+  return monitor.links.flatMap(({ name, addresses }): TimingRow[] => {
+    const pace = Object.values(addresses).flatMap(({ listen }) => linkScheme(listen).pace(listen, deadlineMs) ?? [])[0];
+    if (!pace) return [];
+    const { connectMs, tripMs, tokensMs, lastWordMs } = pace;
+    const neededMs = Math.max(dialNeedsMs(pace), 2 * intervalMs + tripMs);
+    const neededIntervalMs = Math.max(tokensMs, lastWordMs);
+    return [
+      {
+        rule: 'timing.deadline',
+        kept: deadlineMs >= neededMs && intervalMs >= neededIntervalMs,
+        warning: false,
+        text: `link ${name}: deadline ${formatMs(deadlineMs)}, needed ${formatMs(neededMs)} (half for connecting, ${formatMs(connectMs)}; 2 intervals and token with answer, ${formatMs(tripMs)}); interval ${formatMs(intervalMs)}, needed ${formatMs(neededIntervalMs)} (all tokens, ${formatMs(tokensMs)}; last word of a dead node, ${formatMs(lastWordMs)})`,
+        values: { link: name, deadlineMs, neededMs, intervalMs, neededIntervalMs, connectMs, tripMs, tokensMs, lastWordMs },
+      },
+    ];
+  });
 }
 
 function judgeGrace({ monitor }: PairConfig): TimingRow {

@@ -1,11 +1,12 @@
 import type { Clock } from '../clock/clock.ts';
 import type { Random } from '../clock/random.ts';
 import { HotMirrorError } from '../errors.ts';
-import { parseScsiUrl, scsiSocketPort, scsiTransport } from '../transport/scsi-sim/index.ts';
+import { mailboxBlocks, mailboxTransport, parseScsiUrl, scsiSocketPort, scsiTransport } from '../transport/scsi-sim/index.ts';
 import { serialTransport } from '../transport/serial.ts';
 import { tcpTransport } from '../transport/tcp.ts';
 import type { Transport } from '../transport/transport.ts';
 import { goDown } from './go-down.ts';
+import { mailboxPollMs } from './link-pace.ts';
 import { schemeOf } from './link-schemes.ts';
 import type { LinkAddress, PairConfig } from './config.ts';
 import { peerOf } from './config.ts';
@@ -71,6 +72,8 @@ interface LinkEnds extends LinkUse {
   readonly node: string;
   readonly peer: string;
   readonly key: Uint8Array | null;
+  /** Of the monitor. */
+  readonly deadlineMs: number;
   readonly tls: ReturnType<LinkKeyring['of']>;
 }
 
@@ -93,7 +96,8 @@ function linkTransport(
   const { advertise } = addresses[peer] ?? {};
   if (listen === undefined || advertise === undefined) throw new RangeError(`${use.purpose} has no address for ${node} and ${peer}`);
   const make = makers[schemeOf(listen)] ?? tcpTransport;
-  return make({ listen, dial: advertise, pair: config.pair, node, peer, key, tls: keyring.of(tls), ...use });
+  const { deadlineMs } = config.monitor;
+  return make({ listen, dial: advertise, pair: config.pair, node, peer, key, deadlineMs, tls: keyring.of(tls), ...use });
 }
 
 /** A message of a data link is longer than what suits tokens. */
@@ -105,9 +109,11 @@ function serialLink({ listen, key, isData, ...ends }: LinkEnds): Transport {
   return serialTransport({ ...ends, device: listen, key, ...(isData ? { limits: serialDataLimits } : {}) });
 }
 
-/** Each node takes its own place on the bus. */
-function scsiLink({ listen, dial, ...ends }: LinkEnds): Transport {
-  const { file, id } = parseScsiUrl(listen);
+/** Each node takes its own place on the bus, and speaks by messages or through its slot of a mailbox. */
+function scsiLink({ listen, dial, deadlineMs, ...ends }: LinkEnds): Transport {
+  const { file, id, mailbox } = parseScsiUrl(listen);
   const port = scsiSocketPort({ path: file, id, clock: ends.clock });
-  return scsiTransport({ ...ends, port, peerId: parseScsiUrl(dial).id, onBusError: goDown });
+  const options = { ...ends, port, peerId: parseScsiUrl(dial).id, onBusError: goDown };
+  if (mailbox === undefined) return scsiTransport(options);
+  return mailboxTransport({ ...options, firstBlock: mailbox * mailboxBlocks, pollMs: mailboxPollMs(deadlineMs) });
 }

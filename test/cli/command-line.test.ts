@@ -68,7 +68,6 @@ async function withNode(
     const socket = await openControlSocket({
       path: path.join(path.dirname(file), node, 'control.sock'),
       handlers: { ...refusingHandlers, ...handlers },
-      random: new SeededRandom(1),
     });
     try {
       await use((...line) => run([...line, '--config', file], world), file);
@@ -851,7 +850,9 @@ describe('command line', () => {
       withPair(async (file) => {
         const { code, out } = await run(['check', '--config', file]);
         expect(code).to.equal(0);
-        expect(out).to.match(/worst-case failover +1,200 ms/);
+        expect(out)
+          .to.match(/worst-case failover +1,200 ms/)
+          .and.to.match(/detection +1,200 ms +a deadline and an interval/);
         for (const rule of ['timing.deadline', 'timing.grace', 'timing.lease']) expect(out).to.match(new RegExp(`kept +${rule}`));
         expect(out).to.match(/WARNING +takeover\.unfenced/);
         expect(JSON.parse((await run(['check', '--config', file, '--json'])).out)).to.have.nested.property('worstCase.failoverMs', 1200);

@@ -2,10 +2,9 @@ import { expect } from 'chai';
 
 import { hasSocat, PseudoTerminals } from '../support/pseudo-terminals.ts';
 import { skipBecause } from '../support/skip.ts';
-import { proxyTo } from '../transport/proxy.ts';
-import type { Proxy } from '../transport/proxy.ts';
 import { CommandPair, deadlineMs, never } from './support/command-pair.ts';
-import type { NodeName, PairFile } from './support/command-pair.ts';
+import type { NodeName } from './support/command-pair.ts';
+import { CutNetwork } from './support/cut-network.ts';
 
 /** What a serial line, a start and a busy machine have time for. */
 const serialIntervalMs = 400;
@@ -18,7 +17,7 @@ describe('a pair with a serial monitor link', function () {
 
   let terminals: PseudoTerminals;
   let pair: CommandPair;
-  let proxies: Proxy[];
+  let network: CutNetwork;
 
   before(function () {
     if (!hasSocat()) skipBecause(this, 'socat is not installed');
@@ -26,10 +25,9 @@ describe('a pair with a serial monitor link', function () {
 
   beforeEach(async () => {
     terminals = await PseudoTerminals.create();
-    proxies = [];
     pair = await CommandPair.create();
     const file = await pair.readConfig();
-    await behindProxies(file);
+    network = await CutNetwork.of(file);
     file.monitor.intervalMs = serialIntervalMs;
     file.monitor.deadlineMs = serialDeadlineMs;
     file.monitor.initialGraceMs = 2 * serialDeadlineMs;
@@ -42,32 +40,16 @@ describe('a pair with a serial monitor link', function () {
 
   afterEach(async () => {
     await pair.end();
-    for (const proxy of proxies) await proxy.close();
+    await network.end();
     await terminals.end();
   });
 
   const urlOf = (device: string): string => `serial:${device}?baudRate=115200`;
 
-  /** What the peer dials of the data link and of the first monitor link is a proxy, so that the network can be cut. */
-  async function behindProxies(file: PairFile): Promise<void> {
-    const [dataLink, net] = [file.mirrors[0]?.dataLink, file.monitor.links[0]] as Record<NodeName, unknown>[];
-    for (const ends of [dataLink, net])
-      for (const node of names) {
-        const listen = String(ends?.[node]);
-        const proxy = await proxyTo(listen);
-        proxies.push(proxy);
-        if (ends) ends[node] = { listen, advertise: proxy.url };
-      }
-  }
-
-  const cutNetwork = (): void => {
-    for (const proxy of proxies) proxy.silent = true;
-  };
-
   it('does not fall back while the serial line answers, and does once the primary is dead', async () => {
     const before = await pair.until('beta', 'both links up', ({ monitor }) => monitor.links.every(({ state }) => state === 'up'));
     expect(before.mode).to.equal('normal');
-    cutNetwork();
+    network.cut();
     await pair.until('beta', 'the network not up', ({ monitor }) => monitor.links[0]?.state !== 'up');
     await never(
       'a fallback, or a peer that is not up, while the serial line answers',
@@ -76,9 +58,9 @@ describe('a pair with a serial monitor link', function () {
       3 * serialDeadlineMs,
     );
     expect((await pair.status('alpha')).serving).to.equal(true);
-    for (const proxy of proxies) proxy.silent = false;
+    network.mend();
     await pair.health('alpha');
-    cutNetwork();
+    network.cut();
     terminals.cut();
     await pair.kill('alpha');
     await pair.until('beta', 'a fallback', ({ mode, serving }) => mode === 'fallback' && serving);

@@ -92,6 +92,14 @@ describe('configuration', () => {
     });
   });
 
+  it('takes a mailbox on a simulated SCSI bus, also beside messages over the same bus', async () => {
+    const { monitor } = await parsed({
+      ...{ 'monitor.links[0].north': 'scsi-sim:bus?id=7', 'monitor.links[0].south': 'scsi-sim:bus?id=6' },
+      ...{ 'monitor.links[1].north': 'scsi-sim:bus?id=5&mailbox=0', 'monitor.links[1].south': 'scsi-sim:bus?id=4&mailbox=0' },
+    });
+    expect(monitor.links[1]?.addresses['south']?.listen).to.equal('scsi-sim:/srv/pair/bus?id=4&mailbox=0');
+  });
+
   it('fills in the defaults', async () => {
     const config = await parsed({
       failover: absent,
@@ -217,6 +225,37 @@ describe('configuration', () => {
       'a SCSI id that both nodes take',
       { 'monitor.links[0].north': 'scsi-sim:bus?id=7', 'monitor.links[0].south': 'scsi-sim:bus?id=7' },
       'monitor.links[0].south: the same as monitor.links[0].north',
+    ],
+    [
+      'a SCSI id that two links take, one of them through a mailbox',
+      {
+        ...{ 'monitor.links[0].north': 'scsi-sim:bus?id=7', 'monitor.links[0].south': 'scsi-sim:bus?id=6' },
+        ...{ 'monitor.links[1].north': 'scsi-sim:bus?id=7&mailbox=0', 'monitor.links[1].south': 'scsi-sim:bus?id=4&mailbox=0' },
+      },
+      'monitor.links[1].north: the same as monitor.links[0].north: each end of each link takes an id of its own',
+    ],
+    [
+      'a mailbox at one end',
+      { 'monitor.links[0].north': 'scsi-sim:bus?id=7', 'monitor.links[0].south': 'scsi-sim:bus?id=6&mailbox=0' },
+      'monitor.links[0].south: must name the same mailbox at both ends, or neither',
+    ],
+    [
+      'two mailboxes for one link',
+      { 'monitor.links[0].north': 'scsi-sim:bus?id=7&mailbox=1', 'monitor.links[0].south': 'scsi-sim:bus?id=6&mailbox=0' },
+      'monitor.links[0].south: must name the same mailbox at both ends, or neither',
+    ],
+    [
+      'a mailbox that no unit holds',
+      { 'monitor.links[0].north': 'scsi-sim:bus?id=7&mailbox=16' },
+      'monitor.links[0].north: must be scsi-sim:FILE?id=7 or scsi-sim:FILE?id=7&mailbox=0, with an id and a mailbox from 0 to 15',
+    ],
+    [
+      'a mailbox that cannot connect within half a deadline',
+      {
+        ...{ 'monitor.intervalMs': 100, 'monitor.deadlineMs': 359 },
+        ...{ 'monitor.links[0].north': 'scsi-sim:bus?id=7&mailbox=0', 'monitor.links[0].south': 'scsi-sim:bus?id=6&mailbox=0' },
+      },
+      'monitor.deadlineMs: must be at least 360 with scsi-sim:bus?id=7&mailbox=0',
     ],
     [
       'two SCSI buses for one link',

@@ -12,7 +12,6 @@ import { askNode } from '../../src/node/control-client.ts';
 import type { ControlHandlers, LoggedEvent } from '../../src/node/control-protocol.ts';
 import type { ControlSocket, ControlSocketOptions } from '../../src/node/control-socket.ts';
 import { assertSocketPath, openControlSocket } from '../../src/node/control-socket.ts';
-import { SeededRandom } from '../../src/testing/seeded-random.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { exampleStatus, refusingHandlers } from './fake-node.ts';
 import { withFolder } from './temporary-folder.ts';
@@ -36,7 +35,6 @@ async function withSocket(
     const socket = await openControlSocket({
       path: socketPath,
       handlers: { ...refusingHandlers, ...handlers },
-      random: new SeededRandom(1),
       limits,
     });
     try {
@@ -209,7 +207,7 @@ describe('control socket', () => {
 
   it('refuses a second node, and the first goes on', () =>
     withSocket({ status: () => Promise.resolve(exampleStatus) }, async (socketPath) => {
-      const second = await refusalOf(openControlSocket({ path: socketPath, handlers: refusingHandlers, random: new SeededRandom(2) }));
+      const second = await refusalOf(openControlSocket({ path: socketPath, handlers: refusingHandlers }));
       expect(second).to.include({ code: 'HM_NODE_RUNNING' });
       expect(await askNode(socketPath, 'status', {}, { clock })).to.deep.equal(exampleStatus);
     }));
@@ -218,9 +216,7 @@ describe('control socket', () => {
     withFolder(async (folder) => {
       const socketPath = path.join(folder, 'control.sock');
       await leaveDeadSocket(socketPath);
-      const opened = await Promise.allSettled(
-        [1, 2, 3, 4].map((seed) => openControlSocket({ path: socketPath, handlers: refusingHandlers, random: new SeededRandom(seed) })),
-      );
+      const opened = await Promise.allSettled([1, 2, 3, 4].map(() => openControlSocket({ path: socketPath, handlers: refusingHandlers })));
       const winners = opened.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
       expect(winners).to.have.length(1);
       await Promise.all(winners.map((socket) => socket.close()));
@@ -234,7 +230,6 @@ describe('control socket', () => {
       const socket = await openControlSocket({
         path: socketPath,
         handlers: { ...refusingHandlers, status: () => Promise.resolve(exampleStatus) },
-        random: new SeededRandom(1),
       });
       expect(await askNode(socketPath, 'status', {}, { clock })).to.deep.equal(exampleStatus);
       await socket.close();
@@ -245,7 +240,7 @@ describe('control socket', () => {
     withFolder(async (folder) => {
       const file = path.join(folder, 'control.sock');
       await writeFile(file, 'precious');
-      expect(await refusalOf(openControlSocket({ path: file, handlers: refusingHandlers, random: new SeededRandom(1) }))).to.include({
+      expect(await refusalOf(openControlSocket({ path: file, handlers: refusingHandlers }))).to.include({
         code: 'HM_STATE_UNWRITABLE',
       });
       expect((await stat(file)).isFile()).to.equal(true);
@@ -257,7 +252,7 @@ describe('control socket', () => {
     expect(() => assertSocketPath(`${longest}s`))
       .to.throw('107 at most')
       .with.property('code', 'HM_CONFIG');
-    const error = await refusalOf(openControlSocket({ path: `${longest}s`, handlers: refusingHandlers, random: new SeededRandom(1) }));
+    const error = await refusalOf(openControlSocket({ path: `${longest}s`, handlers: refusingHandlers }));
     expect(error).to.include({ code: 'HM_CONFIG' });
   });
 
@@ -267,7 +262,6 @@ describe('control socket', () => {
       const socket = await openControlSocket({
         path: socketPath,
         handlers: { ...refusingHandlers, status: () => new Promise(() => undefined) },
-        random: new SeededRandom(1),
       });
       const asked = refusalOf(askNode(socketPath, 'status', {}, { clock }));
       await connected(socketPath);

@@ -32,6 +32,47 @@ describe('timing', () => {
     expect(broken(tight, 0.5)).to.deep.equal(['timing.deadline']);
   });
 
+  describe('timing.deadline, of links that are slow by their kind', () => {
+    const over = (listen: string, times: Partial<PairConfig['monitor']>): PairConfig => {
+      const address = { listen, advertise: listen };
+      return monitor({
+        links: [{ name: 'line', addresses: { north: address, south: address } }],
+        leaseMs: 3000,
+        initialGraceMs: 200_000,
+        ...times,
+      });
+    };
+    const at = (rate: number, intervalMs: number, deadlineMs: number): PairConfig =>
+      over(`serial:/dev/ttyS0?baudRate=${String(rate)}`, { intervalMs, deadlineMs, leaseMs: deadlineMs - 1 });
+    const lineRow = (judged: PairConfig) => judgeTiming(judged).rows.find(({ values }) => values['link'] === 'line');
+
+    it('tells what a serial line needs for connecting, for a token with its answer, and for a last word', () => {
+      expect(lineRow(at(9_600, 1_000, 5_000))).to.deep.include({
+        rule: 'timing.deadline',
+        kept: true,
+        values: {
+          ...{ link: 'line', deadlineMs: 5_000, neededMs: 4_376, intervalMs: 1_000, neededIntervalMs: 296 },
+          ...{ connectMs: 2_188, tripMs: 150, tokensMs: 157, lastWordMs: 296 },
+        },
+      });
+      expect(lineRow(config)).to.equal(undefined);
+    });
+
+    it('is broken where two intervals and that round trip do not fit, or the interval has no room for the tokens or the last word', () => {
+      expect(broken(at(9_600, 2_425, 5_000))).to.deep.equal([]);
+      expect(broken(at(9_600, 2_426, 5_000))).to.deep.equal(['timing.deadline']);
+      expect(broken(at(9_600, 296, 5_000))).to.deep.equal([]);
+      expect(broken(at(9_600, 295, 5_000))).to.deep.equal(['timing.deadline']);
+      expect(broken(at(1_200, 1_000, 35_000))).to.deep.equal(['timing.deadline']);
+    });
+
+    it('knows how often a mailbox is looked at, and that messages over the same bus are as fast as a network', () => {
+      const mailbox = over('scsi-sim:/srv/bus?id=7&mailbox=0', { intervalMs: 1_000, deadlineMs: 5_000 });
+      expect(lineRow(mailbox)?.values).to.include({ neededMs: 2_520, connectMs: 1_260, tripMs: 210, lastWordMs: 105 });
+      expect(lineRow(over('scsi-sim:/srv/bus?id=7', { intervalMs: 1_000, deadlineMs: 5_000 }))).to.equal(undefined);
+    });
+  });
+
   it('timing.grace: needs two deadlines', () => {
     expect(broken(monitor({ initialGraceMs: 1999 }))).to.deep.equal(['timing.grace']);
   });

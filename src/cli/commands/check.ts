@@ -61,7 +61,7 @@ function describe({ pair, worstCase, rows, homeDiffers: difference }: CheckRepor
   const { detectionMs, takeoverMs, failoverMs, stallMs } = worstCase;
   const times = formatTable([
     ['worst-case failover', formatMs(failoverMs), 'from the death of the serving node to the last step'],
-    ['  detection', formatMs(detectionMs), 'until every link was silent for a deadline'],
+    ['  detection', formatMs(detectionMs), 'a deadline and an interval: until every link was silent for the deadline'],
     ['  takeover steps', formatMs(takeoverMs), 'as configured, every try needed; not what disks need for themselves'],
     ['writes stall', stallMs === null ? 'until decided' : formatMs(stallMs), 'at most, when the passive node dies'],
   ]);

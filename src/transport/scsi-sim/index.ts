@@ -29,3 +29,4 @@ export { scsiSocketPort } from './socket-port.ts';
 export type { ScsiSocketPortOptions } from './socket-port.ts';
 export { mailboxTransport } from './mailbox.ts';
 export type { MailboxTransportOptions } from './mailbox.ts';
+export { mailboxBlocks } from './mailbox-slot.ts';

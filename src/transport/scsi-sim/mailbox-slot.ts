@@ -1,9 +1,11 @@
 import { crc32 } from 'node:zlib';
 
-import { scsiBlockBytes } from './command.ts';
+import { scsiBlockBytes, scsiIds } from './command.ts';
 
 /** Blocks of a slot. Slot 0 begins at the first block of the mailbox; the slot of id n is number n. */
 export const slotBlocks = 8;
+/** Blocks of a mailbox: a slot for each id. */
+export const mailboxBlocks: number = scsiIds * slotBlocks;
 /** Bytes of a slot. */
 export const slotBytes: number = slotBlocks * scsiBlockBytes;
 

@@ -16,7 +16,7 @@ export interface MailboxTransportOptions extends ScsiLinkOptions {
   readonly port: ScsiPort;
   /** Id of the shared unit. Default 0. */
   readonly unitId?: number;
-  /** First block of the mailbox, which takes 128 blocks. Default 0. */
+  /** First block of the mailbox, which takes `mailboxBlocks`. Default 0. */
   readonly firstBlock?: number;
   /** Wait between two looks at the peer's slot, in ms. Default 100. */
   readonly pollMs?: number;
@@ -34,7 +34,7 @@ const writeTries = 3;
 /**
  * Makes the transport of a link through a mailbox in the manner of SBD: a slot for each node on the shared unit, that only this node writes, reads back and
  * compares, and the peer reads at its own pace. Unlike SBD it counts a message as delivered only once the peer's slot says that it was taken. Slow: one message
- * of at most 4 KiB each way in two looks; for tokens. A node whose writes the unit refuses (a reservation) is silent here. Throws as `scsiTransport` does.
+ * of at most 4 KiB each way in a look; for tokens. A node whose writes the unit refuses (a reservation) is silent here. Throws as `scsiTransport` does.
  */
 export function mailboxTransport(options: MailboxTransportOptions): Transport {
   const { port, peerId, clock, random, unitId = 0, firstBlock = 0, pollMs = defaultPollMs } = options;
@@ -81,7 +81,7 @@ interface Question {
   readonly answered: (notice: Uint8Array | null) => void;
 }
 
-/** This node's slot and its view of the peer's. It writes and looks once in each poll, whatever there is to say. */
+/** This node's slot and its view of the peer's. It writes and looks once in each poll, whatever there is to say, and at once where there is something. */
 class Mailbox implements Exchange {
   readonly longestMessageBytes: number = longestSlotMessageBytes;
   readonly #attachment: ScsiAttachment;
@@ -95,6 +95,10 @@ class Mailbox implements Exchange {
   /** Looks since the peer's slot changed; whoever was not seen to change it is not there yet. */
   #looks: number = silentLooks;
   #underWay = false;
+  /** A turn runs. */
+  #turning = false;
+  /** Since it began there is something that the peer waits for. */
+  #news = false;
   #timer: Timer;
   #closed = false;
 
@@ -112,7 +116,10 @@ class Mailbox implements Exchange {
   send(to: number, message: Uint8Array): Promise<boolean> {
     if (this.#closed || to !== this.#place.peerId || this.#letters.length >= mostQueued) return Promise.resolve(false);
     const copy = Uint8Array.from(message);
-    return new Promise((delivered) => this.#letters.push({ to, message: copy, delivered }));
+    return new Promise((delivered) => {
+      this.#letters.push({ to, message: copy, delivered });
+      if (!this.#underWay) this.#turnAtOnce();
+    });
   }
 
   /** What the peer lets be read, once it was seen to live; null where it was not in time. */
@@ -143,15 +150,26 @@ class Mailbox implements Exchange {
   }
 
   readonly #turn = (): void => {
+    this.#turning = true;
+    this.#news = false;
     void this.#writeAndLook().then(() => {
-      if (!this.#closed) this.#timer = this.#clock.timer(this.#place.pollMs, this.#turn);
+      this.#turning = false;
+      if (!this.#closed) this.#timer = this.#clock.timer(this.#news ? 0 : this.#place.pollMs, this.#turn);
     });
   };
 
+  /** There is something to say: the peer finds it at its next look, and no later one. */
+  #turnAtOnce(): void {
+    this.#news = true;
+    if (this.#turning || this.#closed) return;
+    this.#timer.cancel();
+    this.#timer = this.#clock.timer(0, this.#turn);
+  }
+
+  /** All commands at once: the bus keeps their order, and another process is asked once in place of three times. */
   async #writeAndLook(): Promise<void> {
     this.#putLetter();
-    await this.#write();
-    const theirs = await this.#readSlot(this.#place.peerId);
+    const [theirs] = await Promise.all([this.#readSlot(this.#place.peerId), this.#write()]);
     if (!this.#closed) this.#look(theirs);
   }
 
@@ -171,9 +189,12 @@ class Mailbox implements Exchange {
     const { unitId } = this.#place;
     for (let tries = 0; tries < writeTries && !this.#closed; tries += 1) {
       const block = this.#blockOf(this.#attachment.id);
-      const written = await driven(this.#clock, this.#attachment, unitId, { op: 'write', block, data });
+      // A read that overtakes the write, because the bus lost that, finds something else, and both are done again.
+      const [written, back] = await Promise.all([
+        driven(this.#clock, this.#attachment, unitId, { op: 'write', block, data }),
+        driven(this.#clock, this.#attachment, unitId, { op: 'read', block, count: slotBlocks }),
+      ]);
       if (written.status !== 'good') return;
-      const back = await driven(this.#clock, this.#attachment, unitId, { op: 'read', block, count: slotBlocks });
       if (back.status === 'good' && Buffer.compare(back.data, data) === 0) return;
     }
   }
@@ -203,6 +224,7 @@ class Mailbox implements Exchange {
     const news = incarnation !== this.#mine.takenFrom || sent !== this.#mine.taken;
     if (sent === 0 || !news || to !== this.#attachment.id) return;
     this.#mine = { ...this.#mine, takenFrom: incarnation, taken: sent };
+    this.#turnAtOnce();
     this.#host.received(this.#place.peerId, message);
   }
 
@@ -217,6 +239,7 @@ class Mailbox implements Exchange {
     if (!this.#underWay) return;
     this.#underWay = false;
     this.#letters.shift()?.delivered(arrived);
+    if (this.#letters.length > 0) this.#turnAtOnce();
   }
 
   /** The peer is gone, and what was for it. */

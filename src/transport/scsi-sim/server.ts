@@ -1,14 +1,13 @@
-import { chmod, lstat, rename, unlink } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
-import type { Server, Socket } from 'node:net';
+import { createServer } from 'node:net';
+import type { Socket } from 'node:net';
 
 import createDebug from 'debug';
 
 import type { Clock, Timer } from '../../clock/clock.ts';
 import { HotMirrorError } from '../../errors.ts';
+import { listenAtFile } from '../unix-socket.ts';
 import type { ScsiBus } from './bus.ts';
 import type { ScsiAttachment } from './port.ts';
-import { assertSocketPath } from './socket-path.ts';
 import { BusWire, parseToBus } from './wire.ts';
 import type { ToBus } from './wire.ts';
 
@@ -22,7 +21,6 @@ const mostCommands = 64;
 const mostUntaken = 64;
 /** A process that takes no place on the bus for so long is cut off. */
 const attachDeadlineMs = 5_000;
-const ownerOnlyFile = 0o600;
 
 /** A bus for other processes. */
 export interface ServeScsiBusOptions {
@@ -41,8 +39,6 @@ export interface ScsiBusServer {
 
 /** Serves a bus over a unix socket. Rejects with `HM_ADDRESS_IN_USE` where somebody does already, `HM_ADDRESS` where no socket can be made there. */
 export async function serveScsiBus({ path, bus, clock }: ServeScsiBusOptions): Promise<ScsiBusServer> {
-  const staging = `${path}.new`;
-  for (const each of [path, staging]) assertSocketPath(each);
   const clients = new Set<Socket>();
   const server = createServer((socket) => {
     socket.on('error', (error) => debug('a host was cut off: %s', error.message));
@@ -54,21 +50,12 @@ export async function serveScsiBus({ path, bus, clock }: ServeScsiBusOptions): P
     socket.once('close', () => clients.delete(socket));
     new Client(socket, bus, clock);
   });
-  await assertReplaceable(path);
-  try {
-    // Prepared under another name: at its own the socket never exists with a wider mode.
-    await unlink(staging).catch(() => undefined);
-    await listening(server, staging);
-    await chmod(staging, ownerOnlyFile);
-    await rename(staging, path);
-  } catch (error) {
-    server.close();
-    throw HotMirrorError.from(error, 'HM_ADDRESS', `the socket ${path} cannot be made`);
-  }
+  const takeAway = await listenAtFile(server, path, 'no SCSI bus');
+  server.on('error', (error) => debug('%s: %s', path, error.message));
   return {
     path,
     async close() {
-      await unlink(path).catch(() => undefined);
+      await takeAway();
       for (const socket of clients) socket.destroy();
       await new Promise<void>((resolve) => server.close(() => resolve()));
     },
@@ -151,34 +138,4 @@ class Client {
     this.#wire.send({ say: 'message', from, data });
     return true;
   }
-}
-
-function listening(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ path, exclusive: true }, () => {
-      server.off('error', reject);
-      server.on('error', (error) => debug('%s: %s', path, error.message));
-      resolve();
-    });
-  });
-}
-
-/** Throws unless the path is free or holds a socket at which nobody answers. */
-async function assertReplaceable(path: string): Promise<void> {
-  const found = await lstat(path).catch(() => null);
-  if (!found) return;
-  if (!found.isSocket()) throw new HotMirrorError('HM_ADDRESS', `${path} is not a socket; it is left alone`);
-  if (await answers(path)) throw new HotMirrorError('HM_ADDRESS_IN_USE', `a bus is served at ${path} already`);
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = connect(path);
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once('error', () => resolve(false));
-  });
 }

@@ -4,10 +4,10 @@ import type { Socket } from 'node:net';
 import type { Clock } from '../../clock/clock.ts';
 import { sleep } from '../../clock/clock.ts';
 import { HotMirrorError } from '../../errors.ts';
+import { assertSocketPath, assertTrustedOwner } from '../unix-socket.ts';
 import { formatScsiUrl } from './address.ts';
 import type { ScsiCommand, ScsiResult } from './command.ts';
 import type { DetachReason, ScsiAttachment, ScsiHost, ScsiPort } from './port.ts';
-import { assertSocketPath } from './socket-path.ts';
 import { BusWire, parseToHost } from './wire.ts';
 import type { ToHost } from './wire.ts';
 
@@ -28,7 +28,7 @@ export interface ScsiSocketPortOptions {
   readonly clock: Clock;
 }
 
-/** Makes the port; `attach` connects. Throws `HM_ADDRESS` for a path that no socket can have. */
+/** Makes the port; `attach` connects, and rejects with `HM_SOCKET_OWNER` too: at a socket of another user than this process's or root. Throws `HM_ADDRESS` for a path that no socket can have. */
 export function scsiSocketPort({ path, id, clock }: ScsiSocketPortOptions): ScsiPort {
   assertSocketPath(path);
   const description = formatScsiUrl({ file: path, id });
@@ -49,6 +49,7 @@ async function attachedSoon(attaching: Attaching): Promise<ScsiAttachment> {
   const beganMs = clock.nowMs();
   for (;;) {
     try {
+      await assertTrustedOwner(attaching.path);
       return await attached(attaching);
     } catch (error) {
       const taken = error instanceof HotMirrorError && error.code === 'HM_ADDRESS_IN_USE';

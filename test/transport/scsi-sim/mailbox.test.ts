@@ -73,6 +73,29 @@ describe('transport/scsi-sim/mailbox', () => {
     expect(attempts).to.be.above(2);
   });
 
+  it('connects within 10 polls and answers within 2, whatever moments both ends look at, and dial at', async () => {
+    const pollMs = 100;
+    const busMs = 20;
+    for (let apartMs = 0; apartMs < pollMs; apartMs += 9) {
+      const clock = new VirtualClock();
+      const bus = new ScsiBus({ clock, random: new SeededRandom(1) });
+      const common = { ...commonOptions(clock), pollMs };
+      const alpha = mailboxTransport({ ...common, port: bus.port(alphaId), peerId: betaId, node: 'alpha', peer: 'beta' });
+      const beta = mailboxTransport({ ...common, port: bus.port(betaId), peerId: alphaId, node: 'beta', peer: 'alpha' });
+      const accepted = new Promise<Connection>((resolve) => void alpha.listen({ accepted: resolve }));
+      await clock.runFor(apartMs);
+      void beta.listen({ accepted: () => undefined });
+      void alpha.dial().catch(() => undefined);
+      const dialled = await clock.settled(beta.dial(), 10 * pollMs + busMs);
+      const other = await clock.settled(accepted, pollMs);
+      other.receive({ frame: () => other.send([Buffer.from('an answer')]), closed: () => undefined });
+      await clock.runFor(10 * pollMs + apartMs);
+      const answered = new Promise<void>((resolve) => dialled.receive({ frame: () => resolve(), closed: () => undefined }));
+      dialled.send([Buffer.from('a token')]);
+      await clock.settled(answered, 2 * pollMs + busMs);
+    }
+  });
+
   it('falls silent for a node that the unit no longer lets write', async () => {
     const clock = new VirtualClock();
     const bus = new ScsiBus({ clock, random: new SeededRandom(1) });

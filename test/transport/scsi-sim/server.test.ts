@@ -1,4 +1,4 @@
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -14,6 +14,7 @@ import { FrameEncoder } from '../../../src/transport/framing.ts';
 import { ScsiBus, scsiSocketPort, scsiTransport, serveScsiBus } from '../../../src/transport/scsi-sim/index.ts';
 import type { DetachReason, ScsiBusServer, ScsiCommand } from '../../../src/transport/scsi-sim/index.ts';
 import { parseToBus, parseToHost } from '../../../src/transport/scsi-sim/wire.ts';
+import { skipBecause } from '../../support/skip.ts';
 
 const quiet = { received: () => true, detached: () => undefined };
 
@@ -47,6 +48,13 @@ describe('transport/scsi-sim/server', function () {
     expect((await stat(socket)).mode & 0o777).to.equal(0o600);
     await server.close();
     expect(await codeOf(port(7).attach(quiet))).to.equal('HM_CONNECT_FAILED');
+  });
+
+  it('takes no place on a bus that another user serves', async function () {
+    if (process.geteuid?.() !== 0) skipBecause(this, 'only root can give a file to another user');
+    await chown(socket, 54_321, 54_321);
+    expect(await codeOf(port(7).attach(quiet))).to.equal('HM_SOCKET_OWNER');
+    expect(bus.hosts).to.deep.equal([]);
   });
 
   it('does not take the socket of another bus, nor a file that is none', async () => {
