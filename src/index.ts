@@ -74,6 +74,9 @@ export { HeartbeatMonitor } from './heartbeat/heartbeat-monitor.ts';
 export type { HeartbeatMonitorOptions } from './heartbeat/options.ts';
 export type { FrameRejected, HeartbeatEvents, LinkChanged, MonitorOverslept, PeerAnswered, PeerChanged } from './heartbeat/events.ts';
 export type { LinkState, MonitorStatus } from './heartbeat/types.ts';
+export { HealthWatch } from './heartbeat/health.ts';
+export type { HealthAnswer, HealthEvents, HealthProbe, HealthWatchOptions, ProbeResult } from './heartbeat/health.ts';
+export type { HealthChanged, HealthState, ProbeReport } from './health.ts';
 export type { RequestOptions } from './heartbeat/peer-channel.ts';
 
 export { FailoverOrchestrator } from './failover/orchestrator.ts';

@@ -5,6 +5,8 @@ import type { DigestName } from '../mirror/digests.ts';
 import type { MirrorProtocol } from '../mirror/options.ts';
 import type { PlatformStep } from '../platform/platform-actions.ts';
 import { platformSteps } from '../platform/platform-actions.ts';
+import { healthSchema } from './health-schema.ts';
+import type { FileProbe } from './health-schema.ts';
 import type { LinkTlsFiles } from './link-address.ts';
 import { elementUriProblem, exportUriProblem } from './link-address.ts';
 import { linkUrlProblem } from './link-schemes.ts';
@@ -190,6 +192,7 @@ const fileSchema = z.strictObject({
     initialGraceMs: durationMs.optional().meta({ description: 'Default: 2 × deadlineMs.' }),
     leaseMs: durationMs.optional().meta({ description: 'Default: ¾ of deadlineMs.' }),
     links: z.array(monitorLink).min(1),
+    health: healthSchema({ name, argv, durationMs }),
   }),
   failover: z
     .strictObject({
@@ -279,6 +282,7 @@ export interface FileMonitor {
   readonly initialGraceMs?: number | undefined;
   readonly leaseMs?: number | undefined;
   readonly links: readonly ({ readonly name: string } & Readonly<Record<string, FileAddress>>)[];
+  readonly health?: readonly FileProbe[] | undefined;
 }
 
 /** Failover as the file says it. */

@@ -11,6 +11,7 @@ import type { PlatformStep } from '../platform/platform-actions.ts';
 import { bothAddresses, crossFieldProblems, linkAddresses, uriAndTls } from './config-rules.ts';
 import type { ElementConfig, FileAddress, FileConfig, FileExport, Problem, TlsFiles } from './config-schema.ts';
 import { fileJsonSchema, parseFile } from './config-schema.ts';
+import type { FileProbe } from './health-schema.ts';
 import { isNetDiskUri } from './link-address.ts';
 import type { LinkAddress } from './link-address.ts';
 import { linkScheme } from './link-schemes.ts';
@@ -118,7 +119,12 @@ export interface MonitorConfig {
   /** How long an answered probe lets the serving node go on completing (rule `serve.lease`). */
   readonly leaseMs: number;
   readonly links: readonly MonitorLinkConfig[];
+  /** What each node looks at, besides the lag of its mirrors; null: at neither. */
+  readonly health: readonly HealthProbeConfig[] | null;
 }
+
+/** A program that says by its exit code whether all is well: 0, and it is. */
+export type HealthProbeConfig = FileProbe;
 
 /** One monitor link. */
 export interface MonitorLinkConfig {
@@ -273,6 +279,7 @@ function resolveConfig(file: FileConfig, folder: string): PairConfig {
       ...monitor,
       initialGraceMs: monitor.initialGraceMs ?? gracePerDeadline * monitor.deadlineMs,
       leaseMs: monitor.leaseMs ?? Math.floor(leasePartOfDeadline * monitor.deadlineMs),
+      health: monitor.health ?? null,
       links: monitor.links.map((link) => ({
         name: link.name,
         addresses: mapValues(linkAddresses(link), (written) => linkOf(written, absolute)),
