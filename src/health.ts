@@ -1,10 +1,10 @@
 import type { EventBase } from './events.ts';
 
-/** Every {@link HealthState}. */
-export const healthStates = ['unknown', 'ok', 'failed'] as const;
-
 /** What a health probe found last. `unknown`: nothing yet, or it cannot be said now, as of a service that runs on the other node. */
-export type HealthState = (typeof healthStates)[number];
+export type HealthState = 'unknown' | 'ok' | 'failed';
+
+/** Each of them. */
+export const healthStates: readonly HealthState[] = ['unknown', 'ok', 'failed'];
 
 /** A health probe as tokens carry it (rule `watch.token`). */
 export interface ProbeReport {

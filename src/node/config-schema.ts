@@ -6,7 +6,7 @@ import type { MirrorProtocol } from '../mirror/options.ts';
 import type { PlatformStep } from '../platform/platform-actions.ts';
 import { platformSteps } from '../platform/platform-actions.ts';
 import { healthSchema } from './health-schema.ts';
-import type { FileProbe } from './health-schema.ts';
+import type { HealthProbeConfig } from './health-schema.ts';
 import type { LinkTlsFiles } from './link-address.ts';
 import { elementUriProblem, exportUriProblem } from './link-address.ts';
 import { linkUrlProblem } from './link-schemes.ts';
@@ -282,7 +282,7 @@ export interface FileMonitor {
   readonly initialGraceMs?: number | undefined;
   readonly leaseMs?: number | undefined;
   readonly links: readonly ({ readonly name: string } & Readonly<Record<string, FileAddress>>)[];
-  readonly health?: readonly FileProbe[] | undefined;
+  readonly health?: readonly HealthProbeConfig[] | undefined;
 }
 
 /** Failover as the file says it. */

@@ -11,12 +11,13 @@ import type { PlatformStep } from '../platform/platform-actions.ts';
 import { bothAddresses, crossFieldProblems, linkAddresses, uriAndTls } from './config-rules.ts';
 import type { ElementConfig, FileAddress, FileConfig, FileExport, Problem, TlsFiles } from './config-schema.ts';
 import { fileJsonSchema, parseFile } from './config-schema.ts';
-import type { FileProbe } from './health-schema.ts';
+import type { HealthProbeConfig } from './health-schema.ts';
 import { isNetDiskUri } from './link-address.ts';
 import type { LinkAddress } from './link-address.ts';
 import { linkScheme } from './link-schemes.ts';
 
 export type { ElementConfig, TlsFiles } from './config-schema.ts';
+export type { HealthProbeConfig } from './health-schema.ts';
 export type { LinkAddress, LinkTlsFiles } from './link-address.ts';
 
 /** A pair as configured: defaults filled in, paths absolute. */
@@ -122,9 +123,6 @@ export interface MonitorConfig {
   /** What each node looks at, besides the lag of its mirrors; null: at neither. */
   readonly health: readonly HealthProbeConfig[] | null;
 }
-
-/** A program that says by its exit code whether all is well: 0, and it is. */
-export type HealthProbeConfig = FileProbe;
 
 /** One monitor link. */
 export interface MonitorLinkConfig {

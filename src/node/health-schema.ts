@@ -7,17 +7,19 @@ export const lagProbeName = 'lag';
 const defaultEveryMs = 5_000;
 const defaultDeadlineMs = 2_000;
 
-/** A health probe as the file says it: a program that each node runs. */
-export interface FileProbe {
+/** A health probe: a program that says by its exit code whether all is well; 0, and it is. */
+export interface HealthProbeConfig {
   readonly name: string;
+  /** Program and arguments; no shell comes between. */
   readonly argv: readonly string[];
+  /** `serving`: on the node alone on which the service runs. */
   readonly when: 'always' | 'serving';
   readonly everyMs: number;
   readonly deadlineMs: number;
 }
 
 /** The form of `monitor.health`, made of what the rest of the file is made of. */
-export function healthSchema({ name, argv, durationMs }: HealthSchemaParts): z.ZodType<readonly FileProbe[] | undefined> {
+export function healthSchema({ name, argv, durationMs }: HealthSchemaParts): z.ZodType<readonly HealthProbeConfig[] | undefined> {
   const probe = z.strictObject({
     name: name.refine((given) => given !== lagProbeName, `"${lagProbeName}" is the name of what each node looks at by itself`),
     argv,
