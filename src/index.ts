@@ -76,6 +76,9 @@ export type { DetectorChoice, DetectorKind, DetectorOptions } from './heartbeat/
 export type { LinkQuality, LossShare, RoundTripsMs } from './heartbeat/link-statistics.ts';
 export type { FrameRejected, HeartbeatEvents, LinkChanged, MonitorOverslept, PeerAnswered, PeerChanged } from './heartbeat/events.ts';
 export type { LinkState, MonitorStatus, WatchPause } from './heartbeat/types.ts';
+export { HealthWatch } from './heartbeat/health.ts';
+export type { HealthAnswer, HealthEvents, HealthProbe, HealthWatchOptions, ProbeResult } from './heartbeat/health.ts';
+export type { HealthChanged, HealthState, ProbeReport } from './health.ts';
 export type { RequestOptions } from './heartbeat/peer-channel.ts';
 
 export { FailoverOrchestrator } from './failover/orchestrator.ts';

@@ -3,7 +3,7 @@ import { isBuiltin } from 'node:module';
 import path from 'node:path';
 
 /** Files directly under src/ that everything may import. */
-const rootFiles = new Set(['bytes', 'errors', 'rules', 'events', 'epoch', 'loopback', 'vocabulary']);
+const rootFiles = new Set(['bytes', 'errors', 'rules', 'events', 'epoch', 'health', 'loopback', 'vocabulary']);
 
 /** The files of each adapter folder that hold its interface, and the helpers written against it. */
 const interfaceFiles = {

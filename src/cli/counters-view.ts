@@ -8,7 +8,7 @@ export function countersView(mirror: string, counters: MirrorCounters | null): r
   return [
     `statistics of ${mirror}, of the last ${formatDuration(countedMs)}; latencies in ms`,
     requestTable(counters),
-    `  waiting: ${String(queues.inside)} requests, ${formatBytes(queues.windowBytes)} in the window, ${formatBytes(queues.resyncWindowBytes)} of resync, the peer behind by ${formatBytes(queues.lagBytes)}; ${String(refusedRequests)} requests refused`,
+    `  waiting: ${String(queues.inside)} requests, ${formatBytes(queues.windowBytes)} in the window, ${formatBytes(queues.resyncWindowBytes)} of resync, the peer behind by ${formatBytes(queues.lagBytes)}, unconfirmed for ${formatDuration(queues.unconfirmedMs)}; ${String(refusedRequests)} requests refused`,
     `  stream: ${String(replication.sentWrites)} writes with ${formatBytes(replication.sentBytes)} sent, ${String(replication.receivedWrites)} with ${formatBytes(replication.receivedBytes)} received`,
     `  ahead of the peer: ${String(ahead.times)} times, by ${formatBytes(ahead.bytes)}`,
     `  resync: ${String(resync.started)} begun, ${String(resync.finished)} finished, ${formatBytes(resync.sentBytes)} sent, ${formatBytes(resync.receivedBytes)} received`,

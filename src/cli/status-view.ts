@@ -1,7 +1,7 @@
 import type { ResyncProgress } from '../failover/ports.ts';
 import type { PairConfig } from '../node/config.ts';
 import { peerOf } from '../node/config.ts';
-import type { Blocked, LinkQuality, LinkStatus, MirrorStatus, NodeStatus, VerifyStatus } from '../node/control-protocol.ts';
+import type { Blocked, LinkQuality, LinkStatus, MirrorStatus, NodeStatus, ProbeReport, VerifyStatus } from '../node/control-protocol.ts';
 import { pairWarnings, warningLines, warningsOf } from '../node/warnings.ts';
 import { countersView } from './counters-view.ts';
 import { remedyOfRule } from './refusal.ts';
@@ -89,6 +89,15 @@ function verifyLine(mirror: string, { lastFinished, nextDue, waitsFor }: VerifyS
   return `verify of ${mirror}: ${lastFinished === null ? 'none has finished here' : `last finished ${lastFinished}`}${next}`;
 }
 
+function healthLines({ node, health = [], peerHealth = [] }: NodeStatus, peer: string): string[] {
+  const line = (of: string, { name, state, text }: ProbeReport, since = ''): string =>
+    `health of ${of}: ${name} ${state}${since}${text === undefined ? '' : `: ${text}`}`;
+  return [
+    ...health.map((probe) => line(node, probe, ` for ${formatDuration(probe.sinceMs)}`)),
+    ...peerHealth.map((probe) => line(peer, probe)),
+  ];
+}
+
 function splitLine(mirror: string): string {
   return `split brain of ${mirror}: ${remedyOfRule('lineage.split') ?? ''}`;
 }
@@ -108,6 +117,7 @@ function findings(status: NodeStatus, config: PairConfig): string[] {
     ...(mirror.verify === undefined ? [] : [verifyLine(mirror.name, mirror.verify)]),
     ...(mirror.counters === undefined ? [] : countersView(mirror.name, mirror.counters)),
   ]);
+  lines.push(...healthLines(status, peerOf(config, status.node)));
   // A node of an earlier version tells no warnings.
   lines.push(...(status.warnings ?? warningsOf(status)).flatMap(warningLines));
   const split = status.mirrors.filter(({ connection }) => connection === 'split-brain').map(({ name }) => splitLine(name));

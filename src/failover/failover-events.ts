@@ -1,6 +1,7 @@
 import type { Epoch } from '../epoch.ts';
 import type { EventBase } from '../events.ts';
 import type { SerializedError } from '../errors.ts';
+import type { HealthChanged } from '../health.ts';
 import type { PlatformStep } from '../platform/platform-actions.ts';
 import type { AloneAction } from './alone.ts';
 import type { BootAction } from './boot.ts';
@@ -101,6 +102,8 @@ export type FailoverEvents = {
   'boot:decided': (event: EventBase & { readonly action: BootAction }) => void;
   /** Two owners in one epoch: neither serves. */
   'split:detected': (event: EventBase & { readonly own: Epoch; readonly other: Epoch }) => void;
+  /** A health probe of the peer failed, or fails no longer, as its tokens say. */
+  'peer-health:changed': (event: HealthChanged) => void;
   /** A mirror, the arbiter or the peer did not do what was asked of it; it is asked again where that makes sense. */
   'order:failed': (event: FailoverFailed) => void;
 };
@@ -124,6 +127,7 @@ const names: Readonly<Record<keyof FailoverEvents, true>> = {
   'epoch:raised': true,
   'boot:decided': true,
   'split:detected': true,
+  'peer-health:changed': true,
   'order:failed': true,
 };
 

@@ -1,5 +1,6 @@
 import { compareEpochs } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
+import { healthNews } from '../health.ts';
 import { retryMs } from './pair-node.ts';
 import type { PairNode } from './pair-node.ts';
 import { parseReport, reportedEpoch } from './peer-report.ts';
@@ -34,7 +35,9 @@ export function hearAnswer(node: PairNode, answer: PeerAnswer): void {
   // Of two links the slower one may bring an older word later.
   if (last && last.probeSentMs > answer.probeSentMs) return;
   node.peerSeen = { report, probeSentMs: answer.probeSentMs, heardMs: answer.heardMs };
-  if (!known && !alike(last?.report, report)) node.wake();
+  if (known || alike(last?.report, report)) return;
+  for (const news of healthNews(node.peerName, last?.report.health ?? [], report.health ?? [])) node.emit('peer-health:changed', news);
+  node.wake();
 }
 
 function alike(one: unknown, other: unknown): boolean {

@@ -1,6 +1,7 @@
 import type { Arbiter } from '../arbiter/arbiter.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Random } from '../clock/random.ts';
+import type { ProbeReport } from '../health.ts';
 import type { PlatformActions } from '../platform/platform-actions.ts';
 import type { WhenAlone } from './alone.ts';
 import type { Control, PairRecordStore } from './pair-record.ts';
@@ -37,6 +38,8 @@ export interface FailoverOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly policy?: FailoverPolicy;
+  /** What the health probes of this node found last, for its peer: `results()` of a `HealthWatch`. Must not throw. Default: there are none. */
+  readonly health?: () => readonly ProbeReport[];
   /** Told what a listener of an event throws. Default: ignored. */
   readonly onListenerError?: (error: unknown) => void;
 }

@@ -179,7 +179,8 @@ export class PairNode {
   report(): PeerReport {
     const { booting, serving, leaving } = this;
     const overGrant = serving ? null : grantWaitedFor(this.boot);
-    return makeReport(this.name, this.record, this.views(), { booting, serving, leaving, service: this.service.state, overGrant });
+    const stance = { booting, serving, leaving, service: this.service.state, overGrant };
+    return makeReport(this.name, this.record, this.views(), stance, this.options.health?.());
   }
 
   /** The highest epoch that is known here to be real: recorded, released, carried by an element or shown by the peer. */

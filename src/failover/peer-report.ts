@@ -2,6 +2,8 @@ import { z } from 'zod';
 
 import type { Epoch } from '../epoch.ts';
 import { highestEpoch, noEpoch } from '../epoch.ts';
+import { healthStates, isProbeName, isProbeText, maxProbes } from '../health.ts';
+import type { ProbeReport } from '../health.ts';
 import type { BootRecord } from './boot.ts';
 import type { PairRecord } from './pair-record.ts';
 import { controlSchema, epochSchema, homesSchema } from './pair-record.ts';
@@ -25,6 +27,8 @@ export interface PeerReport {
   /** What the arbiter granted to the other node, over which this one waits (rule `boot.arbiter`). Absent: it waits over none. */
   readonly overGrant?: Epoch | undefined;
   readonly mirrors: readonly PeerMirror[];
+  /** What its health probes found last, without ages, so that a report changes only where it says something new. Absent: it has no probes. */
+  readonly health?: readonly ProbeReport[] | undefined;
 }
 
 /** What a node says of one of its elements. */
@@ -46,6 +50,10 @@ const mirrorSchema: z.ZodType<PeerMirror> = z.object({
   serving: z.enum(['no', 'yes', 'parked', 'alone']),
 });
 
+const healthSchema: z.ZodType<readonly ProbeReport[]> = z
+  .array(z.object({ name: z.string().refine(isProbeName), state: z.enum(healthStates), text: z.string().refine(isProbeText).optional() }))
+  .max(maxProbes);
+
 const reportSchema: z.ZodType<PeerReport> = z.object({
   schema: z.literal(1),
   node: z.string().min(1).max(255),
@@ -65,17 +73,20 @@ const reportSchema: z.ZodType<PeerReport> = z.object({
   leaving: z.boolean(),
   overGrant: epochSchema.optional(),
   mirrors: z.array(mirrorSchema).max(maxMirrors),
+  health: healthSchema.optional(),
 });
 
-/** Makes the report of this node. */
+/** Makes the report of this node. Health that the peer would refuse is left out: for its sake no lease may end. */
 export function makeReport(
   node: string,
   record: PairRecord,
   mirrors: readonly MirrorView[],
   stance: Pick<PeerReport, 'booting' | 'serving' | 'service' | 'leaving'> & { readonly overGrant: Epoch | null },
+  probes: readonly ProbeReport[] = [],
 ): PeerReport {
   const { epoch, homes, released, intent, conflict, control } = record;
   const { booting, serving, service, leaving, overGrant } = stance;
+  const health = healthSchema.safeParse(probes).data ?? [];
   // In the order of the schema, so that a report that was read and sent again is the same text.
   return {
     schema: 1,
@@ -94,6 +105,7 @@ export function makeReport(
       connection,
       serving,
     })),
+    ...(health.length === 0 ? {} : { health }),
   };
 }
 

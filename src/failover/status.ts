@@ -1,6 +1,7 @@
 import type { Epoch } from '../epoch.ts';
 import { formatEpoch } from '../epoch.ts';
 import { handoverObstacles } from './handover.ts';
+import type { ProbeReport } from '../health.ts';
 import type { PairNode } from './pair-node.ts';
 import type { Control, Mode, PairRecord } from './pair-record.ts';
 import { modeOf } from './pair-record.ts';
@@ -27,6 +28,8 @@ export interface FailoverStatus {
   readonly blockedBy: readonly Block[];
   /** What the configuration makes dangerous, such as `takeover.unfenced`. */
   readonly warnings: readonly Block[];
+  /** What the health probes of the peer found last; absent: it has none, or does not answer. */
+  readonly peerHealth?: readonly ProbeReport[];
 }
 
 /** All that a later step depends on. */
@@ -68,6 +71,7 @@ export interface FailoverPlan {
 /** Makes the status of a node. */
 export function statusOf(node: PairNode): FailoverStatus {
   const { epoch, homes, control } = node.record;
+  const peerHealth = node.livePeer()?.health;
   return {
     node: node.name,
     home: homes.primary === node.name ? 'primary' : 'standby',
@@ -80,6 +84,7 @@ export function statusOf(node: PairNode): FailoverStatus {
     service: node.service.state,
     blockedBy: blockedBy(node),
     warnings: warnings(node),
+    ...(peerHealth ? { peerHealth } : {}),
   };
 }
 

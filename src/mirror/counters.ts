@@ -48,6 +48,8 @@ export interface MirrorCounters {
     readonly resyncWindowBytes: number;
     /** By how much the peer's element may be behind: in the window, or dirty. */
     readonly lagBytes: number;
+    /** How long the peer has confirmed nothing of what was sent; looked at as often as the data link is probed. 0: nothing waits. */
+    readonly unconfirmedMs: number;
   };
   /** The stream of writes: as source, and as target. */
   readonly replication: {

@@ -108,10 +108,11 @@ export class MirrorCore {
   /** What it has done and what waits in it; plain data. */
   countersNow(): MirrorCounters {
     const { windowBytes = 0, resyncWindowBytes = 0 } = this.replication.stream ?? {};
+    const unconfirmedMs = this.replication.source?.unconfirmedMs ?? 0;
     const lagBytes = windowBytes + this.state().dirtyBytes;
     const { capacity, free } = this.#activity;
     return this.counters.summary({
-      queues: { inside: this.serving.inside, windowBytes, resyncWindowBytes, lagBytes },
+      queues: { inside: this.serving.inside, windowBytes, resyncWindowBytes, lagBytes, unconfirmedMs },
       activityLog: { regions: capacity - free, capacity },
     });
   }

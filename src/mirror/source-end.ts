@@ -97,6 +97,11 @@ export class SourceEnd {
     return this.#ahead.together;
   }
 
+  /** How long the target had confirmed nothing of what was sent, when that was last looked at. */
+  get unconfirmedMs(): number {
+    return this.#acks.waitedMs;
+  }
+
   /** Something is being compared, or the answer is on its way. */
   get comparing(): boolean {
     return this.#verify !== null || this.session.compares.outstanding > 0;

@@ -7,6 +7,8 @@ import type { DigestName } from '../mirror/digests.ts';
 import type { MirrorProtocol } from '../mirror/options.ts';
 import type { PlatformStep } from '../platform/platform-actions.ts';
 import { platformSteps } from '../platform/platform-actions.ts';
+import { healthSchema } from './health-schema.ts';
+import type { HealthProbeConfig } from './health-schema.ts';
 import type { LinkTlsFiles } from './link-address.ts';
 import { elementUriProblem, exportUriProblem } from './link-address.ts';
 import { linkUrlProblem } from './link-schemes.ts';
@@ -198,6 +200,7 @@ const fileSchema = z.strictObject({
       .meta({ description: 'What decides how long silence is borne: deadlineMs, or longer as learnt.' }),
     maxDeadlineMs: durationMs.optional().meta({ description: 'The longest that a detector which learns bears. Default: 3 × deadlineMs.' }),
     links: z.array(monitorLink).min(1),
+    health: healthSchema({ name, argv, durationMs }),
   }),
   failover: z
     .strictObject({
@@ -289,6 +292,7 @@ export interface FileMonitor {
   readonly detector: DetectorKind;
   readonly maxDeadlineMs?: number | undefined;
   readonly links: readonly ({ readonly name: string } & Readonly<Record<string, FileAddress>>)[];
+  readonly health?: readonly HealthProbeConfig[] | undefined;
 }
 
 /** Failover as the file says it. */

@@ -12,11 +12,13 @@ import type { PlatformStep } from '../platform/platform-actions.ts';
 import { bothAddresses, crossFieldProblems, linkAddresses, uriAndTls } from './config-rules.ts';
 import type { ElementConfig, FileAddress, FileConfig, FileExport, Problem, TlsFiles } from './config-schema.ts';
 import { fileJsonSchema, parseFile } from './config-schema.ts';
+import type { HealthProbeConfig } from './health-schema.ts';
 import { isNetDiskUri } from './link-address.ts';
 import type { LinkAddress } from './link-address.ts';
 import { linkScheme } from './link-schemes.ts';
 
 export type { ElementConfig, TlsFiles } from './config-schema.ts';
+export type { HealthProbeConfig } from './health-schema.ts';
 export type { LinkAddress, LinkTlsFiles } from './link-address.ts';
 
 /** A pair as configured: defaults filled in, paths absolute. */
@@ -123,6 +125,8 @@ export interface MonitorConfig {
   /** The longest that silence is borne; that of `deadline` is `deadlineMs`. */
   readonly maxDeadlineMs: number;
   readonly links: readonly MonitorLinkConfig[];
+  /** What each node looks at, besides the lag of its mirrors; null: at neither. */
+  readonly health: readonly HealthProbeConfig[] | null;
 }
 
 /** One monitor link. */
@@ -280,6 +284,7 @@ function resolveConfig(file: FileConfig, folder: string): PairConfig {
       initialGraceMs: monitor.initialGraceMs ?? gracePerDeadline * monitor.deadlineMs,
       leaseMs: monitor.leaseMs ?? Math.floor(leasePartOfDeadline * monitor.deadlineMs),
       maxDeadlineMs: monitor.maxDeadlineMs ?? (monitor.detector === 'deadline' ? 1 : learntPerDeadline) * monitor.deadlineMs,
+      health: monitor.health ?? null,
       links: monitor.links.map((link) => ({
         name: link.name,
         addresses: mapValues(linkAddresses(link), (written) => linkOf(written, absolute)),

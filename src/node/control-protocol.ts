@@ -4,6 +4,8 @@ import type { SerializedError } from '../errors.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { ElementState, Json, MirrorView, PeerState, ResyncProgress } from '../failover/ports.ts';
 import type { LinkQuality } from '../heartbeat/link-statistics.ts';
+import type { ProbeReport } from '../health.ts';
+import type { ProbeResult } from '../heartbeat/health.ts';
 import type { MirrorCounters } from '../mirror/counters.ts';
 import type { MirrorProtocol } from '../mirror/options.ts';
 import { protocols } from '../mirror/protocol.ts';
@@ -11,6 +13,7 @@ import type { Rule } from '../rules.ts';
 import { rules } from '../rules.ts';
 
 export type { LinkQuality } from '../heartbeat/link-statistics.ts';
+export type { HealthState, ProbeReport } from '../health.ts';
 export type { MirrorCounters } from '../mirror/counters.ts';
 export type { MirrorProtocol } from '../mirror/options.ts';
 export { protocols } from '../mirror/protocol.ts';
@@ -60,6 +63,10 @@ export interface NodeStatus {
   readonly blockedBy: readonly Blocked[];
   /** What an operator should know besides; absent: nothing. */
   readonly warnings?: readonly StatusWarning[];
+  /** What the health probes of this node found last; absent: it has none. */
+  readonly health?: readonly ProbeResult[];
+  /** What those of the peer found, as its tokens say; absent: it has none, or does not answer. */
+  readonly peerHealth?: readonly ProbeReport[];
 }
 
 /** One monitor link in {@link NodeStatus}. */

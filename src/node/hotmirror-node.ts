@@ -11,6 +11,7 @@ import { HotMirrorError } from '../errors.ts';
 import { FailoverOrchestrator } from '../failover/orchestrator.ts';
 import { DurablePairRecordStore, pairRecordBytes } from '../failover/pair-record-store.ts';
 import { within } from '../clock/within.ts';
+import type { HealthWatch } from '../heartbeat/health.ts';
 import { HeartbeatMonitor } from '../heartbeat/heartbeat-monitor.ts';
 import type { MirrorCounters } from '../mirror/counters.ts';
 import { commandPlatform } from '../platform/command.ts';
@@ -23,6 +24,7 @@ import { openControlSocket } from './control-socket.ts';
 import { schemaVersion } from './control-protocol.ts';
 import type { NodeStatus } from './control-protocol.ts';
 import { EventLog } from './event-log.ts';
+import { nodeHealth } from './health.ts';
 import { readKeyFile } from './key-file.ts';
 import { LinkKeyWatch, readLinkKeys } from './link-key-files.ts';
 import { LinkKeyring } from './link-keyring.ts';
@@ -34,6 +36,7 @@ import { mirrorStatus } from './mirror-status.ts';
 import { controlHandlers } from './node-control.ts';
 import type { NodeControl } from './node-control.ts';
 import { NodeEvents } from './node-events.ts';
+import { Parts } from './parts.ts';
 import { PeerOrders } from './peer-orders.ts';
 import type { ProgramOptions } from './programs.ts';
 import { monitorTransports } from './transports.ts';
@@ -48,25 +51,6 @@ import { workerThread } from './worker-thread.ts';
 const countersDeadlineMs = 2_000;
 const hourMs = 3_600_000;
 
-/** Opens and closes the parts of a node in order. */
-class Parts {
-  readonly #closers: (() => Promise<void>)[] = [];
-
-  /** Waits for a part and remembers how to close it. */
-  async add<Part>(opening: Promise<Part>, close: (part: Part) => Promise<void>): Promise<Part> {
-    const part = await opening;
-    this.#closers.push(() => close(part));
-    return part;
-  }
-
-  /** Closes what was opened, the latest first; goes on where one fails and then rejects with the first error. */
-  async close(): Promise<void> {
-    const errors: unknown[] = [];
-    for (const close of this.#closers.splice(0).reverse()) await close().catch((error: unknown) => errors.push(error));
-    if (errors.length > 0) throw errors[0];
-  }
-}
-
 /** @internal What a node consists of. */
 export interface NodeParts {
   readonly name: string;
@@ -77,6 +61,7 @@ export interface NodeParts {
   readonly orchestrator: FailoverOrchestrator;
   readonly mirrors: ReadonlyMap<string, MirrorProxy>;
   readonly calendar: VerifyCalendar;
+  readonly health: HealthWatch;
   readonly keys: LinkKeyWatch;
   readonly parts: Parts;
 }
@@ -95,6 +80,7 @@ export class HotMirrorNode {
   readonly #config: PairConfig;
   readonly #mirrors: ReadonlyMap<string, MirrorProxy>;
   readonly #calendar: VerifyCalendar;
+  readonly #health: HealthWatch;
   readonly #keys: LinkKeyWatch;
   readonly #parts: Parts;
   readonly #waiting = new Set<() => void>();
@@ -110,6 +96,7 @@ export class HotMirrorNode {
     this.orchestrator = options.orchestrator;
     this.#mirrors = options.mirrors;
     this.#calendar = options.calendar;
+    this.#health = options.health;
     this.#keys = options.keys;
     this.#parts = options.parts;
   }
@@ -169,7 +156,8 @@ export class HotMirrorNode {
 
   /** What `hotmirror status --json` prints. */
   status(): NodeStatus {
-    const { home, mode, serving, epoch, control, blockedBy } = this.orchestrator.status();
+    const { home, mode, serving, epoch, control, blockedBy, peerHealth } = this.orchestrator.status();
+    const health = this.#health.results();
     const status: NodeStatus = {
       schema: schemaVersion,
       node: this.name,
@@ -183,6 +171,8 @@ export class HotMirrorNode {
         mirrorStatus(this.mirror(configured.name), configured, this.#calendar.status(configured.name)),
       ),
       blockedBy,
+      ...(health.length === 0 ? {} : { health }),
+      ...(peerHealth ? { peerHealth } : {}),
     };
     const warnings = warningsOf(status);
     return warnings.length === 0 ? status : { ...status, warnings };
@@ -274,27 +264,26 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
   });
   const watchOrders = new WatchOrders({ config, peer, monitor, clock, tell: (name, news) => events.append(name, news) });
   for (const [name, mirror] of mirrors) mirror.onHeard((atMs) => monitor.heard(`data:${name}`, { atMs }));
-  const orchestrator = makeOrchestrator(config, node, { mirrors, monitor, records, clock, random, events });
+  const health: HealthWatch = nodeHealth({ config, node, clock, mirrors: [...mirrors.values()], status: () => orchestrator.status() });
+  events.health(health);
+  const orchestrator = makeOrchestrator(config, node, { mirrors, monitor, records, clock, random, events, health });
   events.monitor(monitor);
   events.orchestrator(orchestrator);
   await parts.add(orchestrator.start(), () => Promise.resolve());
   await parts.add(monitor.start(), () => monitor.close({ leave: true }));
-  await parts.add(Promise.resolve(), () => {
-    orders.close();
-    watchOrders.close();
-    return Promise.resolve();
-  });
+  for (const given of [orders, watchOrders]) await parts.add(Promise.resolve(given), async (opened) => opened.close());
   // Closed before the monitor: what it says to the peer on the way out travels over the monitor's links.
   await parts.add(Promise.resolve(), () => orchestrator.close({ leave: true }));
+  health.start();
+  await parts.add(Promise.resolve(), () => health.close());
   const calendar = await parts.add(Promise.resolve(makeCalendar(config, mirrors, log, clock)), (opened) => opened.close());
   const keys = await parts.add(Promise.resolve(watchKeys(source, keyring, { clock, events, mirrors })), (watch) => watch.close());
-  const assembledNode = new HotMirrorNode({ name: node, clock, config, log, monitor, orchestrator, mirrors, calendar, keys, parts });
+  const assembledNode = new HotMirrorNode({
+    ...{ name: node, clock, config, log, monitor, orchestrator },
+    ...{ mirrors, calendar, health, keys, parts },
+  });
   assembled.resolve({
-    orchestrator,
-    log,
-    mirrors,
-    orders,
-    watchOrders,
+    ...{ orchestrator, log, mirrors, orders, watchOrders },
     status: () => assembledNode.status(),
     statistics: () => assembledNode.statistics(),
   });
@@ -363,9 +352,10 @@ function makeOrchestrator(
     readonly monitor: HeartbeatMonitor;
     readonly records: DurablePairRecordStore;
     readonly events: NodeEvents;
+    readonly health: HealthWatch;
   },
 ): FailoverOrchestrator {
-  const { mirrors, monitor, records, clock, random, events } = made;
+  const { mirrors, monitor, records, clock, random, events, health } = made;
   const { control, whenAlone, bootAlone, stepDeadlineMs, stepRetries } = config.failover;
   return new FailoverOrchestrator({
     node,
@@ -379,6 +369,7 @@ function makeOrchestrator(
     clock,
     random,
     policy: { control, whenAlone, bootAlone, stepDeadlineMs, stepRetries },
+    health: () => health.results(),
   });
 }
 

@@ -8,6 +8,7 @@ export { loadConfig, parseConfig, pairJsonSchema } from './config.ts';
 export type {
   ElementConfig,
   FailoverConfig,
+  HealthProbeConfig,
   LinkAddress,
   LinkTlsFiles,
   LoadedConfig,

@@ -3,6 +3,7 @@ import type { EventBase } from '../events.ts';
 import { failoverEventNames } from '../failover/failover-events.ts';
 import type { FailoverEvents } from '../failover/failover-events.ts';
 import type { FailoverOrchestrator } from '../failover/orchestrator.ts';
+import type { HealthWatch } from '../heartbeat/health.ts';
 import { heartbeatEventNames } from '../heartbeat/events.ts';
 import type { HeartbeatEvents } from '../heartbeat/events.ts';
 import type { HeartbeatMonitor } from '../heartbeat/heartbeat-monitor.ts';
@@ -57,6 +58,11 @@ export class NodeEvents {
   /** Logs a monitor's events. */
   monitor({ events }: HeartbeatMonitor): void {
     for (const name of logged(heartbeatEventNames)) events.on(name, (event: EventBase) => this.append(name, event));
+  }
+
+  /** Logs what the health probes of this node tell. */
+  health({ events }: HealthWatch): void {
+    events.on('health:changed', (event) => this.append('health:changed', event));
   }
 
   /** Logs an orchestrator's events. */

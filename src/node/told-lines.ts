@@ -10,6 +10,8 @@ const allClear: ReadonlySet<string> = new Set([
   'export:ready',
   'tls:ready',
   'tls:renewed',
+  'health:changed',
+  'peer-health:changed',
 ]);
 /** What comes again with every attempt to connect. */
 const ofAttempts: ReadonlySet<string> = new Set(['lineage:decided', 'link:refused']);

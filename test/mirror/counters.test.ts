@@ -65,9 +65,15 @@ describe('mirror/counters', () => {
     const pair = await new MirrorPair({ delayMs: 5 }).start();
     const mirror = pair.mirror('alpha');
     await pair.write('alpha', 0, pattern(block, 1));
-    expect(mirror.counters().queues).to.deep.equal({ inside: 0, windowBytes: 0, resyncWindowBytes: 0, lagBytes: 0 });
+    expect(mirror.counters().queues).to.deep.equal({ inside: 0, windowBytes: 0, resyncWindowBytes: 0, lagBytes: 0, unconfirmedMs: 0 });
     const written = ending(pair, (done) => mirror.write(0, pattern(2 * block, 2), {}, done));
-    expect(mirror.counters().queues).to.deep.equal({ inside: 1, windowBytes: 2 * block, resyncWindowBytes: 0, lagBytes: 2 * block });
+    expect(mirror.counters().queues).to.deep.equal({
+      inside: 1,
+      windowBytes: 2 * block,
+      resyncWindowBytes: 0,
+      lagBytes: 2 * block,
+      unconfirmedMs: 0,
+    });
     expect(await written).to.equal('ok');
     pair.kill('beta');
     await pair.until(() => mirror.state().serving === 'parked', 'the loss');

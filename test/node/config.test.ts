@@ -52,6 +52,34 @@ const anotherMirror = {
 };
 
 describe('configuration', () => {
+  it('has no health probes, or a list of programs with their defaults', async () => {
+    expect((await parsed()).monitor.health).to.equal(null);
+    expect((await parsed({ 'monitor.health': [] })).monitor.health).to.deep.equal([]);
+    const { monitor } = await parsed({ 'monitor.health': [{ name: 'web', argv: ['curl', '-sf', 'http://127.0.0.1/'] }] });
+    expect(monitor.health).to.deep.equal([
+      { name: 'web', argv: ['curl', '-sf', 'http://127.0.0.1/'], when: 'always', everyMs: 5_000, deadlineMs: 2_000 },
+    ]);
+  });
+
+  it('refuses health probes that make no sense', async () => {
+    const probe = { name: 'web', argv: ['true'] };
+    expect(
+      await problemsOf({
+        'monitor.health': [{ ...probe, name: 'lag', argv: [], when: 'passive', everyMs: 0, deadlineMs: 0.5, shell: true }],
+      }),
+    ).to.deep.equal([
+      'monitor.health[0].name: "lag" is the name of what each node looks at by itself',
+      'monitor.health[0].argv: must have at least 1',
+      'monitor.health[0].when: must be "always" or "serving"',
+      'monitor.health[0].everyMs: must be at least 1',
+      'monitor.health[0].deadlineMs: must be a whole number',
+      'monitor.health[0].shell: unknown key',
+    ]);
+    expect(await problemsOf({ 'monitor.health': [probe, probe] })).to.deep.equal(['monitor.health: two probes have the same name']);
+    const many = Array.from({ length: 16 }, (_each, index) => ({ ...probe, name: `p${String(index)}` }));
+    expect(await problemsOf({ 'monitor.health': many })).to.deep.equal(['monitor.health: must be at most 15']);
+  });
+
   it('accepts the example that ships with the package', async () => {
     const { config } = await loadConfig(new URL('../../../examples/pair.json', import.meta.url).pathname);
     expect(Object.keys(config.nodes)).to.deep.equal(['alpha', 'beta']);

@@ -51,7 +51,7 @@ export class FakeMirror implements HostedMirror {
   }
 
   counters(): MirrorCounters {
-    const queues = { inside: 0, windowBytes: 0, resyncWindowBytes: 0, lagBytes: 0 };
+    const queues = { inside: 0, windowBytes: 0, resyncWindowBytes: 0, lagBytes: 0, unconfirmedMs: 0 };
     return new Counters(new VirtualClock()).summary({ queues, activityLog: { regions: 0, capacity: 256 } });
   }
 

@@ -12,6 +12,14 @@ describe('What a node in the foreground tells', () => {
     );
   });
 
+  it('is that a health probe of either node fails, and that it no longer does', () => {
+    const told = toldLines();
+    for (const event of ['health:changed', 'peer-health:changed']) {
+      expect(told({ event, class: 1, text: 'it fails' })).not.to.equal(null);
+      expect(told({ event, class: 0, text: 'it is ok' })).to.equal(`class 0: ${event}: it is ok`);
+    }
+  });
+
   it('repeats what an attempt to connect finds only when it is new, for each mirror', () => {
     const told = toldLines();
     const refused = { event: 'link:refused', class: 1, text: 'both elements were written alone' } as const;

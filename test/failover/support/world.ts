@@ -8,6 +8,7 @@ import { FailoverOrchestrator } from '../../../src/failover/orchestrator.ts';
 import type { FailoverSnapshot } from '../../../src/failover/status.ts';
 import type { PairRecord, PairRecordStore } from '../../../src/failover/pair-record.ts';
 import { DurablePairRecordStore, pairRecordBytes } from '../../../src/failover/pair-record-store.ts';
+import type { ProbeReport } from '../../../src/health.ts';
 import { PlatformRecorder } from '../../../src/testing/platform-recorder.ts';
 import { SeededRandom } from '../../../src/testing/seeded-random.ts';
 import { VirtualClock } from '../../../src/testing/virtual-clock.ts';
@@ -24,6 +25,8 @@ export interface WorldOptions {
   readonly fence?: boolean;
   readonly mirrors?: readonly string[];
   readonly policy?: FailoverPolicy;
+  /** What the health probes of a node say. */
+  readonly health?: Readonly<Partial<Record<Name, () => readonly ProbeReport[]>>>;
 }
 
 /** Something seen: an event of one node. */
@@ -53,6 +56,7 @@ const eventNames: readonly (keyof FailoverEvents)[] = [
   'boot:decided',
   'split:detected',
   'order:failed',
+  'peer-health:changed',
 ];
 
 const monitorTimes = { intervalMs: 100, deadlineMs: 1_000, graceMs: 2_000, latencyMs: 2 };
@@ -197,6 +201,7 @@ export class World {
       platform: machine.platform,
       arbiter: this.#options.otherArbiter ?? this.arbiter,
       records: this.#store(machine),
+      ...(this.#options.health?.[name] ? { health: this.#options.health[name] } : {}),
       clock,
       random: new SeededRandom(this.seen.length + (name === 'alpha' ? 1 : 2)),
       policy: { requestDeadlineMs: 500, stepDeadlineMs: 2_000, ...policy },
