@@ -4,6 +4,7 @@ import type { Server } from 'node:net';
 import path from 'node:path';
 
 import { HotMirrorError } from '../errors.ts';
+import { formatAddress } from './net-disk-address.ts';
 import type { NetDiskAddress } from './net-disk-address.ts';
 
 const ownerOnly = 0o600;
@@ -12,25 +13,26 @@ const longestPathBytes = 107;
 /** `mkdtemp` adds six characters. */
 const stagingPrefix = '.';
 const stagedName = 's';
+/** What the path of a socket has beyond that of its folder while it is made: `/.XXXXXX/s`. */
+const stagingBytes = 10;
 
 /** Has a server listen. Returns what takes its socket file away, to be called before it closes. Rejects with `HM_ADDRESS_IN_USE`, `HM_ADDRESS`. */
 export async function listenAt(server: Server, address: NetDiskAddress): Promise<() => Promise<void>> {
   if ('path' in address) return await listenAtFile(server, address.path);
-  await bind(server, address);
+  await bind(server, address, formatAddress(address));
   return () => Promise.resolve();
 }
 
 /** The socket is made in a folder of its owner alone, and appears under its name once its mode is set: nobody else can connect, ever. The file of a server that is gone is replaced. */
 async function listenAtFile(server: Server, file: string): Promise<() => Promise<void>> {
+  assertLength(file);
   await removeLeftover(file);
   const staging = await mkdtemp(`${path.dirname(file)}${path.sep}${stagingPrefix}`).catch((cause: unknown) => {
-    throw HotMirrorError.from(cause, 'HM_ADDRESS', `no net disk at ${file}`);
+    throw folderError(cause, file);
   });
   try {
     const staged = path.join(staging, stagedName);
-    if ([file, staged].some((one) => Buffer.byteLength(one) > longestPathBytes))
-      throw new HotMirrorError('HM_ADDRESS', `no net disk at ${file}: this is too long for a socket`);
-    await bind(server, { path: staged });
+    await bind(server, { path: staged }, file);
     await chmod(staged, ownerOnly);
     await appear(staged, file);
   } catch (error) {
@@ -46,6 +48,28 @@ async function listenAtFile(server: Server, file: string): Promise<() => Promise
   };
 }
 
+function assertLength(file: string): void {
+  const fileBytes = Buffer.byteLength(file);
+  const folderBytes = Buffer.byteLength(path.dirname(file));
+  const mostFolderBytes = longestPathBytes - stagingBytes;
+  if (fileBytes <= longestPathBytes && folderBytes <= mostFolderBytes) return;
+  const bounds = `a socket's path has at most ${String(longestPathBytes)} bytes, that of its folder ${String(mostFolderBytes)}`;
+  const remedy = 'Choose a folder with a shorter path, or a shorter name.';
+  throw unusable(`no net disk at ${file}: ${bounds}; these have ${String(fileBytes)} and ${String(folderBytes)}`, remedy);
+}
+
+/** What was to be made in the folder has a name of its own, which says nothing to anybody. */
+function folderError(cause: unknown, file: string): HotMirrorError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const folder = path.dirname(file);
+  if (code === 'ENOENT') return unusable(`no net disk at ${file}: there is no folder ${folder}`, 'Make the folder first.', cause);
+  return unusable(`no net disk at ${file}: nothing can be made in ${folder}: ${code ?? message}`, 'Check its owner and mode.', cause);
+}
+
+function unusable(message: string, remedy: string, cause?: unknown): HotMirrorError {
+  return new HotMirrorError('HM_ADDRESS', message, { cause, details: { remedy } });
+}
+
 /** A link and no renaming, which would replace the file of a server that was quicker. */
 async function appear(staged: string, file: string): Promise<void> {
   try {
@@ -56,11 +80,11 @@ async function appear(staged: string, file: string): Promise<void> {
   }
 }
 
-function bind(server: Server, address: NetDiskAddress): Promise<void> {
+function bind(server: Server, address: NetDiskAddress, shown: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const failed = (cause: NodeJS.ErrnoException): void => {
       const code = cause.code === 'EADDRINUSE' ? 'HM_ADDRESS_IN_USE' : 'HM_ADDRESS';
-      reject(new HotMirrorError(code, `no net disk at ${JSON.stringify(address)}: ${cause.message}`, { cause }));
+      reject(new HotMirrorError(code, `no net disk at ${shown}: ${cause.code ?? cause.message}`, { cause }));
     };
     server.once('error', failed);
     server.listen(address, () => {
@@ -74,7 +98,7 @@ function bind(server: Server, address: NetDiskAddress): Promise<void> {
 async function removeLeftover(file: string): Promise<void> {
   const found = await lstat(file).catch(() => null);
   if (!found) return;
-  if (!found.isSocket()) throw new HotMirrorError('HM_ADDRESS', `${file} exists and is no socket`);
+  if (!found.isSocket()) throw unusable(`${file} exists and is no socket`, 'Choose another path, or remove what is there.');
   const code = await new Promise<string>((resolve) => {
     const probe = connect({ path: file });
     probe.once('connect', () => {
