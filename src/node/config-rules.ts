@@ -5,6 +5,7 @@ import { defaultResyncRate } from '../mirror/resync-rate.ts';
 import { maxBodyBytes } from '../mirror/wire.ts';
 import { parseNetDiskUri } from '../net-disk/net-disk-address.ts';
 import { exposureProblem } from '../net-disk/net-disk-tls.ts';
+import { exportClashes } from './export-places.ts';
 import { isNetDiskUri } from './link-address.ts';
 import { linkScheme, schemeOf } from './link-schemes.ts';
 
@@ -39,6 +40,7 @@ export function crossFieldProblems(file: Sections): Problem[] {
   judgeSlowLines(file, report);
   judgeLinkTls(file, report);
   judgeExports(file, report);
+  for (const { path, problem } of exportClashes(file, allLinks(file))) report(path, problem);
   return problems;
 }
 
