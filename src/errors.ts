@@ -11,7 +11,7 @@ const remedies = {
   HM_INTERNAL: 'An assumption of the code does not hold. Stop the node, keep its state folder and report the message.',
 
   // transport
-  HM_ADDRESS: 'The address cannot be used. Write it as the message shows.',
+  HM_ADDRESS: 'The address cannot be used. The message says what is wrong with it.',
   HM_ADDRESS_IN_USE: 'Another process listens there. Stop it or choose another address.',
   HM_SOCKET_OWNER: 'Another user serves there, who could read along and lie. Serve it as the user of the node, or as root.',
   HM_UNAUTHENTICATED_BIND:
@@ -82,7 +82,7 @@ const remedies = {
     'Name a file that `hotmirror resolve --salvage` made, on the node that gave way, and an extent that `hotmirror salvage ls` lists.',
   HM_USAGE: 'See `hotmirror --help`.',
   HM_CONFIG: 'The configuration is not valid; the message names the path.',
-  HM_KEY_MISSING: 'Copy the key file from the home primary, or run `init` there first.',
+  HM_KEY_MISSING: '`hotmirror init` makes the key file on the home primary; copy it from there to the home standby.',
   HM_KEY_INVALID: 'The key file must hold 32 bytes and be readable by its owner only.',
   HM_TLS_KEYS:
     'The key, certificate, CA or pre-shared keys of an export cannot be used. Check the files that `mirrors[].export` names; those that hold keys must be readable by their owner only.',

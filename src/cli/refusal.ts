@@ -34,7 +34,8 @@ const ruleRemedies: Readonly<Partial<Record<Rule, string>>> = {
     'Look at `hotmirror status` of both nodes and name the survivor anew. A node that is to give way must not serve: stop it, let the other take over with `hotmirror fallback --force --yes` (`recover` where that is the home primary), and start it again.',
   'lineage.unrelated': 'Check that both nodes use the same configuration and the right devices.',
   'element.off': 'Run `hotmirror switchover` first: a node serves from its own element.',
-  handover: 'Wait until the resync is complete and both nodes are up.',
+  handover:
+    'Wait until both nodes are up and the resync is complete. Where the node that serves is dead, take over from it: `hotmirror fallback`, or `hotmirror recover --force --yes` where it is the home standby.',
   alone: 'Make the peer reachable, or let an operator decide: `hotmirror resume --yes` where this node is the last owner.',
   'boot.conflict': 'Name the node whose word counts: `hotmirror resolve MIRROR --survivor NODE`; neither serves before.',
   'boot.alone':

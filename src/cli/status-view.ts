@@ -1,6 +1,6 @@
 import type { ResyncProgress } from '../failover/ports.ts';
 import type { PairConfig } from '../node/config.ts';
-import { peerOf } from '../node/config.ts';
+import { peerOf, uriFromAnywhere } from '../node/config.ts';
 import type { Blocked, LinkQuality, LinkStatus, MirrorStatus, NodeStatus, ProbeReport, VerifyStatus } from '../node/control-protocol.ts';
 import { pairWarnings, warningLines, warningsOf } from '../node/warnings.ts';
 import { countersView } from './counters-view.ts';
@@ -107,9 +107,15 @@ function blockLines({ rule, because }: Blocked): string[] {
   return [`blocked by ${rule}: ${because}`, ...(remedy === undefined ? [] : [`  remedy: ${remedy}`])];
 }
 
+/** The URI of a mirror's export as it can be used in any folder; that of the status counts from the folder of the configuration. */
+function exportUri({ name, export: uri }: MirrorStatus, { node }: NodeStatus, config: PairConfig): string {
+  const configured = config.mirrors.find((mirror) => mirror.name === name)?.export[node];
+  return uri === null ? '' : `, ${configured?.uri === uri ? uriFromAnywhere(configured) : uri}`;
+}
+
 function findings(status: NodeStatus, config: PairConfig): string[] {
   const lines = status.mirrors.flatMap((mirror) => [
-    `mirror ${mirror.name}: ${formatBytes(mirror.sizeBytes)}, ${mirror.connection}, ${formatBytes(mirror.dirtyBytes)} dirty${mirror.export === null ? '' : `, ${mirror.export}`}`,
+    `mirror ${mirror.name}: ${formatBytes(mirror.sizeBytes)}, ${mirror.connection}, ${formatBytes(mirror.dirtyBytes)} dirty${exportUri(mirror, status, config)}`,
     ...(mirror.resync ? [resyncLine(mirror.name, mirror.resync)] : []),
     ...(mirror.resyncPaused === undefined ? [] : [`resyncs of ${mirror.name} stand still: ${mirror.resyncPaused}`]),
     ...(mirror.findingBytes === undefined ? [] : [`verify of ${mirror.name}: ${formatBytes(mirror.findingBytes)} differ`]),

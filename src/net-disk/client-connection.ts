@@ -30,6 +30,8 @@ export interface ClientOptions {
   readonly clock: Clock;
   /** Connection and handshake together. */
   readonly connectDeadlineMs: number;
+  /** For how long nothing comes before the system probes whether the server's machine is still there. */
+  readonly keepAliveMs: number;
   /** Gives up. */
   readonly signal?: AbortSignal;
 }
@@ -80,10 +82,10 @@ export class ClientConnection {
   }
 
   /** Connects and agrees. Rejects with `HM_CONNECT_FAILED`, as the handshake does, or with the signal's reason. */
-  static async open({ address, name, clock, connectDeadlineMs, signal }: ClientOptions): Promise<ClientConnection> {
+  static async open({ address, name, clock, connectDeadlineMs, keepAliveMs, signal }: ClientOptions): Promise<ClientConnection> {
     const what = 'the connection to the NBD server';
     const limit = { deadlineMs: connectDeadlineMs, code: 'HM_CONNECT_FAILED', what, ...(signal ? { signal } : {}) } as const;
-    const socket = connect(address).setNoDelay(true);
+    const socket = connect({ ...address, keepAlive: true, keepAliveInitialDelay: keepAliveMs }).setNoDelay(true);
     // Where there is an error `close` follows, and tells.
     socket.on('error', () => undefined);
     const intake = new Intake(socket);

@@ -54,11 +54,16 @@ function goOption(name: string): Uint8Array {
 
 function refusalOf(kind: number, name: string, because: string): HotMirrorError {
   const said = because === '' ? '' : `: ${because}`;
-  if (kind === optionReplies.unknown) return new HotMirrorError('HM_DEVICE_NOT_FOUND', `the server has no export "${name}"${said}`);
+  if (kind === optionReplies.unknown)
+    return new HotMirrorError('HM_DEVICE_NOT_FOUND', `the server has no export "${name}"${said}`, {
+      details: { remedy: 'See what the server exports, with `nbdinfo --list` and its URI, and write the name as it stands there.' },
+    });
   if (kind === optionReplies.tlsRequired) return new HotMirrorError('HM_NOT_SUPPORTED', `the server wants TLS${said}`);
   if (kind === optionReplies.unsupported)
     return new HotMirrorError('HM_NOT_SUPPORTED', `the server is too old: it does not know GO${said}`);
-  return new HotMirrorError('HM_DEVICE_ACCESS', `the server does not let export "${name}" be used${said}`);
+  return new HotMirrorError('HM_DEVICE_ACCESS', `the server does not let export "${name}" be used${said}`, {
+    details: { remedy: 'It is the server that refuses: look at its settings, and at who else uses the export.' },
+  });
 }
 
 function u32(value: number): Uint8Array {

@@ -1,3 +1,5 @@
+import { assertKnown } from './limits.ts';
+
 /** Bounds of a `NetDiskDevice`; each has a default. */
 export interface NetDiskDeviceLimits {
   /** Connection and handshake together. Default 5,000. */
@@ -17,10 +19,16 @@ const defaults: NetDiskDeviceLimits = {
   unflushedBytes: 64 * 2 ** 20,
 };
 
-/** All limits, with defaults for those not given. Throws `RangeError` for one that cannot be. */
+/** All limits, with defaults for those not given. Throws `RangeError` for one that there is not or that cannot be. */
 export function netDiskDeviceLimits(given: Partial<NetDiskDeviceLimits>): NetDiskDeviceLimits {
+  assertKnown(given, defaults);
   const limits = { ...defaults, ...given };
   for (const [name, value] of Object.entries(limits))
     if (!Number.isSafeInteger(value) || value < 1) throw new RangeError(`limits.${name} must be a whole number above 0`);
   return limits;
+}
+
+/** How long nothing may come before the system probes: later than all that is decided here, so that it ends no connection whose server is still waited for. */
+export function keepAliveMs({ silenceMs, reconnectMs }: NetDiskDeviceLimits): number {
+  return silenceMs + reconnectMs;
 }

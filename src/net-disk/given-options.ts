@@ -1,20 +1,25 @@
 import { types } from 'node:util';
 
 import type { Clock } from '../clock/clock.ts';
+import { largestPort } from './net-disk-address.ts';
 import type { NetDiskServerOptions } from './net-disk-server.ts';
 import type { NetDiskCredentials, NetDiskTls } from './net-disk-tls.ts';
 
 /** Throws `TypeError` for what is no clock: without one nothing here ever times out, and it shows only at the first client, or the first silence. */
-export function assertClock(clock: Clock | undefined): void {
+export function assertClock(clock: Clock | undefined): asserts clock is Clock {
   if (typeof clock?.timer !== 'function' || typeof clock.nowMs !== 'function')
     throw new TypeError('clock must be a Clock, such as systemClock of hotmirror');
 }
 
-/** Throws `TypeError` for options of a server that have another type than the declared one, which JavaScript lets through, and `RangeError` for a mode that there is not. */
-export function assertServerOptions({ listen, clock, tls }: NetDiskServerOptions): void {
+/** Throws `TypeError` for options of a server that have another type than the declared one, which JavaScript lets through, and `RangeError` for a port or a mode that there is not. */
+export function assertServerOptions(options: NetDiskServerOptions): void {
+  const { listen, clock, tls } = asRecord(options) as Partial<NetDiskServerOptions>;
   const place = asRecord(listen);
   if (typeof place['path'] !== 'string' && !(typeof place['host'] === 'string' && typeof place['port'] === 'number'))
     throw new TypeError('listen must be { path } or { host, port }');
+  const { port = 0 } = place;
+  if (!Number.isInteger(port) || Number(port) < 0 || Number(port) > largestPort)
+    throw new RangeError(`listen.port must be a whole number from 0, any free one, to ${String(largestPort)}`);
   assertClock(clock);
   if (tls) assertTls(tls);
 }
@@ -40,6 +45,7 @@ function assertCertificates(given: Readonly<Partial<Record<keyof Extract<NetDisk
       throw new TypeError(`tls.credentials.${part} must be a string of PEM`);
 }
 
-function asRecord(value: unknown): Readonly<Record<string, unknown>> {
+/** What is there of what should be an object. */
+export function asRecord(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
 }

@@ -1,9 +1,13 @@
+import createDebug from 'debug';
+
 import type { NetDiskLimits } from './limits.ts';
 import { flagsOf } from './net-disk-export.ts';
 import type { NetDiskExport } from './net-disk-export.ts';
 import { MalformedOption, OptionData } from './option-data.ts';
 import { blockSizeInfo, exportInfo, listedExport, metaContext, optionReply, refuseOption, textInfo } from './option-replies.ts';
 import { baseAllocation, infos, optionReplies, options, sizes } from './protocol.ts';
+
+const debug = createDebug('hotmirror:net-disk');
 
 /** What is preferred of requests, in bytes, where a device's blocks are smaller. */
 const preferredBlockBytes = 4096;
@@ -22,6 +26,8 @@ export interface HagglingHost {
   find(name: string): NetDiskExport | null;
   /** It is about to close, and lets nobody in any more. */
   closing(): boolean;
+  /** As many clients use its exports as may. */
+  full(): boolean;
   readonly tls: TlsMode;
   readonly limits: Pick<NetDiskLimits, 'requestBytes'>;
 }
@@ -85,7 +91,9 @@ export class Haggling {
       if (error instanceof Refusal) return { then: 'haggle', replies: [refuseOption(option, error.kind, error.message)] };
       if (error instanceof MalformedOption)
         return { then: 'haggle', replies: [refuseOption(option, optionReplies.invalid, error.message)] };
-      throw error;
+      // A device may do what no device should: that ends this connection and no process.
+      debug('option %d could not be answered: %O', option, error);
+      return { then: 'hang-up', because: `option ${String(option)} could not be answered: ${String(error)}`, replies: [] };
     }
   }
 
@@ -188,6 +196,7 @@ export class Haggling {
   }
 
   #agreed(name: string, found: NetDiskExport): NegotiatedExport {
+    if (this.#host.full()) throw new Refusal(optionReplies.policy, 'too many clients use this server');
     return { export: found, structured: this.#structured, allocation: this.#allocationOf === name };
   }
 }

@@ -3,6 +3,7 @@ import type { Clock, Timer } from '../clock/clock.ts';
 import { HotMirrorError } from '../errors.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { ClientOptions } from './client-connection.ts';
+import { keepAliveMs } from './client-limits.ts';
 import type { NetDiskDeviceLimits } from './client-limits.ts';
 import { replacementProblem } from './server-export.ts';
 
@@ -167,12 +168,13 @@ export class KeptConnection {
   /** Dials until somebody answers; null: nothing is kept any more. */
   async #dial(): Promise<ClientConnection | null> {
     const { signal } = this.#stop;
-    const { connectDeadlineMs } = this.#options.limits;
+    const { limits } = this.#options;
+    const { connectDeadlineMs } = limits;
     while (!signal.aborted) {
       try {
         await sleep(this.#clock, pauseBeforeMs(this.#attempts), signal);
         this.#attempts += 1;
-        return await ClientConnection.open({ ...this.#options, connectDeadlineMs, signal });
+        return await ClientConnection.open({ ...this.#options, connectDeadlineMs, keepAliveMs: keepAliveMs(limits), signal });
       } catch (error) {
         this.#because = HotMirrorError.from(error, 'HM_CONNECT_FAILED', 'the NBD server');
       }

@@ -1,7 +1,9 @@
 /** Bounds of a net disk server; each has a default. */
 export interface NetDiskLimits {
-  /** Connections at once; one more is closed at once. */
+  /** Connections that use an export at once; one more is closed at once. */
   readonly connections: number;
+  /** Connections, beside those, that do not use an export yet; one more takes the place of the oldest of them. */
+  readonly newcomers: number;
   /** How long a client may haggle before it uses an export, TLS included. */
   readonly handshakeDeadlineMs: number;
   /** A connection on which nothing was asked for that long, and nothing is under way, is closed; 0: never. */
@@ -26,6 +28,7 @@ const mebibyte = 2 ** 20;
 
 const defaults: NetDiskLimits = {
   connections: 64,
+  newcomers: 64,
   handshakeDeadlineMs: 10_000,
   idleDeadlineMs: 0,
   closeDeadlineMs: 5_000,
@@ -39,8 +42,9 @@ const defaults: NetDiskLimits = {
 const leastRequestBytes = 64 * kibibyte;
 const mostRequestBytes = 2 ** 30;
 
-/** All limits, with defaults for those not given. Throws `RangeError` for one that cannot be. */
+/** All limits, with defaults for those not given. Throws `RangeError` for one that there is not or that cannot be. */
 export function netDiskLimits(given: Partial<NetDiskLimits> = {}): NetDiskLimits {
+  assertKnown(given, defaults);
   const limits = { ...defaults, ...given };
   for (const [name, value] of Object.entries(limits))
     if (!Number.isSafeInteger(value) || value < (name === 'idleDeadlineMs' ? 0 : 1))
@@ -51,4 +55,9 @@ export function netDiskLimits(given: Partial<NetDiskLimits> = {}): NetDiskLimits
   if (limits.windowBytes < 2 * limits.requestBytes)
     throw new RangeError('limits.windowBytes must hold two requests of limits.requestBytes');
   return limits;
+}
+
+/** Throws `RangeError` for a limit that there is not: one whose name is misspelt would bound nothing. */
+export function assertKnown(given: object, known: object): void {
+  for (const name of Object.keys(given)) if (!Object.hasOwn(known, name)) throw new RangeError(`there is no limits.${name}`);
 }

@@ -2,6 +2,7 @@ import type { Server } from 'node:net';
 
 import { HotMirrorError } from '../errors.ts';
 import { bound, listenAtFile } from '../transport/unix-socket.ts';
+import { formatAddress } from './net-disk-address.ts';
 import type { NetDiskAddress } from './net-disk-address.ts';
 
 /** Has a server listen. Returns what takes its socket file away, to be called before it closes. Rejects with `HM_ADDRESS_IN_USE`, `HM_ADDRESS`. */
@@ -11,7 +12,7 @@ export async function listenAt(server: Server, address: NetDiskAddress): Promise
     await bound(server, address);
   } catch (cause) {
     const inUse = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE';
-    throw HotMirrorError.from(cause, inUse ? 'HM_ADDRESS_IN_USE' : 'HM_ADDRESS', `no net disk at ${JSON.stringify(address)}`);
+    throw HotMirrorError.from(cause, inUse ? 'HM_ADDRESS_IN_USE' : 'HM_ADDRESS', `no net disk at ${formatAddress(address)}`);
   }
   return () => Promise.resolve();
 }

@@ -5,7 +5,7 @@ import type { BlockDevice, DeviceCapabilities, Done, WriteOptions, ZeroesOptions
 import { closedError, refuseRange } from '../device/requests.ts';
 import { HotMirrorError } from '../errors.ts';
 import { ClientConnection } from './client-connection.ts';
-import { netDiskDeviceLimits } from './client-limits.ts';
+import { keepAliveMs, netDiskDeviceLimits } from './client-limits.ts';
 import type { NetDiskDeviceLimits } from './client-limits.ts';
 import { carryOut, failureOf, flushOperation, mustWait } from './client-operation.ts';
 import type { Operation } from './client-operation.ts';
@@ -13,7 +13,7 @@ import { KeptConnection } from './kept-connection.ts';
 import type { ConnectionUser } from './kept-connection.ts';
 import { parseNetDiskUri } from './net-disk-address.ts';
 import { OperationQueue } from './operation-queue.ts';
-import { assertClock } from './given-options.ts';
+import { asRecord, assertClock } from './given-options.ts';
 import { errors } from './protocol.ts';
 import { exportProblem } from './server-export.ts';
 import type { ServerExport } from './server-export.ts';
@@ -107,15 +107,16 @@ export class NetDiskDevice implements BlockDevice {
 
   /**
    * Connects. Rejects with `HM_ADDRESS`, `HM_CONNECT_FAILED`, `HM_BAD_MAGIC`, `HM_DEVICE_NOT_FOUND`, `HM_DEVICE_ACCESS` (a read-only export is one), or `HM_NOT_SUPPORTED` for a server that knows
-   * no FLUSH or wants TLS; with `RangeError` for limits that cannot be, and `TypeError` for no clock.
+   * no FLUSH or wants TLS; with `RangeError` for limits that there are not or that cannot be, and `TypeError` for no clock.
    */
   static async open(uri: string, options: NetDiskDeviceOptions): Promise<NetDiskDevice> {
-    const { clock, limits = {} } = options;
+    const { clock, limits = {} } = asRecord(options) as Partial<NetDiskDeviceOptions>;
     assertClock(clock);
     const { address, name, tls } = parseNetDiskUri(uri);
     if (tls) throw new HotMirrorError('HM_NOT_SUPPORTED', `${uri}: TLS to the server of an element is not in this version`);
     const all = netDiskDeviceLimits(limits);
-    const connection = await ClientConnection.open({ address, name, clock, connectDeadlineMs: all.connectDeadlineMs }).catch(
+    const { connectDeadlineMs } = all;
+    const connection = await ClientConnection.open({ address, name, clock, connectDeadlineMs, keepAliveMs: keepAliveMs(all) }).catch(
       (cause: unknown) => {
         throw unreachable(uri, cause);
       },
@@ -123,7 +124,7 @@ export class NetDiskDevice implements BlockDevice {
     const problem = exportProblem(connection.exported);
     if (!problem) return new NetDiskDevice(uri, connection, all, options);
     connection.close();
-    throw new HotMirrorError(problem.code, `${uri} cannot be used: ${problem.message}`);
+    throw new HotMirrorError(problem.code, `${uri} cannot be used: ${problem.message}`, { details: { remedy: problem.remedy } });
   }
 
   read(offsetBytes: number, into: Uint8Array, done: Done): void {

@@ -4,12 +4,14 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import createDebug from 'debug';
 
 import type { Clock } from '../clock/clock.ts';
+import { closedError } from '../device/requests.ts';
 import { HotMirrorError } from '../errors.ts';
 import { ChunkPool } from './chunk-pool.ts';
 import type { HagglingHost } from './haggling.ts';
 import { netDiskLimits } from './limits.ts';
 import type { NetDiskLimits } from './limits.ts';
 import { listenAt } from './listening.ts';
+import { formatAddress } from './net-disk-address.ts';
 import type { NetDiskAddress } from './net-disk-address.ts';
 import { assertExport } from './net-disk-export.ts';
 import type { NetDiskExport } from './net-disk-export.ts';
@@ -41,9 +43,13 @@ const keptBytes = 32 * 2 ** 20;
 /** Room for the largest request that is usual, 1 MiB, and what goes with it. */
 const chunkBytes = 2 ** 20 + 2 ** 12;
 
+/** A TCP connection on which nothing comes for that long is probed by the system, so that a client whose machine is gone does not keep its place for ever. */
+const keepAliveMs = 60_000;
+
 /** A connection and what it uses. */
 interface Client {
   readonly session: Session;
+  readonly wire: SocketWire;
   exported: NetDiskExport | null;
 }
 
@@ -63,6 +69,8 @@ export class NetDiskServer {
   readonly #pool: ChunkPool = new ChunkPool({ chunkBytes, keptBytes });
   readonly #exports = new Map<string, NetDiskExport>();
   readonly #clients = new Set<Client>();
+  /** Those that use no export yet, the oldest first. */
+  readonly #newcomers = new Set<Client>();
   readonly #host: HagglingHost;
   #whenEmpty: (() => void)[] = [];
   #closing = false;
@@ -79,6 +87,7 @@ export class NetDiskServer {
       exports: () => this.#exports.values(),
       find: (name) => this.#exports.get(name) ?? null,
       closing: () => this.#closing,
+      full: () => this.#full,
       tls: tls?.mode ?? 'none',
       limits: this.#limits,
     };
@@ -88,17 +97,17 @@ export class NetDiskServer {
 
   /**
    * Listens. A socket file of a server that is gone is replaced. Rejects with `HM_ADDRESS_IN_USE`, `HM_ADDRESS`, `HM_TLS_KEYS` for a key and certificates that cannot be used, or
-   * `HM_UNAUTHENTICATED_BIND` for an address beyond loopback without TLS that lets only known clients in (rule trust); with `RangeError` for a limit or a mode that cannot be, and `TypeError` for what is of
+   * `HM_UNAUTHENTICATED_BIND` for an address beyond loopback without TLS that lets only known clients in (rule trust); with `RangeError` for a limit, a port or a mode that cannot be, and `TypeError` for what is of
    * another type: no clock, keys that are no `Map` of `Uint8Array`.
    */
   static async listen(options: NetDiskServerOptions): Promise<NetDiskServer> {
-    const { listen, tls } = options;
     assertServerOptions(options);
+    const { listen, tls } = options;
     netDiskLimits(options.limits);
     const exposed = exposureProblem(listen, tls ? { mode: tls.mode, clientsProven: provesClients(tls.credentials) } : null);
-    if (exposed !== null) throw new HotMirrorError('HM_UNAUTHENTICATED_BIND', `${JSON.stringify(listen)}: ${exposed}`, { rule: 'trust' });
+    if (exposed !== null) throw new HotMirrorError('HM_UNAUTHENTICATED_BIND', `${formatAddress(listen)}: ${exposed}`, { rule: 'trust' });
     if (tls) assertCredentials(tls.credentials);
-    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs });
     return new NetDiskServer(server, await listenAt(server, listen), options);
   }
 
@@ -114,9 +123,10 @@ export class NetDiskServer {
     return this.#clients.size;
   }
 
-  /** Lets clients use this disk from now on. Throws `RangeError` for a name that is taken or cannot travel. */
+  /** Lets clients use this disk from now on. Throws `RangeError` for a name that is taken or cannot travel, `TypeError` for what is no disk or no name, and `HM_CLOSED`. */
   add(exported: NetDiskExport): void {
     assertExport(exported);
+    if (this.#closing) throw closedError('the net disk server');
     if (this.#exports.has(exported.name)) throw new RangeError(`there is an export "${exported.name}" already`);
     this.#exports.set(exported.name, exported);
   }
@@ -144,11 +154,12 @@ export class NetDiskServer {
   }
 
   #accept(socket: Socket): void {
-    if (this.#closing || this.#clients.size >= this.#limits.connections) {
+    if (this.#closing || this.#full) {
       debug('a client was turned away: %d connections', this.#clients.size);
       socket.destroy();
       return;
     }
+    this.#makeRoom();
     const tls = this.#tls;
     const secure: Secure = (clear, done) => {
       if (tls)
@@ -158,19 +169,40 @@ export class NetDiskServer {
     const session = new Session({
       ...{ host: this.#host, limits: this.#limits, clock: this.#clock, pool: this.#pool, wire },
       ended: (because) => debug('a client leaves: %s', because ?? 'in order'),
-      entered: (negotiated) => (client.exported = negotiated.export),
+      entered: (negotiated) => {
+        client.exported = negotiated.export;
+        this.#newcomers.delete(client);
+      },
     });
     const sink = told(session, this.#onBytes);
-    const client: Client = { session, exported: null };
+    const client: Client = { session, wire, exported: null };
     this.#clients.add(client);
+    this.#newcomers.add(client);
     // Node documents TLS over sockets that are read in the usual way.
     wire.over(tls ? copiedInto(socket, sink) : readInto(socket, sink));
     session.begin();
   }
 
+  /** As many use an export as may. */
+  get #full(): boolean {
+    let users = 0;
+    for (const { exported } of this.#clients) if (exported !== null) users += 1;
+    return users >= this.#limits.connections;
+  }
+
+  /** Whoever says nothing keeps nobody else out: of those that use no export yet, the oldest gives way. */
+  #makeRoom(): void {
+    const [oldest] = this.#newcomers;
+    if (!oldest || this.#newcomers.size < this.#limits.newcomers) return;
+    debug('a client that used no export yet gave way to a newer one: %d of them', this.#newcomers.size);
+    this.#newcomers.delete(oldest);
+    oldest.wire.destroy();
+  }
+
   #gone(client: Client): void {
     client.session.lost();
     this.#clients.delete(client);
+    this.#newcomers.delete(client);
     for (const resolve of this.#whenEmpty.splice(0)) resolve();
   }
 }

@@ -2,6 +2,7 @@ import { createServer } from 'node:tls';
 import type { Socket } from 'node:net';
 import type { TlsOptions, TLSSocket } from 'node:tls';
 
+import { HotMirrorError } from '../errors.ts';
 import { isLoopback } from '../loopback.ts';
 import { assertCertificates } from '../transport/tls-keys.ts';
 import type { NetDiskAddress } from './net-disk-address.ts';
@@ -34,6 +35,12 @@ export interface Protection {
 const pskCiphers = 'ECDHE-PSK-CHACHA20-POLY1305';
 const oldestVersion = 'TLSv1.2';
 
+/** Of a pre-shared key, in bytes: what is shorter is guessed. */
+const leastKeyBytes = 16;
+const mostKeyBytes = 64;
+/** By which a client names its key, in bytes: more some clients cannot say. */
+const longestNameBytes = 128;
+
 /** Why nobody may be served at this address, or null. Others than this machine may reach a disk only where everybody encrypts and clients prove who they are (rule `trust`). */
 export function exposureProblem(address: NetDiskAddress, protection: Protection | null): string | null {
   if ('path' in address || isLoopback(address.host)) return null;
@@ -48,9 +55,31 @@ export function provesClients(credentials: NetDiskCredentials): boolean {
   return 'psk' in credentials || credentials.ca !== undefined;
 }
 
-/** Throws `HM_TLS_KEYS` for a key and certificates that cannot be used. */
+/** Throws `HM_TLS_KEYS` for keys, or a key and certificates, that cannot be used. */
 export function assertCredentials(credentials: NetDiskCredentials): void {
-  if (!('psk' in credentials)) assertCertificates(credentials);
+  if (!('psk' in credentials)) {
+    assertCertificates(credentials);
+    return;
+  }
+  if (credentials.psk.size === 0) throw unusable('it holds no key, so nobody could be let in');
+  for (const [name, key] of credentials.psk) {
+    const problem = presharedKeyProblem(name, key);
+    if (problem !== null) throw unusable(`it holds ${problem}`);
+  }
+}
+
+/** What of a pre-shared key, or of the name of its client, cannot be used, without a word of what is secret; null: they can. */
+export function presharedKeyProblem(name: string, { byteLength }: Uint8Array): string | null {
+  const nameBytes = Buffer.byteLength(name);
+  if (nameBytes === 0 || nameBytes > longestNameBytes)
+    return `a name of ${String(nameBytes)} bytes; it needs 1 to ${String(longestNameBytes)}`;
+  if (byteLength >= leastKeyBytes && byteLength <= mostKeyBytes) return null;
+  return `a key of ${String(byteLength)} bytes; it needs ${String(leastKeyBytes)} to ${String(mostKeyBytes)}`;
+}
+
+function unusable(because: string): HotMirrorError {
+  const remedy = `Give each client a key of its own, of ${String(leastKeyBytes)} to ${String(mostKeyBytes)} bytes of chance.`;
+  return new HotMirrorError('HM_TLS_KEYS', `tls.credentials.psk cannot be used: ${because}`, { rule: 'trust', details: { remedy } });
 }
 
 /**

@@ -64,7 +64,10 @@ function readBlockSizes(view: DataView | undefined): Pick<ServerExport, 'blockSi
 
 /** Why an export cannot be a disk whose writes are durable when they should be; null: it can. */
 export function exportProblem({ readOnly, flush }: ServerExport): HotMirrorError | null {
-  if (readOnly) return new HotMirrorError('HM_DEVICE_ACCESS', 'the export is read-only');
+  if (readOnly)
+    return new HotMirrorError('HM_DEVICE_ACCESS', 'the export is read-only', {
+      details: { remedy: 'An element is written: have the server export it for writing, or use another export.' },
+    });
   if (!flush) return new HotMirrorError('HM_NOT_SUPPORTED', 'the server knows no FLUSH, so nothing says what is durable');
   return null;
 }

@@ -4,6 +4,7 @@ import type { LinkAddress } from './link-address.ts';
 import { defaultResyncRate } from '../mirror/resync-rate.ts';
 import { parseNetDiskUri } from '../net-disk/net-disk-address.ts';
 import { exposureProblem } from '../net-disk/net-disk-tls.ts';
+import { exportClashes } from './export-places.ts';
 import { isNetDiskUri } from './link-address.ts';
 import { dialNeedsMs } from './link-pace.ts';
 import type { LinkPace } from './link-pace.ts';
@@ -36,6 +37,7 @@ export function crossFieldProblems(file: Sections): Problem[] {
   judgeSlowLinks(file, report);
   judgeLinkTls(file, report);
   judgeExports(file, report);
+  for (const { path, problem } of exportClashes(file, allLinks(file))) report(path, problem);
   return problems;
 }
 

@@ -177,7 +177,9 @@ export async function loadConfig(file: string): Promise<LoadedConfig> {
   try {
     json = JSON.parse(text);
   } catch (error) {
-    throw HotMirrorError.from(error, 'HM_CONFIG', `${file} is not JSON`);
+    // Node quotes the file as it stands, over several lines.
+    const because = (error as Error).message.replace(/\s+/gu, ' ');
+    throw new HotMirrorError('HM_CONFIG', `${file} is not JSON: ${because}`, { cause: error });
   }
   return { path: absolute, folder, config: parseConfig(json, { folder }) };
 }
@@ -248,9 +250,16 @@ function filesOf<Files extends TlsFiles>(files: Files, absolute: (relative: stri
 function absoluteSocket(uri: string, absolute: (relative: string) => string): string {
   const url = new URL(uri);
   const socket = url.searchParams.get('socket');
-  if (socket !== null) url.searchParams.set('socket', absolute(socket));
-  // A slash needs no escape there, and is easier to read in messages.
-  return url.href.replaceAll('%2F', '/');
+  if (socket === null) return url.href;
+  url.searchParams.set('socket', absolute(socket));
+  // A slash needs no escape there, and is easier to read in messages; and what reads the URI may not know + for a space.
+  url.search = url.searchParams.toString().replaceAll('%2F', '/').replaceAll('+', '%20');
+  return url.href;
+}
+
+/** The URI of an export, with the path of its socket as it is from everywhere. */
+export function uriFromAnywhere({ uri, address }: Pick<ExportConfig, 'uri' | 'address'>): string {
+  return absoluteSocket(uri, (relative) => ('path' in address ? address.path : relative));
 }
 
 /** Both addresses of a link, with paths from the folder of the configuration. */

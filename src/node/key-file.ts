@@ -48,10 +48,14 @@ export async function readKeyFile(file: string): Promise<Uint8Array> {
     handle = await open(file);
   } catch (error) {
     if (hasCode(error, 'ENOENT')) {
-      throw new HotMirrorError('HM_KEY_MISSING', `the key file is missing: copy it from the home primary to ${file}`, {
-        cause: error,
-        rule: 'trust',
-      });
+      throw new HotMirrorError(
+        'HM_KEY_MISSING',
+        `the key file ${file} is missing: \`hotmirror init\` makes it on the home primary; on the home standby, copy it from there`,
+        {
+          cause: error,
+          rule: 'trust',
+        },
+      );
     }
     throw HotMirrorError.from(error, 'HM_KEY_INVALID', `the key file ${file} cannot be read`);
   }

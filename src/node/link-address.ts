@@ -1,4 +1,4 @@
-import { parseNetDiskUri } from '../net-disk/net-disk-address.ts';
+import { parseNetDiskUri, portProblem } from '../net-disk/net-disk-address.ts';
 import { exportNameProblem } from '../net-disk/net-disk-export.ts';
 
 /** Where a link's listener stands and where the peer dials it; the same unless something between them translates addresses. */
@@ -19,6 +19,8 @@ const exportSchemes: readonly string[] = ['nbd:', 'nbds:', 'nbd+unix:', 'nbds+un
 
 /** Says what is wrong with an export's NBD URI, or null. */
 export function exportUriProblem(text: string): string | null {
+  const port = portProblem(text);
+  if (port !== null) return port;
   const url = URL.canParse(text) ? new URL(text) : null;
   if (!url || !exportSchemes.includes(url.protocol))
     return 'must be an NBD URI: nbd+unix:///NAME?socket=PATH, nbd://host:port/NAME or one of nbds';

@@ -1,16 +1,12 @@
 import { open } from 'node:fs/promises';
 
 import { HotMirrorError } from '../errors.ts';
+import { presharedKeyProblem } from '../net-disk/net-disk-tls.ts';
 import type { NetDiskCredentials } from '../net-disk/net-disk-tls.ts';
 import type { TlsFiles } from './config-schema.ts';
 import { keyModeProblem } from './key-file.ts';
 
 const largestFileBytes = 2 ** 20;
-/** Of a pre-shared key, in bytes. */
-const leastKeyBytes = 16;
-const mostKeyBytes = 64;
-/** By which a client names its key, in bytes: more some clients cannot say. */
-const longestNameBytes = 128;
 
 /** Reads keys and certificates. Rejects with `HM_TLS_KEYS` for files that are missing, are not what they should be, or hold a key and can be read by others than their owner (rule `trust`). */
 export async function readTlsFiles(files: TlsFiles): Promise<NetDiskCredentials> {
@@ -35,9 +31,9 @@ export function parsePresharedKeys(text: string): ReadonlyMap<string, Uint8Array
     const { name, hex } = /^(?<name>[^:#][^:]*):(?<hex>(?:[0-9a-f]{2})+)$/iu.exec(line)?.groups ?? {};
     const key = Buffer.from(hex ?? '', 'hex');
     const where = `line ${String(index + 1)}`;
-    if (name === undefined || Buffer.byteLength(name) > longestNameBytes) return `${where} is not NAME:KEY with the key in hexadecimal`;
-    if (key.byteLength < leastKeyBytes || key.byteLength > mostKeyBytes)
-      return `${where} holds a key of ${String(key.byteLength)} bytes; it needs ${String(leastKeyBytes)} to ${String(mostKeyBytes)}`;
+    if (name === undefined) return `${where} is not NAME:KEY with the key in hexadecimal`;
+    const problem = presharedKeyProblem(name, key);
+    if (problem !== null) return `${where} holds ${problem}`;
     if (keys.has(name)) return `${where} names a client for the second time`;
     keys.set(name, key);
   }

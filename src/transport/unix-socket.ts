@@ -12,6 +12,8 @@ const rootUid = 0;
 /** `mkdtemp` adds six characters. */
 const stagingPrefix = '.';
 const stagedName = 's';
+/** What the path of a socket has beyond that of its folder while it is made: `/.XXXXXX/s`. */
+const stagingBytes = 10;
 
 /** Throws `HM_ADDRESS` where a unix socket cannot have this path. */
 export function assertSocketPath(file: string): void {
@@ -28,10 +30,12 @@ export function assertSocketPath(file: string): void {
  * Rejects with `HM_ADDRESS` for a path that is too long, and with what the system says.
  */
 export async function listenStaged(server: Server, file: string, appear: (staged: string) => Promise<void>): Promise<void> {
-  const staging = await mkdtemp(`${path.dirname(file)}${path.sep}${stagingPrefix}`);
+  assertRoom(file);
+  const staging = await mkdtemp(`${path.dirname(file)}${path.sep}${stagingPrefix}`).catch((cause: unknown) => {
+    throw folderError(cause, file);
+  });
   try {
     const staged = path.join(staging, stagedName);
-    for (const each of [file, staged]) assertSocketPath(each);
     await bound(server, { path: staged, exclusive: true });
     await chmod(staged, ownerOnly);
     await appear(staged);
@@ -51,6 +55,8 @@ export async function listenAtFile(server: Server, file: string, what: string): 
     await listenStaged(server, file, (staged) => link(staged, file));
   } catch (cause) {
     server.close();
+    if (cause instanceof HotMirrorError)
+      throw new HotMirrorError(cause.code, `${what} at ${file}: ${cause.message}`, { cause, details: cause.details });
     const taken = ['EEXIST', 'EADDRINUSE'].includes((cause as NodeJS.ErrnoException).code ?? '');
     throw HotMirrorError.from(cause, taken ? 'HM_ADDRESS_IN_USE' : 'HM_ADDRESS', `${what} at ${file}`);
   }
@@ -59,6 +65,28 @@ export async function listenAtFile(server: Server, file: string, what: string): 
     const found = await lstat(file).catch(() => null);
     if (found?.ino === ino && found.dev === dev) await unlink(file).catch(() => undefined);
   };
+}
+
+function assertRoom(file: string): void {
+  const fileBytes = Buffer.byteLength(file);
+  const folderBytes = Buffer.byteLength(path.dirname(file));
+  const mostFolderBytes = longestSocketPathBytes - stagingBytes;
+  if (fileBytes <= longestSocketPathBytes && folderBytes <= mostFolderBytes) return;
+  const bounds = `a socket's path has at most ${String(longestSocketPathBytes)} bytes, that of its folder ${String(mostFolderBytes)}`;
+  const remedy = 'Choose a folder with a shorter path, or a shorter name.';
+  throw unusable(`${bounds}; those of ${file} have ${String(fileBytes)} and ${String(folderBytes)}`, remedy);
+}
+
+/** What was to be made in the folder has a name of its own, which says nothing to anybody. */
+function folderError(cause: unknown, file: string): HotMirrorError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const folder = path.dirname(file);
+  if (code === 'ENOENT') return unusable(`there is no folder ${folder}`, 'Make the folder first.', cause);
+  return unusable(`nothing can be made in ${folder}: ${code ?? message}`, 'Check its owner and mode.', cause);
+}
+
+function unusable(message: string, remedy: string, cause?: unknown): HotMirrorError {
+  return new HotMirrorError('HM_ADDRESS', message, { cause, details: { remedy } });
 }
 
 /** Resolves once the server listens. */
@@ -89,7 +117,7 @@ export async function assertTrustedOwner(file: string): Promise<void> {
 async function removeLeftover(file: string): Promise<void> {
   const found = await lstat(file).catch(() => null);
   if (!found) return;
-  if (!found.isSocket()) throw new HotMirrorError('HM_ADDRESS', `${file} exists and is no socket`);
+  if (!found.isSocket()) throw unusable(`${file} exists and is no socket`, 'Choose another path, or remove what is there.');
   const code = await new Promise<string>((resolve) => {
     const probe = connect({ path: file });
     probe.once('connect', () => {

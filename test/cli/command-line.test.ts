@@ -241,6 +241,14 @@ describe('command line', () => {
       },
     ));
 
+  it('tells who wants a switchover away from a dead node how to take over', () =>
+    withNode(
+      { switchover: () => Promise.reject(new HotMirrorError('HM_REFUSED', 'the other node does not answer', { rule: 'handover' })) },
+      async (on) => {
+        expect((await on('switchover')).err).to.match(/remedy: .*`hotmirror fallback`, or `hotmirror recover --force --yes`/u);
+      },
+    ));
+
   describe('regenerate and verify', () => {
     const nothing = { comparedBytes: 4096, differingBytes: 0, unreadableBytes: 0, extents: [], repaired: false };
 
@@ -511,6 +519,15 @@ describe('command line', () => {
         expect(out).to.match(/│ files {2}uptodate +│ ═+▶ │ files {2}uptodate +│/);
         expect(out).to.contain('warning takeover.unfenced');
       }));
+
+    it('tells where an export is as it can be used in any folder, and as the file has it with --json', () => {
+      const uri = 'nbd+unix:///files?socket=north/files.nbd';
+      const mirrors = exampleStatus.mirrors.map((mirror) => ({ ...mirror, export: uri }));
+      return withNode({ status: () => Promise.resolve({ ...exampleStatus, mirrors }) }, async (on, file) => {
+        expect((await on('status')).out).to.contain(`, nbd+unix:///files?socket=${path.dirname(file)}/north/files.nbd\n`);
+        expect((await on('status', '--json')).out).to.contain(`"${uri}"`);
+      });
+    });
 
     it('says which disk is the only one, and the way out of a split', () => {
       const mirrors = exampleStatus.mirrors.map((mirror) => ({ ...mirror, connection: 'split-brain', peerElement: 'outdated' }) as const);
@@ -856,6 +873,17 @@ describe('command line', () => {
         for (const rule of ['timing.deadline', 'timing.grace', 'timing.lease']) expect(out).to.match(new RegExp(`kept +${rule}`));
         expect(out).to.match(/WARNING +takeover\.unfenced/);
         expect(JSON.parse((await run(['check', '--config', file, '--json'])).out)).to.have.nested.property('worstCase.failoverMs', 1200);
+      }));
+
+    it('warns of an export that one node lacks', () =>
+      withPair(async (file) => {
+        await writeFile(file, (await readFile(file, 'utf8')).replace(/, "south": "nbd[^"]*"/u, ''));
+        const { code, out } = await run(['check', '--config', file]);
+        expect(code).to.equal(0);
+        expect(out).to.contain('WARNING  mirror files has no export on south');
+        expect(JSON.parse((await run(['check', '--config', file, '--json'])).out))
+          .to.have.property('warnings')
+          .with.length(1);
       }));
 
     it('ends with 5 when a timing rule is broken', () =>

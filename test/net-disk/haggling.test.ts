@@ -145,6 +145,35 @@ describe('The haggling of a net disk (NBD, fixed newstyle)', () => {
     expect(kinds(lone)).to.deep.equal([optionReplies.shutdown, optionReplies.shutdown]);
   });
 
+  it('lets nobody use an export where as many do as may, and says so', () => {
+    const lone = haggling();
+    lone.full = true;
+    lone.feed(bytesOf(option(options.list), option(options.info, bytesOf(named('d'), [16, 0])), go('d')));
+    const { server, ack, info, policy } = optionReplies;
+    expect(kinds(lone)).to.deep.equal([server, server, ack, info, info, ack, policy]);
+    lone.full = false;
+    lone.feed(go('d'));
+    expect(kinds(lone).at(-1)).to.equal(ack);
+    const old = haggling();
+    old.full = true;
+    old.feed(option(options.exportName, bytesOf('d')));
+    expect(old.wireEnded).to.equal('destroy');
+  });
+
+  it('ends the connection, and nothing else, where a device does what no device should', () => {
+    const broken = Object.create(disk.device, { sizeBytes: { get: () => JSON.parse('{') as number } }) as MemoryDevice;
+    for (const ask of [
+      go('broken'),
+      option(options.info, bytesOf(named('broken'), [16, 0])),
+      option(options.exportName, bytesOf('broken')),
+    ]) {
+      const lone = haggling({ exports: [{ name: 'broken', device: broken }] });
+      lone.feed(ask);
+      expect([lone.wireEnded, lone.received.left]).to.deep.equal(['destroy', 0]);
+      expect(lone.ended).to.match(/JSON/u);
+    }
+  });
+
   it('speaks TLS as it is told to: not at all, or before anything else; what was said before counts no more', () => {
     const { policy, tlsRequired, ack, invalid } = optionReplies;
     const without = haggling();

@@ -224,10 +224,32 @@ describe('A net disk as an element', () => {
 
   it('rejects with TypeError for no clock, and connects to nobody', async () => {
     expect(await codeOf(NetDiskDevice.open(uri(), {} as NetDiskDeviceOptions))).to.match(/^TypeError: clock/u);
+    expect(await codeOf(NetDiskDevice.open(uri(), undefined as unknown as NetDiskDeviceOptions))).to.match(/^TypeError: clock/u);
     expect(server.connections).to.equal(0);
   });
 
   it('throws RangeError for limits that cannot be', async () => {
     expect(await codeOf(opened({ silenceMs: 0 }))).to.contain('RangeError');
+    expect(await codeOf(opened({ silence: 1 } as Partial<NetDiskDeviceLimits>))).to.equal('RangeError: there is no limits.silence');
+  });
+
+  it('says what leads out where its export cannot be used', async () => {
+    const remedyOf = (at = uri()): Promise<string> =>
+      NetDiskDevice.open(at, { clock: systemClock }).then(
+        () => 'none',
+        (error: unknown) => (error as HotMirrorError).remedy,
+      );
+    server.flags |= transmissionFlags.readOnly;
+    expect(await remedyOf()).to.contain('have the server export it for writing');
+    server.refusal = optionReplies.unknown;
+    expect(await remedyOf()).to.contain('`nbdinfo --list`');
+    expect(
+      await codeOf(
+        NetDiskDevice.open('nbd://127.0.0.1:99999/m', { clock: systemClock }).catch((error: unknown) =>
+          Promise.reject(new Error((error as Error).message)),
+        ),
+      ),
+    ).to.equal('Error: nbd://127.0.0.1:99999/m: 99999 is no port: the largest is 65535');
+    while (server.clients > 0) await new Promise((resolve) => setImmediate(resolve));
   });
 });

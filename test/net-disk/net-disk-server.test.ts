@@ -1,4 +1,4 @@
-import { readdir, rename, stat, unlink, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import path from 'node:path';
@@ -9,12 +9,15 @@ import { systemClock } from '../../src/clock/system-clock.ts';
 import type { BlockDevice } from '../../src/device/block-device.ts';
 import { MemoryDevice } from '../../src/device/memory.ts';
 import { HotMirrorError } from '../../src/errors.ts';
+import { NetDiskDevice } from '../../src/net-disk/net-disk-device.ts';
+import type { NetDiskExport } from '../../src/net-disk/net-disk-export.ts';
 import { NetDiskServer } from '../../src/net-disk/net-disk-server.ts';
 import type { NetDiskServerOptions } from '../../src/net-disk/net-disk-server.ts';
-import { commands, errors } from '../../src/net-disk/protocol.ts';
+import { commands, errors, optionReplies, options } from '../../src/net-disk/protocol.ts';
 import { copiedInto } from '../../src/net-disk/socket-intake.ts';
 import { withFolder } from '../node/temporary-folder.ts';
-import { bytesOf, request } from './support/nbd-bytes.ts';
+import { skipBecause } from '../support/skip.ts';
+import { bytesOf, clientFlags, go, request } from './support/nbd-bytes.ts';
 import { NbdClient } from './support/nbd-client.ts';
 
 const sizeBytes = 2 ** 20;
@@ -38,6 +41,18 @@ async function serving(
       await server.close();
     }
   });
+}
+
+/** Whether the system watches both ends of the one connection to this port, by a timer of half a minute or more: no other timer of an idle connection is as long. */
+async function keepAliveTimers(port: number): Promise<{ readonly server: boolean; readonly client: boolean }> {
+  const hex = port.toString(16).toUpperCase().padStart(4, '0');
+  const rows = (await readFile('/proc/net/tcp', 'utf8')).split('\n').map((line) => line.trim().split(/\s+/u));
+  const watched = (column: number): boolean =>
+    rows.some(
+      (row) =>
+        row[column]?.endsWith(`:${hex}`) && row[3] === '01' && row[5]?.startsWith('02:') && Number.parseInt(row[5].slice(3), 16) > 3_000,
+    );
+  return { server: watched(1), client: watched(2) };
 }
 
 const codeOf = (promise: Promise<unknown>): Promise<string> =>
@@ -85,13 +100,98 @@ describe('A net disk server', () => {
         [keyed(new Map([[7, filled(7, 16)]])), /^TypeError: tls\.credentials\.psk must have a string/u],
         [{ ...whole, tls: { mode: 'required' } }, /^TypeError: tls\.credentials\.key/u],
         [{ ...whole, tls: { mode: 'must', credentials: { psk: new Map() } } }, /^RangeError: tls\.mode/u],
+        [undefined as unknown as object, /^TypeError: listen/u],
+        [{ ...whole, listen: { host: '127.0.0.1', port: 99_999 } }, /^RangeError: listen\.port/u],
+        [{ ...whole, listen: { host: '127.0.0.1', port: 1.5 } }, /^RangeError: listen\.port/u],
+        [{ ...whole, limits: { connection: 1 } }, /^RangeError: there is no limits\.connection$/u],
       ];
       for (const [options, refusal] of wrong) {
         const said = await codeOf(NetDiskServer.listen(options as NetDiskServerOptions));
-        expect(said, Object.keys(options).join()).to.match(refusal);
+        expect(said, String(refusal)).to.match(refusal);
         expect(said).not.to.include('secret');
       }
       expect(await readdir(folder)).to.deep.equal([]);
+    }));
+
+  it('takes pre-shared keys of 16 to 64 bytes, one at least, wherever it listens', () =>
+    withFolder(async (folder) => {
+      const open = (psk: Map<string, Uint8Array>, listen: NetDiskServerOptions['listen']): Promise<string> =>
+        codeOf(
+          NetDiskServer.listen({ listen, clock: systemClock, tls: { mode: 'required', credentials: { psk } } }).then((s) => s.close()),
+        );
+      for (const listen of [{ path: path.join(folder, 'd.nbd') }, { host: '0.0.0.0', port: 0 }]) {
+        const unusable: (readonly [string, Uint8Array])[][] = [
+          [],
+          [['a', filled(1, 15)]],
+          [['a', filled(1, 65)]],
+          [['', filled(1, 16)]],
+          [['a'.repeat(129), filled(1, 16)]],
+        ];
+        for (const keys of unusable) expect(await open(new Map(keys), listen)).to.equal('HM_TLS_KEYS');
+        const good = [
+          ['a', filled(1, 16)],
+          ['b', filled(2, 64)],
+        ] as const;
+        expect(await open(new Map(good), listen)).to.equal('none');
+      }
+    }));
+
+  it('refuses to export what is no disk or has no name, at once, and goes on', () =>
+    serving(async (server) => {
+      const device = new MemoryDevice({ sizeBytes });
+      const withA = (key: string, value: unknown): object => Object.create(device, { [key]: { value } }) as object;
+      const wrong: readonly (readonly [unknown, RegExp])[] = [
+        [undefined, /^TypeError: name/u],
+        [{ device }, /^TypeError: name/u],
+        [{ name: 'q', device, description: 7 }, /^TypeError: name and description/u],
+        [{ name: 'q', device, readOnly: 'yes' }, /^TypeError: readOnly/u],
+        [{ name: 'q'.repeat(4097), device }, /^RangeError: the name/u],
+        [{ name: 'q' }, /^TypeError: device/u],
+        [{ name: 'q', device: {} }, /^TypeError: device/u],
+        [{ name: 'q', device: withA('flush', null) }, /^TypeError: device/u],
+        [{ name: 'q', device: withA('capabilities', null) }, /^TypeError: device/u],
+        [{ name: 'q', device: withA('blockSizeBytes', 1000) }, /^RangeError: blockSizeBytes/u],
+        [{ name: 'q', device: withA('sizeBytes', 0.5) }, /^RangeError: device\.sizeBytes/u],
+      ];
+      const refusalOf = (exported: unknown): string => {
+        try {
+          server.add(exported as NetDiskExport);
+          return 'none';
+        } catch (error) {
+          return String(error);
+        }
+      };
+      for (const [exported, refusal] of wrong) expect(refusalOf(exported)).to.match(refusal);
+      expect(refusalOf({ name: 'q', device })).to.equal('none');
+      await NbdClient.using(server.address, 'q');
+    }));
+
+  it('takes no export once it is closed: HM_CLOSED', () =>
+    serving(async (server) => {
+      const closed = server.close();
+      const add = (): void => server.add({ name: 'late', device: new MemoryDevice({ sizeBytes }) });
+      expect(add).to.throw(HotMirrorError).with.property('code', 'HM_CLOSED');
+      await closed;
+      expect(add).to.throw(HotMirrorError).with.property('code', 'HM_CLOSED');
+    }));
+
+  it('says what is wrong with a place where it cannot listen, and what to do', () =>
+    withFolder(async (folder) => {
+      const refusal = (listen: NetDiskServerOptions['listen']): Promise<HotMirrorError> =>
+        NetDiskServer.listen({ listen, clock: systemClock }).then(
+          () => expect.fail('it listens'),
+          (error: unknown) => error as HotMirrorError,
+        );
+      const missing = await refusal({ path: path.join(folder, 'no', 'd.nbd') });
+      expect(missing.message).to.match(/no net disk at .*d\.nbd: there is no folder .*no$/u);
+      expect(missing.remedy).to.equal('Make the folder first.');
+      const long = await refusal({ path: path.join(folder, 'd'.repeat(107)) });
+      expect(long.message).to.contain("a socket's path has at most 107 bytes");
+      const server = await NetDiskServer.listen({ listen: { host: '127.0.0.1', port: 0 }, clock: systemClock });
+      const { port } = server.address as { port: number };
+      expect((await refusal({ host: '127.0.0.1', port })).message).to.equal(`no net disk at nbd://127.0.0.1:${String(port)}: EADDRINUSE`);
+      await server.close();
+      expect((await refusal({ host: '::', port: 1 })).message).to.match(/^nbd:\/\/\[::\]:1: beyond loopback/u);
     }));
 
   it('makes a socket for its owner alone, replaces one that nobody serves, and nothing else', () =>
@@ -179,6 +279,49 @@ describe('A net disk server', () => {
       },
       { limits: { connections: 1 } },
     ));
+
+  it('keeps nobody out because of those who say nothing: of them the oldest gives way, and nobody who uses an export', () =>
+    serving(
+      async (server) => {
+        const user = await NbdClient.using(server.address, 'd');
+        const silent: NbdClient[] = [];
+        for (let count = 0; count < 5; count += 1) {
+          const stranger = NbdClient.connect(server.address);
+          silent.push(stranger);
+          await stranger.has(18);
+        }
+        await Promise.all([silent[0]!.end(), silent[1]!.end()]);
+        expect(server.connections).to.equal(4);
+        const late = await NbdClient.using(server.address, 'd');
+        await silent[2]!.end();
+        expect(silent.map(({ ended }) => ended)).to.deep.equal([true, true, true, false, false]);
+        for (const client of [user, late]) {
+          client.send(request(flush, { cookie: 1n }));
+          expect(await client.reply(simpleReplyBytes)).to.include({ cookie: 1n, error: 0 });
+        }
+        // Its places are taken: who haggled meanwhile is told so.
+        const haggling = silent[3]!;
+        haggling.received.take(18);
+        haggling.send(clientFlags);
+        haggling.send(go('d'));
+        await haggling.has(20);
+        expect(haggling.received.option()).to.include({ option: options.go, kind: optionReplies.policy });
+      },
+      { limits: { connections: 2, newcomers: 3 } },
+    ));
+
+  it('has the system probe connections on which nothing comes, so that a client whose machine is gone keeps no place', async function () {
+    if (process.platform !== 'linux') skipBecause(this, 'timers of sockets are read from /proc/net/tcp');
+    const server = await NetDiskServer.listen({ listen: { host: '127.0.0.1', port: 0 }, clock: systemClock });
+    server.add({ name: 'd', device: new MemoryDevice({ sizeBytes }) });
+    const { port } = server.address as { port: number };
+    const disk = await NetDiskDevice.open(`nbd://127.0.0.1:${String(port)}/d`, { clock: systemClock });
+    // What was sent last has a timer of its own until it is confirmed.
+    const bothWatched = async (): Promise<boolean> => Object.values(await keepAliveTimers(port)).every(Boolean);
+    while (!(await bothWatched())) await new Promise((resolve) => setTimeout(resolve, 10));
+    await disk.close();
+    await server.close();
+  });
 
   it('answers what was asked before it closes, and refuses what comes then', () =>
     serving(async (server, device) => {

@@ -7,6 +7,7 @@ import { HotMirrorError } from '../../src/errors.ts';
 import { parseNetDiskUri } from '../../src/net-disk/net-disk-address.ts';
 import type { PairConfig } from '../../src/node/config.ts';
 import { homesOf, isUnfenced, loadConfig, pairJsonSchema, parseConfig, peerOf } from '../../src/node/config.ts';
+import { exportWarnings } from '../../src/node/export-places.ts';
 import { withFolder } from './temporary-folder.ts';
 
 const folder = '/srv/pair';
@@ -104,7 +105,7 @@ describe('configuration', () => {
     const deviceOf = async (device: string): Promise<string | undefined> =>
       (await parsed({ 'mirrors[0].elements.north.device': device })).mirrors[0]?.elements['north']?.device;
     expect(await deviceOf('nbd://192.0.2.1:10809/files')).to.equal('nbd://192.0.2.1:10809/files');
-    expect(await deviceOf('nbd+unix:///files?socket=north/disk%201.nbd')).to.equal('nbd+unix:///files?socket=/srv/pair/north/disk+1.nbd');
+    expect(await deviceOf('nbd+unix:///files?socket=north/disk%201.nbd')).to.equal('nbd+unix:///files?socket=/srv/pair/north/disk%201.nbd');
     expect(parseNetDiskUri((await deviceOf('nbd+unix:///?socket=a%26b')) ?? '').address).to.deep.equal({ path: '/srv/pair/a&b' });
   });
 
@@ -350,6 +351,30 @@ describe('configuration', () => {
       'failover.platform.commands.fsck.deadlineMs: must be at most failover.stepDeadlineMs',
     ],
     [
+      'an export where a link of its node listens',
+      { 'mirrors[0].export.north': 'nbd://127.0.0.1:7811/m' },
+      'mirrors[0].export.north: listens in the same place as monitor.links[0].north',
+    ],
+    [
+      'an export at every address, and a link at one of them',
+      { 'mirrors[0].export.north': { uri: 'nbds://0.0.0.0:7811/m', tls: { pskFile: 'p' } } },
+      'mirrors[0].export.north: listens in the same place as monitor.links[0].north',
+    ],
+    [
+      'an export where commands are asked',
+      { 'mirrors[0].export.north': 'nbd+unix:///m?socket=./north/../north/control.sock' },
+      'mirrors[0].export.north: listens in the same place as nodes.north.controlSocket',
+    ],
+    [
+      'two exports in one place',
+      {
+        'mirrors[0].export.north': 'nbd://127.0.0.1:10809/m',
+        'mirrors[1]': { ...anotherMirror, export: { north: 'nbd://127.0.0.1/files2' } },
+      },
+      'mirrors[1].export.north: listens in the same place as mirrors[0].export.north',
+    ],
+    ['a port that is none', { 'mirrors[0].export.north': 'nbd://127.0.0.1:99999/m' }, 'mirrors[0].export.north: 99999 is no port'],
+    [
       'an unknown step',
       { 'failover.platform': { kind: 'command', commands: { dance: { argv: ['x'] } } } },
       'failover.platform.commands.dance: unknown key',
@@ -402,6 +427,15 @@ describe('configuration', () => {
     expect((await parsed({ 'mirrors[0].export': { north: 'nbd://127.0.0.1:1/m' } })).mirrors[0]?.export['north']?.tls).to.equal(null);
   });
 
+  it('lets an export be where the other node has something, and tells of one that the other node lacks', async () => {
+    const config = await parsed({ 'mirrors[0].export': { north: 'nbd://127.0.0.1:7812/m' } });
+    expect(exportWarnings(config)).to.deep.equal([
+      'mirror files has no export on south: while that node serves, nobody reaches the disk by NBD',
+    ]);
+    expect(exportWarnings(await parsed())).to.deep.equal([]);
+    expect(exportWarnings(await parsed({ 'mirrors[0].export': absent }))).to.deep.equal([]);
+  });
+
   it('trust: refuses an export beyond loopback that lets in who does not encrypt, or does not prove who it is', async () => {
     const certificates = { keyFile: 'k', certificateFile: 'c' };
     const problems = async (written: unknown): Promise<string[]> => problemsOf({ 'mirrors[0].export': { north: written } });
@@ -448,8 +482,8 @@ describe('configuration', () => {
           (error: unknown) => error as HotMirrorError,
         );
       expect((await refusal()).message).to.contain('cannot be read');
-      await writeFile(file, '{');
-      expect((await refusal()).message).to.contain('is not JSON');
+      await writeFile(file, '{\n"pair": "office",\n}\n');
+      expect((await refusal()).message).to.match(/^.*pair\.json is not JSON: [^\n]+$/u);
       await writeFile(file, ' '.repeat(2 ** 20 + 1));
       expect(await refusal()).to.include({ code: 'HM_CONFIG' });
     });

@@ -39,7 +39,7 @@ describe('Pre-shared keys', () => {
     [`alice:${hex}0`, 'line 1 is not NAME:KEY'],
     [`alice:${hex.slice(2)}`, 'line 1 holds a key of 15 bytes; it needs 16 to 64'],
     [`alice:${hex.repeat(4)}00`, 'line 1 holds a key of 65 bytes'],
-    [`${'a'.repeat(129)}:${hex}`, 'line 1 is not NAME:KEY'],
+    [`${'a'.repeat(129)}:${hex}`, 'line 1 holds a name of 129 bytes; it needs 1 to 128'],
     [`alice:${hex}\nalice:${hex}`, 'line 2 names a client for the second time'],
   ];
   for (const [text, problem] of wrong)

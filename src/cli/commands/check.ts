@@ -1,6 +1,7 @@
 import { HotMirrorError } from '../../errors.ts';
 import type { PairConfig } from '../../node/config.ts';
 import type { NodeStatus } from '../../node/control-protocol.ts';
+import { exportWarnings } from '../../node/export-places.ts';
 import type { TimingReport } from '../../node/timing.ts';
 import { breaksTiming, formatMs, judgeTiming } from '../../node/timing.ts';
 import { ask } from '../ask.ts';
@@ -13,6 +14,8 @@ interface CheckReport extends TimingReport {
   readonly pair: string;
   /** Where the pair record and the file differ; null while they agree or no node answers. */
   readonly homeDiffers: string | null;
+  /** What the file allows and an operator may not want; it does not fail `check`. */
+  readonly warnings: readonly string[];
 }
 
 /** Checks the file and the times in it. */
@@ -30,6 +33,7 @@ export const checkCommand: Command = {
       pair: config.pair,
       ...judgeTiming(config, longestRoundTrip(status)),
       homeDiffers: homeDiffers(status, config),
+      warnings: exportWarnings(config),
     };
     print(invocation, report, describe);
     return breaksTiming(report) ? exitCodes.findings : exitCodes.done;
@@ -57,7 +61,7 @@ function homeDiffers(status: NodeStatus | null, config: PairConfig): string | nu
   return `the file says that ${status.node} is the home ${String(configured)}; the pair record says ${status.home}, and it decides`;
 }
 
-function describe({ pair, worstCase, rows, homeDiffers: difference }: CheckReport): string {
+function describe({ pair, worstCase, rows, homeDiffers: difference, warnings }: CheckReport): string {
   const { detectionMs, takeoverMs, failoverMs, stallMs } = worstCase;
   const times = formatTable([
     ['worst-case failover', formatMs(failoverMs), 'from the death of the serving node to the last step'],
@@ -66,5 +70,6 @@ function describe({ pair, worstCase, rows, homeDiffers: difference }: CheckRepor
     ['writes stall', stallMs === null ? 'until decided' : formatMs(stallMs), 'at most, when the passive node dies'],
   ]);
   const table = formatTable(rows.map(({ rule, kept, warning, text }) => [kept ? 'kept' : warning ? 'WARNING' : 'BROKEN', rule, text]));
-  return [`pair ${pair}: the configuration is valid`, '', times, '', table, ...(difference === null ? [] : ['', difference])].join('\n');
+  const last = [...warnings.map((warning) => `WARNING  ${warning}`), ...(difference === null ? [] : [difference])];
+  return [`pair ${pair}: the configuration is valid`, '', times, '', table, ...(last.length > 0 ? ['', ...last] : [])].join('\n');
 }

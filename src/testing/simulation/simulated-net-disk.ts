@@ -101,7 +101,7 @@ export class SimulatedNetDisk {
     this.#sizeBytes = mirror.sizeBytes;
     this.#using = false;
     const session: Session = new Session({
-      host: { exports: () => [exported], find: () => exported, closing: () => false, tls: 'none', limits },
+      host: { exports: () => [exported], find: () => exported, closing: () => false, full: () => false, tls: 'none', limits },
       ...{ limits, clock, pool },
       wire: {
         send: (parts) => this.#take(session, parts),

@@ -49,6 +49,7 @@ export class LoneSession {
   /** It takes no bytes now. */
   stopped = false;
   closing = false;
+  full = false;
   /** What is sent stays in memory until `drain`. */
   slow = false;
   secure: ((problem: string | null) => void) | null = null;
@@ -62,6 +63,7 @@ export class LoneSession {
         exports: () => exports,
         find: (name) => exports.find((one) => one.name === name) ?? null,
         closing: () => this.closing,
+        full: () => this.full,
         ...{ tls, limits: all },
       },
       limits: all,
