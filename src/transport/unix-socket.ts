@@ -56,7 +56,7 @@ export async function listenAtFile(server: Server, file: string, what: string): 
   } catch (cause) {
     server.close();
     if (cause instanceof HotMirrorError)
-      throw new HotMirrorError(cause.code, `${what} at ${file}: ${cause.message}`, { cause, details: cause.details });
+      throw new HotMirrorError(cause.code, `${what} at ${file}: ${cause.message}`, { cause, details: cause.details ?? {} });
     const taken = ['EEXIST', 'EADDRINUSE'].includes((cause as NodeJS.ErrnoException).code ?? '');
     throw HotMirrorError.from(cause, taken ? 'HM_ADDRESS_IN_USE' : 'HM_ADDRESS', `${what} at ${file}`);
   }

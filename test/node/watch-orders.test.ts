@@ -23,7 +23,7 @@ describe('WatchOrders', () => {
   let beta: WatchOrders;
 
   beforeEach(async () => {
-    const json = JSON.parse(await readFile(new URL('../../examples/pair.json', import.meta.url), 'utf8')) as Record<string, object>;
+    const json = JSON.parse(await readFile(new URL('../../../test/support/office-pair.json', import.meta.url), 'utf8')) as Record<string, object>;
     const monitor = { ...json['monitor'], intervalMs, deadlineMs, initialGraceMs };
     config = parseConfig({ ...json, monitor }, { folder: '/srv' });
     pair = new Pair();
