@@ -123,8 +123,7 @@ describe('a pair with a mailbox on the shared unit of a SCSI bus', function () {
       1.5 * mailboxDeadlineMs,
     );
     expect((await pair.status('alpha')).serving).to.equal(true);
-    network.mend();
-    await pair.health('alpha');
+    await network.mend(pair);
     network.cut();
     await pair.kill('alpha');
     await pair.until('beta', 'a fallback', ({ mode, serving }) => mode === 'fallback' && serving);

@@ -58,8 +58,7 @@ describe('a pair with a serial monitor link', function () {
       3 * serialDeadlineMs,
     );
     expect((await pair.status('alpha')).serving).to.equal(true);
-    network.mend();
-    await pair.health('alpha');
+    await network.mend(pair);
     network.cut();
     terminals.cut();
     await pair.kill('alpha');

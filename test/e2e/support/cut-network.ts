@@ -1,6 +1,6 @@
 import { proxyTo } from '../../transport/proxy.ts';
 import type { Proxy } from '../../transport/proxy.ts';
-import type { NodeName, PairFile } from './command-pair.ts';
+import type { CommandPair, NodeName, PairFile } from './command-pair.ts';
 
 /** The data link and the first monitor link of a pair, which can be cut: what the peer dials of them is a proxy. */
 export class CutNetwork {
@@ -29,8 +29,16 @@ export class CutNetwork {
     for (const proxy of this.#proxies) proxy.silent = true;
   }
 
-  mend(): void {
+  /** Everything passes again; resolves once data link and monitor link are back and alpha serves a healthy pair. */
+  async mend(pair: CommandPair): Promise<void> {
     for (const proxy of this.#proxies) proxy.silent = false;
+    for (const node of ['alpha', 'beta'] as const)
+      await pair.until(
+        node,
+        'the network again',
+        ({ mirrors, monitor }) => mirrors.every(({ connection }) => connection === 'connected') && monitor.links[0]?.state === 'up',
+      );
+    await pair.health('alpha');
   }
 
   async end(): Promise<void> {
