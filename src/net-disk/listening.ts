@@ -11,8 +11,9 @@ export async function listenAt(server: Server, address: NetDiskAddress): Promise
   try {
     await bound(server, address);
   } catch (cause) {
-    const inUse = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE';
-    throw HotMirrorError.from(cause, inUse ? 'HM_ADDRESS_IN_USE' : 'HM_ADDRESS', `no net disk at ${formatAddress(address)}`);
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const why = `no net disk at ${formatAddress(address)}: ${code ?? message}`;
+    throw new HotMirrorError(code === 'EADDRINUSE' ? 'HM_ADDRESS_IN_USE' : 'HM_ADDRESS', why, { cause });
   }
   return () => Promise.resolve();
 }
