@@ -48,16 +48,17 @@ export interface Detector {
   state(nowMs: number): DetectorState;
 }
 
-/** The kinds of detectors. */
-export const detectors: readonly ['deadline', 'phi-accrual', 'chen'] = ['deadline', 'phi-accrual', 'chen'];
-
 /** What a detector is called. */
-export type DetectorKind = (typeof detectors)[number];
+export type DetectorKind = 'deadline' | 'phi-accrual' | 'chen';
+
+/** The kinds of detectors. */
+export const detectors: readonly DetectorKind[] = ['deadline', 'phi-accrual', 'chen'];
 
 /** A choice of {@link DetectorOptions} whose `deadlineMs` is that of the monitor. */
-export type DetectorChoice = WithoutDeadline<DetectorOptions>;
-
-type WithoutDeadline<Options> = Options extends DetectorOptions ? Omit<Options, 'deadlineMs'> : never;
+export type DetectorChoice =
+  | { readonly kind: 'deadline' }
+  | Omit<Extract<DetectorOptions, { readonly kind: 'phi-accrual' }>, 'deadlineMs'>
+  | Omit<Extract<DetectorOptions, { readonly kind: 'chen' }>, 'deadlineMs'>;
 
 const defaultThreshold = 8;
 const defaultMinDeviationMs = 100;

@@ -385,7 +385,13 @@ describe('command line', () => {
           { forMs: 1_800_000 },
           { forMs: null },
         ]);
-        const bad = [['watch'], ['watch', '--interval', 'soon'], ['watch', '--deadline', '0'], ['maintenance', '0'], ['maintenance', '1441']];
+        const bad = [
+          ['watch'],
+          ['watch', '--interval', 'soon'],
+          ['watch', '--deadline', '0'],
+          ['maintenance', '0'],
+          ['maintenance', '1441'],
+        ];
         for (const line of bad) expect(await on(...line), line.join(' ')).to.include({ code: 2, out: '' });
       });
     });

@@ -23,7 +23,10 @@ describe('WatchOrders', () => {
   let beta: WatchOrders;
 
   beforeEach(async () => {
-    const json = JSON.parse(await readFile(new URL('../../../test/support/office-pair.json', import.meta.url), 'utf8')) as Record<string, object>;
+    const json = JSON.parse(await readFile(new URL('../../../test/support/office-pair.json', import.meta.url), 'utf8')) as Record<
+      string,
+      object
+    >;
     const monitor = { ...json['monitor'], intervalMs, deadlineMs, initialGraceMs };
     config = parseConfig({ ...json, monitor }, { folder: '/srv' });
     pair = new Pair();
@@ -50,7 +53,8 @@ describe('WatchOrders', () => {
     return answer;
   }
 
-  const give = (order: Parameters<WatchOrders['give']>[0]): ReturnType<WatchOrders['give']> => pair.clock.settled(alpha.give(order), minuteMs);
+  const give = (order: Parameters<WatchOrders['give']>[0]): ReturnType<WatchOrders['give']> =>
+    pair.clock.settled(alpha.give(order), minuteMs);
 
   it('watch.live: times change on both nodes, what is not named stays, and asking again changes nothing', async () => {
     expect(await give(times(100, 3_000))).to.include({ changed: true, toldBoth: true });
@@ -80,7 +84,14 @@ describe('WatchOrders', () => {
 
   it('the peer refuses what it could not keep by its own configuration, whoever asks', () => {
     expect(() => beta.answer({ kind: 'watch-order', order: { ...times(null, deadlineMs - 1) } })).to.throw(HotMirrorError, 'leases');
-    for (const order of [{}, { order: 'times' }, { order: 'maintenance', forMs: 0 }, { order: 'maintenance', forMs: 1e12 }, null, 'x'] as Json[])
+    for (const order of [
+      {},
+      { order: 'times' },
+      { order: 'maintenance', forMs: 0 },
+      { order: 'maintenance', forMs: 1e12 },
+      null,
+      'x',
+    ] as Json[])
       expect(() => beta.answer({ kind: 'watch-order', order }), JSON.stringify(order)).to.throw(HotMirrorError, 'makes no sense');
     for (const body of [null, 1, [], {}, { kind: 'mirror-order' }] as Json[]) expect(beta.answer(body)).to.equal(null);
   });

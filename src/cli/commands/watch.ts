@@ -20,7 +20,8 @@ export const watchCommand: Command = {
   common: ['config', 'node', 'json'],
   async run(invocation) {
     const times = { intervalMs: timeOf(invocation, 'interval'), deadlineMs: timeOf(invocation, 'deadline') };
-    if (times.intervalMs === null && times.deadlineMs === null) throw new HotMirrorError('HM_USAGE', 'say --interval MS, --deadline MS, or both');
+    if (times.intervalMs === null && times.deadlineMs === null)
+      throw new HotMirrorError('HM_USAGE', 'say --interval MS, --deadline MS, or both');
     return told(invocation, await ask(invocation, 'watch', times));
   },
 };
