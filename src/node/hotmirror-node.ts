@@ -1,5 +1,3 @@
-import { Worker } from 'node:worker_threads';
-
 import type { Arbiter } from '../arbiter/arbiter.ts';
 import { OperatorArbiter } from '../arbiter/operator.ts';
 import type { Clock } from '../clock/clock.ts';
@@ -45,7 +43,7 @@ import { VerifyCalendar } from './verify-calendar.ts';
 import { verifyHistory } from './verify-due.ts';
 import { warningsOf } from './warnings.ts';
 import { WatchOrders, detectorOf } from './watch-orders.ts';
-import { workerThread } from './worker-thread.ts';
+import { mirrorThread } from './worker-thread.ts';
 
 /** A thread that its disk keeps for longer tells no counters. */
 const countersDeadlineMs = 2_000;
@@ -298,10 +296,9 @@ async function allOf(opening: readonly Promise<MirrorProxy>[]): Promise<Readonly
 
 async function openMirror(source: MirrorSource, epoch: Epoch, events: NodeEvents): Promise<MirrorProxy> {
   const { mirror: name } = source;
-  const worker = new Worker(new URL('./mirror-worker.js', import.meta.url), { workerData: source });
   let opened: MirrorProxy | null = null;
   const serving = (): boolean => opened !== null && opened.state().serving !== 'no';
-  const mirror = await MirrorProxy.open(name, workerThread(worker), events.mirror(name, serving), epoch);
+  const mirror = await MirrorProxy.open(name, mirrorThread(source), events.mirror(name, serving), epoch);
   opened = mirror;
   mirror.onDeath((error) => {
     events.append('thread:died', { class: 3, text: error.message }, name);

@@ -24,6 +24,14 @@ export function dialNeedsMs({ connectMs }: LinkPace): number {
   return dialsPerDeadline * connectMs;
 }
 
+/** While a write passes, nothing else shows that the peer lives; what is sent again, and machines that are late, need as much again. */
+const writesPerDeadline = 2;
+
+/** The shortest deadline with which a mirror's longest write passes, in ms. */
+export function writeNeedsMs({ writeMs }: LinkPace): number {
+  return writesPerDeadline * writeMs;
+}
+
 /** Bytes on a serial line, deflated and sealed, with their packets (docs/serial.md). */
 const connectingBytes = 2_100;
 const tokenBytes = 72;

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import type { MessagePort } from 'node:worker_threads';
 
 import { systemClock } from '../clock/system-clock.ts';
 import { systemRandom } from '../clock/system-random.ts';
@@ -8,6 +9,7 @@ import { HotMirrorError } from '../errors.ts';
 import { elementMetadataBytes } from '../mirror/create-element.ts';
 import { MirrorLink } from '../mirror/mirror-link.ts';
 import type { UndoJournal } from '../mirror/options.ts';
+import type { OpenPort } from '../transport/serial.ts';
 import { homesOf, peerOf } from './config.ts';
 import type { UndoJournalConfig } from './config.ts';
 import { elementOf, openElement } from './element.ts';
@@ -22,8 +24,16 @@ export interface MirrorSource extends LinkSource {
   readonly mirror: string;
 }
 
-/** What the parts of a mirror tell besides its events. */
-export interface MirrorAssemblyHears {
+/** What the thread of a mirror is started with. */
+export interface MirrorThreadSource extends MirrorSource {
+  /** To the `SerialPortHost` of the main thread. */
+  readonly serialPorts: MessagePort;
+}
+
+/** What a mirror has from its thread, and what its parts tell besides its events. */
+export interface MirrorSurroundings {
+  /** Opens the serial port of a data link that goes over one. */
+  readonly openPort: OpenPort;
   /** Bytes have come over its data link. */
   readonly onBytes: () => void;
   /** What becomes of the NBD server behind its element. */
@@ -34,7 +44,7 @@ export interface MirrorAssemblyHears {
 export async function assembleMirror(
   source: MirrorSource,
   keyring: LinkKeyring,
-  { onBytes, onServer }: MirrorAssemblyHears,
+  { openPort, onBytes, onServer }: MirrorSurroundings,
 ): Promise<MirrorLink> {
   const { config, node, mirror: name } = source;
   const mirror = config.mirrors.find((candidate) => candidate.name === name);
@@ -50,7 +60,7 @@ export async function assembleMirror(
     preferOwnDial: homesOf(config).primary === node,
     device,
     metadata,
-    transport: dataTransport(source, keyring, name, systemClock, systemRandom, onBytes),
+    transport: dataTransport(source, keyring, name, { clock: systemClock, random: systemRandom, openPort, onBytes }),
     clock: systemClock,
     random: systemRandom,
     protocol: mirror.protocol,

@@ -3,6 +3,7 @@ import type { Random } from '../clock/random.ts';
 import { HotMirrorError } from '../errors.ts';
 import { mailboxBlocks, mailboxTransport, parseScsiUrl, scsiSocketPort, scsiTransport } from '../transport/scsi-sim/index.ts';
 import { serialTransport } from '../transport/serial.ts';
+import type { OpenPort } from '../transport/serial.ts';
 import { tcpTransport } from '../transport/tcp.ts';
 import type { Transport } from '../transport/transport.ts';
 import { goDown } from './go-down.ts';
@@ -21,17 +22,15 @@ export interface LinkSource {
   readonly credentials: CredentialsByName;
 }
 
-/** The transport of a mirror's data link; `onBytes` is called whenever bytes of the peer come. */
+/** The transport of a mirror's data link. */
 export function dataTransport(
   source: LinkSource,
   keyring: LinkKeyring,
   mirror: string,
-  clock: Clock,
-  random: Random,
-  onBytes: () => void,
+  use: Pick<LinkUse, 'clock' | 'random' | 'onBytes'> & { readonly openPort: OpenPort },
 ): Transport {
   const addresses = source.config.mirrors.find(({ name }) => name === mirror)?.dataLink ?? {};
-  return linkTransport(source, keyring, addresses, { purpose: `data:${mirror}`, isData: true, clock, random, onBytes });
+  return linkTransport(source, keyring, addresses, { ...use, purpose: `data:${mirror}`, isData: true });
 }
 
 /** The transports of the monitor links, in the order of the configuration. */
@@ -59,7 +58,10 @@ interface LinkUse {
   readonly isData: boolean;
   readonly clock: Clock;
   readonly random: Random;
+  /** Called whenever bytes of the peer come. */
   readonly onBytes: () => void;
+  /** Opens serial ports, in a thread that cannot itself. */
+  readonly openPort?: OpenPort;
 }
 
 /** What a link's transport is made from, whatever its kind. */

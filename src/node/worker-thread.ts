@@ -1,6 +1,24 @@
-import type { Worker } from 'node:worker_threads';
+import { MessageChannel, Worker } from 'node:worker_threads';
 
+import { openSystemPort } from '../transport/serial-port.ts';
+import type { MirrorSource, MirrorThreadSource } from './mirror-assembly.ts';
 import type { MirrorMessage, MirrorThread } from './mirror-messages.ts';
+import { SerialPortHost } from './serial-port-host.ts';
+
+/** Starts the thread of a mirror. When it was terminated, no serial port is open for it any more. */
+export function mirrorThread(source: MirrorSource): MirrorThread {
+  const { port1: orders, port2: serialPorts } = new MessageChannel();
+  const host = new SerialPortHost(orders, openSystemPort);
+  const workerData: MirrorThreadSource = { ...source, serialPorts };
+  const thread = workerThread(new Worker(new URL('./mirror-worker.js', import.meta.url), { workerData, transferList: [serialPorts] }));
+  return {
+    ...thread,
+    async terminate() {
+      await thread.terminate();
+      await host.close();
+    },
+  };
+}
 
 /** A worker as the thread of a mirror. */
 export function workerThread(worker: Worker): MirrorThread {

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { isMainThread } from 'node:worker_threads';
 
 import { HotMirrorError } from '../errors.ts';
 import type { SerialAddress } from './serial-url.ts';
@@ -28,8 +29,12 @@ interface SerialPortPackage {
   }) => OpenSerialPort & { open(opened: (error?: Error | null) => void): void };
 }
 
-/** Opens a port of this machine by the optional package `serialport`. Rejects with `HM_PACKAGE_MISSING` where that is not installed. */
+/**
+ * Opens a port of this machine by the optional package `serialport`. Rejects with `HM_PACKAGE_MISSING` where that is not installed, and with `HM_NOT_SUPPORTED` outside of the main thread:
+ * the package calls back on the loop of that thread, and the process would abort.
+ */
 export async function openSystemPort({ path, baudRate, rtscts }: SerialAddress): Promise<OpenSerialPort> {
+  if (!isMainThread) throw notHere();
   const { SerialPort } = serialportPackage();
   return await new Promise((resolve, reject) => {
     const port = new SerialPort({ path, baudRate, rtscts, autoOpen: false });
@@ -38,6 +43,11 @@ export async function openSystemPort({ path, baudRate, rtscts }: SerialAddress):
       else resolve(port);
     });
   });
+}
+
+function notHere(): HotMirrorError {
+  const remedy = 'Make the transport in the main thread, or give it an `openPort` that has the port opened there.';
+  return new HotMirrorError('HM_NOT_SUPPORTED', 'the package serialport works in the main thread only', { details: { remedy } });
 }
 
 function serialportPackage(): SerialPortPackage {

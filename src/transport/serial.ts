@@ -15,7 +15,7 @@ export type { SerialAddress } from './serial-url.ts';
  * connection outlives a cable that was pulled, for as long as its user waits. The device is open while somebody listens, dials or has a connection, and is opened again when it comes back.
  *
  * `limits.maxFrameBytes` is by default what the line carries in two seconds, at least 4 KiB and at most 68 KiB, so that one frame does not keep tokens waiting beyond their deadline.
- * Throws `HM_ADDRESS` for a bad URL and `RangeError` for a bad key or limit. `dial` and `listen` reject with `HM_PACKAGE_MISSING` where `serialport` is not installed; `listen` with `HM_ADDRESS` where
+ * Throws `HM_ADDRESS` for a bad URL and `RangeError` for a bad key or limit. `dial` and `listen` reject with `HM_PACKAGE_MISSING` where `serialport` is not installed, and with `HM_NOT_SUPPORTED` where it is used outside of the main thread; `listen` with `HM_ADDRESS` where
  * the device cannot be opened.
  */
 export function serialTransport(options: SerialTransportOptions): SerialTransport {

@@ -16,7 +16,7 @@ const names: readonly NodeName[] = ['alpha', 'beta'];
 const mirrorBytes = 262_144;
 /** The fastest there is. Pseudo-terminals are faster, but no more is handed to them. */
 const baudRate = 4_000_000;
-/** Twice the least that is accepted at this rate. */
+/** A little more than the least that is accepted at this rate, which is twice what the longest write takes. */
 const serialDeadlineMs = 6_000;
 const serialIntervalMs = 500;
 const leastWrites = 100;
@@ -29,10 +29,6 @@ describe('a pair whose mirror goes over a serial line', function () {
 
   before(function () {
     if (!hasSocat()) skipBecause(this, 'socat is not installed');
-    skipBecause(
-      this,
-      'the package serialport ends the process when it is used outside of the main thread, and mirrors have threads of their own',
-    );
   });
 
   beforeEach(async () => {

@@ -320,7 +320,7 @@ describe('configuration', () => {
         'mirrors[0].dataLink.north': 'serial:/dev/ttyS0?baudRate=115200',
         'mirrors[0].dataLink.south': 'serial:/dev/ttyS0?baudRate=115200',
       },
-      'monitor.deadlineMs: must be at least 91023 with serial:/dev/ttyS0?baudRate=115200',
+      'monitor.deadlineMs: must be at least 182046 with serial:/dev/ttyS0?baudRate=115200',
     ],
     ['a device in the folder', { 'monitor.links[0].north': 'serial:ttyS0?baudRate=9600' }, 'monitor.links[0].north: needs a device with'],
     ['no URL', { 'monitor.links[0].north': 'net' }, 'monitor.links[0].north: must be a URL'],

@@ -1,6 +1,10 @@
+import { MessageChannel } from 'node:worker_threads';
+
 import type { Clock } from '../../src/clock/clock.ts';
 import type { Random } from '../../src/clock/random.ts';
 import type { TransportFixture } from '../../src/testing/transport-conformance.ts';
+import { threadPorts } from '../../src/node/serial-port-client.ts';
+import { SerialPortHost } from '../../src/node/serial-port-host.ts';
 import { SeededRandom } from '../../src/testing/seeded-random.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { LineTransport } from '../../src/transport/serial-transport.ts';
@@ -96,4 +100,12 @@ export async function terminalFixture(): Promise<TransportFixture> {
 /** Over two mocks of the package `serialport`. */
 export function mockFixture(): TransportFixture {
   return serialFixture({ ...real, devices: ['serial:/dev/a?baudRate=4000000', 'serial:/dev/b?baudRate=4000000'], openPort: mockedPorts() });
+}
+
+/** Over the same, with the ports behind a channel, as those of the main thread are for another one. */
+export function hostedMockFixture(): TransportFixture {
+  const { port1, port2: orders } = new MessageChannel();
+  const host = new SerialPortHost(port1, mockedPorts());
+  const devices = ['serial:/dev/a?baudRate=4000000', 'serial:/dev/b?baudRate=4000000'] as const;
+  return serialFixture({ ...real, devices, openPort: threadPorts(orders), end: () => host.close() });
 }
