@@ -28,7 +28,8 @@ export const maxProbes = 16;
 /** Longest text of a probe, in UTF-16 code units. */
 export const maxProbeTextLength = 120;
 const maxProbeNameLength = 64;
-const controlCharacters = /\p{C}+/gu;
+/** What is not assigned yet is none of them: the nodes may know different versions of Unicode. */
+const controlCharacters = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+/gu;
 
 /** Whether a probe may be called so: as everything in a configuration. */
 export function isProbeName(name: string): boolean {

@@ -76,6 +76,9 @@ const reportSchema: z.ZodType<PeerReport> = z.object({
   health: healthSchema.optional(),
 });
 
+/** Health beyond this travels without what the probes said: the frames of a slow line are short, and a report that does not fit into one renews no lease. */
+const mostHealthBytes = 1_024;
+
 /** Makes the report of this node. Health that the peer would refuse is left out: for its sake no lease may end. */
 export function makeReport(
   node: string,
@@ -86,7 +89,7 @@ export function makeReport(
 ): PeerReport {
   const { epoch, homes, released, intent, conflict, control } = record;
   const { booting, serving, service, leaving, overGrant } = stance;
-  const health = healthSchema.safeParse(probes).data ?? [];
+  const health = shortHealth(healthSchema.safeParse(probes).data ?? []);
   // In the order of the schema, so that a report that was read and sent again is the same text.
   return {
     schema: 1,
@@ -109,15 +112,22 @@ export function makeReport(
   };
 }
 
+function shortHealth(health: readonly ProbeReport[]): readonly ProbeReport[] {
+  if (Buffer.byteLength(JSON.stringify(health)) <= mostHealthBytes) return health;
+  return health.map(({ name, state }) => ({ name, state }));
+}
+
 /** A report as it is sent. */
 export function reportToJson(report: PeerReport): Json {
   return report as unknown as Json;
 }
 
-/** Reads a report; null for anything else. */
+/** Reads a report; null for anything else. Health that makes no sense here, as that of a later version, is as good as none. */
 export function parseReport(body: Json): PeerReport | null {
   const parsed = reportSchema.safeParse(body);
-  return parsed.success ? parsed.data : null;
+  if (parsed.success) return parsed.data;
+  if (typeof body !== 'object' || body === null || !('health' in body)) return null;
+  return parseReport(Object.fromEntries(Object.entries(body).filter(([name]) => name !== 'health')));
 }
 
 /** The highest epoch that a report shows to be real: recorded or carried by an element. An intent is not. */

@@ -71,7 +71,7 @@ export class WatchOrders {
       return { changed: answerSchema.parse(answer).changed || here, toldBoth: true, text };
     } catch (error) {
       const { message } = HotMirrorError.from(error, 'HM_PROTOCOL', `${peer} answered with what makes no sense`);
-      return { changed: here, toldBoth: false, text: `${text}; on this node alone, for ${peer} was not told: ${message}` };
+      return { changed: here, toldBoth: false, text: `${text}; ${peer} has not confirmed it: ${message}` };
     }
   }
 

@@ -124,7 +124,7 @@ describe('WatchOrders', () => {
     await pair.clock.runFor(2 * deadlineMs);
     const { toldBoth, text } = await give({ order: 'maintenance', forMs: minuteMs });
     expect(toldBoth).to.equal(false);
-    expect(text).to.include('beta was not told');
+    expect(text).to.include('beta has not confirmed it');
     expect(monitors.alpha.watchState()).to.equal('paused');
     for (const link of pair.links) link.heal();
   });
