@@ -226,6 +226,7 @@ export class Resync {
     const offsetBytes = run.first * dirty.extentBytes;
     const copies = this.#track(run);
     if (as === 'compare') {
+      this.#policy.asked();
       session.compares.ask(offsetBytes, piece, 'resync', (differs) => this.#compared(run, copies, differs));
       left();
       return;

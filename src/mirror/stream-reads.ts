@@ -1,5 +1,6 @@
 import type { BlockDevice } from '../device/block-device.ts';
 import type { HotMirrorError } from '../errors.ts';
+import { SpareBuffers } from './spare-buffers.ts';
 
 /** Buffers that are kept for the next read of the same length: as many as a window holds, and some. */
 const mostSpare = 16;
@@ -17,7 +18,7 @@ export interface StreamReadsOptions {
  */
 export class StreamReads {
   readonly #options: StreamReadsOptions;
-  readonly #spare: Uint8Array[] = [];
+  readonly #buffers = new SpareBuffers(mostSpare);
   #reading: { readonly offsetBytes: number; readonly lengthBytes: number } | null = null;
 
   constructor(options: StreamReadsOptions) {
@@ -43,7 +44,7 @@ export class StreamReads {
 
   /** Reads a range; `then` must send at once what it makes of it, and whoever has no use for the bytes any more releases them. Returns whether it was over at once. */
   read(offsetBytes: number, lengthBytes: number, then: (error: HotMirrorError | null, bytes: Uint8Array) => void): boolean {
-    const bytes = this.#bufferOf(lengthBytes);
+    const bytes = this.#buffers.take(lengthBytes);
     this.#reading = { offsetBytes, lengthBytes };
     let inCall = true;
     let atOnce = false;
@@ -57,16 +58,8 @@ export class StreamReads {
     return atOnce;
   }
 
-  /** Nobody looks at these bytes of a read any more: fresh memory costs as much as the read itself. */
+  /** Nobody looks at these bytes of a read any more. */
   release(bytes: Uint8Array): void {
-    if (this.#spare.length < mostSpare) this.#spare.push(bytes);
-  }
-
-  #bufferOf(lengthBytes: number): Uint8Array {
-    const spare = this.#spare.pop();
-    if (spare?.byteLength === lengthBytes) return spare;
-    // Of another length than what is read now: none of them is of use.
-    this.#spare.length = 0;
-    return new Uint8Array(lengthBytes);
+    this.#buffers.release(bytes);
   }
 }

@@ -5,6 +5,7 @@ import { ApplyOrder } from './apply-order.ts';
 import { compareDigests, digestExtents } from './digests.ts';
 import type { ByteRange } from './pre-images.ts';
 import { protocols } from './protocol.ts';
+import { SpareBuffers } from './spare-buffers.ts';
 import type { TargetSessionOptions } from './target-options.ts';
 import { changedBytes, decodeCompare, decodeLength, decodeZeroes, malformed, maxComparingBytes, maxFetchingBytes } from './wire.ts';
 import type { Message } from './wire.ts';
@@ -14,6 +15,8 @@ import { isZero } from './zero-bytes.ts';
 export const maxHeldBytes = 67_108_864;
 /** The same for requests, barriers included. */
 export const maxHeldRequests = 65_536;
+/** Buffers of comparisons that are kept for the next: read from memory they come one after the other. */
+const mostSpare = 2;
 
 /** Zeroes to be written at their place of the stream. */
 interface ZeroesWrite extends ByteRange {
@@ -43,6 +46,7 @@ export class TargetSession {
   #fetchingBytes = 0;
   /** Of comparisons that have no answer yet. */
   #comparingBytes = 0;
+  readonly #buffers = new SpareBuffers(mostSpare);
   #deviceRequests = 0;
   /** Bytes of writes that the device has not taken. */
   #bytesUnderWay = 0;
@@ -199,11 +203,12 @@ export class TargetSession {
     this.#assertRange(offsetBytes, lengthBytes, 'fetch');
     if (this.#fetchingBytes + lengthBytes > maxFetchingBytes) throw malformed('more is fetched at a time than there is room for');
     this.#fetchingBytes += lengthBytes;
-    const fetched = (bytes: Uint8Array, error: HotMirrorError | null): void => {
+    const bytes = new Uint8Array(lengthBytes);
+    const fetched: Done = (error) => {
       this.#fetchingBytes -= lengthBytes;
       if (!this.#failed) this.#options.data.send('fetched', fetch, 0, error ? undefined : bytes);
     };
-    this.#whenApplied(() => this.#readInOrder(offsetBytes, lengthBytes, fetched));
+    this.#whenApplied(() => this.#readInOrder(offsetBytes, bytes, fetched));
   }
 
   /** Zeroes of a resync: where holes can be punched they become one, elsewhere what is zero already stays as it is, so that a sparse file stays sparse. */
@@ -233,10 +238,12 @@ export class TargetSession {
     if (this.#comparingBytes + lengthBytes > maxComparingBytes) throw malformed('more is compared at a time than there is room for');
     this.#comparingBytes += lengthBytes;
     const theirs = copyOf(digests);
-    this.#readInOrder(offsetBytes, lengthBytes, (bytes, error) => {
+    const mine = this.#buffers.take(lengthBytes);
+    this.#readInOrder(offsetBytes, mine, (error) => {
       this.#comparingBytes -= lengthBytes;
       const extents = Math.ceil(lengthBytes / extentBytes);
-      const differing = error ? new Uint8Array(extents).fill(1) : compareDigests(digest, digestExtents(digest, bytes, extentBytes), theirs);
+      const differing = error ? new Uint8Array(extents).fill(1) : compareDigests(digest, digestExtents(digest, mine, extentBytes), theirs);
+      this.#buffers.release(mine);
       const first = offsetBytes / extentBytes;
       if (verify && !this.#failed && differing.filter((differs, at) => differs === 1 && findings.add(first + at)).length > 0)
         handlers.changed();
@@ -245,14 +252,13 @@ export class TargetSession {
   }
 
   /** Reads what the element holds at this place of the stream, behind the writes that wait for a pre-image. */
-  #readInOrder(offsetBytes: number, lengthBytes: number, then: (bytes: Uint8Array, error: HotMirrorError | null) => void): void {
+  #readInOrder(offsetBytes: number, into: Uint8Array, then: Done): void {
     const { device, images } = this.#options;
     this.#order.add(() => {
-      const bytes = new Uint8Array(lengthBytes);
       this.#deviceRequests += 1;
       const read = (): void =>
-        device.read(offsetBytes, bytes, (error) => {
-          then(bytes, error);
+        device.read(offsetBytes, into, (error) => {
+          then(error);
           this.#ended();
         });
       if (images) images.inOrder(read);

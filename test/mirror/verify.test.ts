@@ -308,15 +308,32 @@ describe('ComparePolicy', () => {
     const policy = new ComparePolicy(100_000);
     const plain: number[] = [];
     for (let round = 0; round < 7; round += 1) {
+      policy.asked();
       policy.compared(16, 16);
       let sent = 0;
       for (; !policy.pays; sent += 16) policy.sent(16);
       plain.push(sent);
     }
     expect(plain).to.deep.equal([64, 128, 256, 512, 1_024, 1_024, 1_024]);
+    policy.asked();
     policy.compared(16, 8);
     expect(policy.pays).to.equal(true);
     expect(new ComparePolicy(15).pays).to.equal(false);
+  });
+
+  it('has as much compared at a time as there is room for while that pays, and one piece to find out whether it pays again', () => {
+    const policy = new ComparePolicy(100_000);
+    policy.asked();
+    expect(policy.pays, 'nothing is known yet').to.equal(true);
+    policy.compared(16, 16);
+    policy.sent(64);
+    expect(policy.pays, 'the next try').to.equal(true);
+    policy.asked();
+    expect(policy.pays, 'its answer is to come').to.equal(false);
+    policy.sent(1_024);
+    policy.compared(16, 0);
+    policy.asked();
+    expect(policy.pays, 'it paid').to.equal(true);
   });
 });
 
