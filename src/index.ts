@@ -71,7 +71,7 @@ export { decideSync } from './mirror/lineage.ts';
 export type { CopyScope, LineageView, SyncDecision } from './mirror/lineage.ts';
 
 export { HeartbeatMonitor } from './heartbeat/heartbeat-monitor.ts';
-export type { HeartbeatMonitorOptions, WatchTimes } from './heartbeat/options.ts';
+export type { HeartbeatMonitorOptions, MonitorLinkOptions, WatchTimes } from './heartbeat/options.ts';
 export type { DetectorChoice, DetectorKind, DetectorOptions } from './heartbeat/detector.ts';
 export type { LinkQuality, LossShare, RoundTripsMs } from './heartbeat/link-statistics.ts';
 export type { FrameRejected, HeartbeatEvents, LinkChanged, MonitorOverslept, PeerAnswered, PeerChanged } from './heartbeat/events.ts';

@@ -39,7 +39,6 @@ export class HeartbeatMonitor {
   readonly #node: string;
   readonly #peer: string;
   readonly #clock: Clock;
-  readonly #lateProbeMinMs: number | undefined;
   readonly #run: string;
   readonly #links: readonly MonitorLink[];
   readonly #outlook: Outlook;
@@ -61,7 +60,6 @@ export class HeartbeatMonitor {
     this.#node = options.node;
     this.#peer = options.peer;
     this.#clock = clock;
-    this.#lateProbeMinMs = options.lateProbeMinMs;
     const times = watchTimes(options);
     const graceMs = initialGrace(options.initialGraceMs, times.deadlineMs);
     this.#run = randomHex(random, nonceBytes);
@@ -138,8 +136,7 @@ export class HeartbeatMonitor {
   configure(times: { readonly intervalMs?: number; readonly deadlineMs?: number; readonly detector?: DetectorChoice }): void {
     this.#mustBeOpen();
     const { intervalMs, deadlineMs, detector } = this.#outlook.times;
-    const lateProbe = this.#lateProbeMinMs === undefined ? {} : { lateProbeMinMs: this.#lateProbeMinMs };
-    this.#outlook.configure(watchTimes({ intervalMs, deadlineMs, detector, ...times, ...lateProbe }), this.#clock.nowMs());
+    this.#outlook.configure(watchTimes({ intervalMs, deadlineMs, detector, ...times }), this.#clock.nowMs());
     this.#lookSoon();
   }
 

@@ -108,6 +108,13 @@ export class LinkWatch extends LifeWatch {
   #peerRun: string | null = null;
   #peerSequence = 0;
   readonly #statistics = new LinkStatistics();
+  readonly #lateProbeMinMs: number;
+
+  /** `lateProbeMinMs`: between two tokens while it is late, where it cannot carry more. */
+  constructor(startedMs: number, lateProbeMinMs = 0) {
+    super(startedMs);
+    this.#lateProbeMinMs = lateProbeMinMs;
+  }
 
   /** Smoothed round trip; null before the first answer. */
   get rttMs(): number | null {
@@ -134,7 +141,9 @@ export class LinkWatch extends LifeWatch {
   /** When the next token is due on a link that has a connection. */
   probeDueMs(nowMs: number, times: WatchTimes): number {
     if (this.#sentMs === null) return nowMs;
-    return this.#sentMs + (this.state(nowMs, times) === 'up' ? times.intervalMs : times.lateProbeMs);
+    const { intervalMs, lateProbeMs } = times;
+    const lateMs = Math.min(intervalMs, Math.max(lateProbeMs, this.#lateProbeMinMs));
+    return this.#sentMs + (this.state(nowMs, times) === 'up' ? intervalMs : lateMs);
   }
 
   /** Matches an answer with its token, once. Gives when the token was sent, or null: forged, replayed, or forgotten. */

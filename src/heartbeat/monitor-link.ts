@@ -3,9 +3,9 @@ import { randomHex } from '../clock/random.ts';
 import type { Random } from '../clock/random.ts';
 import { HotMirrorError } from '../errors.ts';
 import { PeerLink } from '../transport/peer-link.ts';
-import type { Connection, Transport } from '../transport/transport.ts';
+import type { Connection } from '../transport/transport.ts';
 import { LinkWatch } from './link-watch.ts';
-import type { WatchTimes } from './options.ts';
+import type { MonitorLinkOptions, WatchTimes } from './options.ts';
 import { decodeMessage, encodeMessage, nonceBytes } from './token.ts';
 import type { Message } from './token.ts';
 import type { LinkState } from './types.ts';
@@ -64,9 +64,7 @@ export interface MonitorLinkHandlers {
 }
 
 /** What a link is made of. */
-export interface MonitorLinkSetup {
-  readonly name: string;
-  readonly transport: Transport;
+export interface MonitorLinkSetup extends MonitorLinkOptions {
   readonly preferOwnDial: boolean;
   readonly clock: Clock;
   readonly random: Random;
@@ -94,7 +92,7 @@ export class MonitorLink {
     const { clock, random, transport, preferOwnDial, times } = setup;
     this.#setup = setup;
     this.name = setup.name;
-    this.watch = new LinkWatch(clock.nowMs());
+    this.watch = new LinkWatch(clock.nowMs(), setup.lateProbeMinMs);
     this.watch.learnAnew(times);
     const retryMaxMs = retryMaxIntervals * times.intervalMs;
     this.#peerLink = new PeerLink({

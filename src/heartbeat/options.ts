@@ -5,6 +5,14 @@ import { createDetector } from './detector.ts';
 import type { Detector, DetectorChoice, DetectorOptions } from './detector.ts';
 import type { Json } from './types.ts';
 
+/** A monitor link, as a {@link HeartbeatMonitor} is given it; it listens and dials on each. */
+export interface MonitorLinkOptions {
+  readonly name: string;
+  readonly transport: Transport;
+  /** Never more than one token in so many ms, where the link is late and would be probed each twentieth of the interval: what a slow line can carry. Default 5. */
+  readonly lateProbeMinMs?: number;
+}
+
 /** What a {@link HeartbeatMonitor} is made of. */
 export interface HeartbeatMonitorOptions {
   /** This node's name and the peer's. */
@@ -12,8 +20,8 @@ export interface HeartbeatMonitorOptions {
   readonly peer: string;
   /** Of two connections the one that this side dialled stays. True on exactly one of the two nodes: the home primary. */
   readonly preferOwnDial: boolean;
-  /** The monitor links, one or more; the monitor listens and dials on each. */
-  readonly links: readonly { readonly name: string; readonly transport: Transport }[];
+  /** The monitor links, one or more. */
+  readonly links: readonly MonitorLinkOptions[];
   readonly clock: Clock;
   readonly random: Random;
   /** Between two tokens on a link. Default 1,000. */
@@ -24,8 +32,6 @@ export interface HeartbeatMonitorOptions {
   readonly detector?: DetectorChoice;
   /** No verdict before it (rule `watch.start`); at least 2 × `deadlineMs`. Default 2 × `deadlineMs`. */
   readonly initialGraceMs?: number;
-  /** A late link is probed every twentieth of the interval, but never more often than this. Default 5. */
-  readonly lateProbeMinMs?: number;
   /** What this node answers tokens with: pair record, element states, health. At most 64 KiB as JSON; when it throws, `null` is sent. */
   readonly report: () => Json;
   /** Handles a request of the peer; what it rejects with is the peer's refusal. Without it every request is refused with `HM_NOT_SUPPORTED`. */
@@ -38,7 +44,7 @@ export interface HeartbeatMonitorOptions {
 export interface WatchTimes {
   readonly intervalMs: number;
   readonly deadlineMs: number;
-  /** Between two tokens on a late link. */
+  /** Between two tokens on a late link that can carry them. */
   readonly lateProbeMs: number;
   /** How a monitor link's silence is judged; data links are judged by the deadline. */
   readonly detector: DetectorOptions;
@@ -49,7 +55,7 @@ export const lateAfterIntervals = 1.5;
 const lateProbesPerInterval = 20;
 const defaultIntervalMs = 1_000;
 const defaultDeadlineMs = 5_000;
-const defaultLateProbeMinMs = 5;
+const shortestLateProbeMs = 5;
 const intervalsPerDeadline = 2;
 const deadlinesPerGrace = 2;
 
@@ -60,16 +66,13 @@ const deadlinesPerGrace = 2;
 export function watchTimes(options: {
   readonly intervalMs?: number;
   readonly deadlineMs?: number;
-  readonly lateProbeMinMs?: number;
   readonly detector?: DetectorChoice;
 }): WatchTimes {
-  const { intervalMs = defaultIntervalMs, deadlineMs = defaultDeadlineMs, lateProbeMinMs = defaultLateProbeMinMs } = options;
-  for (const [name, value] of Object.entries({ intervalMs, deadlineMs, lateProbeMinMs })) {
-    if (!(Number.isFinite(value) && value > 0)) throw new RangeError(`${name} must be above 0, not ${String(value)}`);
-  }
+  const { intervalMs = defaultIntervalMs, deadlineMs = defaultDeadlineMs } = options;
+  for (const [name, value] of Object.entries({ intervalMs, deadlineMs })) mustBeAboveZero(name, value);
   if (deadlineMs < intervalsPerDeadline * intervalMs)
     throw new RangeError(`deadlineMs must be at least ${String(intervalsPerDeadline)} × intervalMs`);
-  const lateProbeMs = Math.min(intervalMs, Math.max(lateProbeMinMs, intervalMs / lateProbesPerInterval));
+  const lateProbeMs = Math.min(intervalMs, Math.max(shortestLateProbeMs, intervalMs / lateProbesPerInterval));
   const detector: DetectorOptions = { ...(options.detector ?? { kind: 'deadline' }), deadlineMs };
   createDetector(detector);
   return { intervalMs, deadlineMs, lateProbeMs, detector };
@@ -99,4 +102,9 @@ export function checkLinks(links: HeartbeatMonitorOptions['links']): void {
   if (links.length === 0) throw new RangeError('a monitor needs at least one link');
   const names = new Set(links.map(({ name }) => name));
   if (names.size < links.length) throw new RangeError('two monitor links have the same name');
+  for (const { lateProbeMinMs } of links) if (lateProbeMinMs !== undefined) mustBeAboveZero('lateProbeMinMs', lateProbeMinMs);
+}
+
+function mustBeAboveZero(name: string, value: number): void {
+  if (!(Number.isFinite(value) && value > 0)) throw new RangeError(`${name} must be above 0, not ${String(value)}`);
 }

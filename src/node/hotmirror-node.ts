@@ -37,7 +37,7 @@ import { NodeEvents } from './node-events.ts';
 import { Parts } from './parts.ts';
 import { PeerOrders } from './peer-orders.ts';
 import type { ProgramOptions } from './programs.ts';
-import { monitorTransports } from './transports.ts';
+import { monitorLinks } from './transports.ts';
 import type { LinkSource } from './transports.ts';
 import { VerifyCalendar } from './verify-calendar.ts';
 import { verifyHistory } from './verify-due.ts';
@@ -246,7 +246,7 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
     node,
     peer,
     preferOwnDial: homesOf(config).primary === node,
-    links: monitorTransports(source, keyring, clock, random),
+    links: monitorLinks(source, keyring, clock, random),
     clock,
     random,
     intervalMs,

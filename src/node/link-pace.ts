@@ -24,6 +24,14 @@ export function dialNeedsMs({ connectMs }: LinkPace): number {
   return dialsPerDeadline * connectMs;
 }
 
+/** A late link is late with what it has: tokens that are to find out whether it lives leave it as much for answers, and for what was there before. */
+const tokensPerLateProbe = 2;
+
+/** How long, at least, between two tokens on a link that is late. */
+export function lateProbeNeedsMs({ tokensMs }: LinkPace): number {
+  return tokensPerLateProbe * tokensMs;
+}
+
 /** While a write passes, nothing else shows that the peer lives; what is sent again, and machines that are late, need as much again. */
 const writesPerDeadline = 2;
 

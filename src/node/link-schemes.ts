@@ -2,6 +2,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 
 import { formatScsiUrl, parseScsiUrl } from '../transport/scsi-sim/address.ts';
 import { formatSerialUrl, parseSerialUrl } from '../transport/serial-url.ts';
+import type { LinkAddress } from './config.ts';
 import { mailboxPace, serialPace } from './link-pace.ts';
 import type { LinkPace } from './link-pace.ts';
 
@@ -102,6 +103,11 @@ export function schemeOf(url: string): string {
 /** The kind of a link whose URL was found well-formed. */
 export function linkScheme(url: string): LinkScheme {
   return schemes[schemeOf(url)] ?? tcp;
+}
+
+/** How slow a link is, by where its nodes listen; null: as fast as a network. Both ends are of one kind. */
+export function paceOf(addresses: Readonly<Record<string, Pick<LinkAddress, 'listen'>>>, deadlineMs: number): LinkPace | null {
+  return Object.values(addresses).flatMap(({ listen }) => linkScheme(listen).pace(listen, deadlineMs) ?? [])[0] ?? null;
 }
 
 /** Says what is wrong with a link's URL, or null. */

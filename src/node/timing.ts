@@ -3,7 +3,7 @@ import type { Rule } from '../rules.ts';
 import type { PairConfig, PlatformConfig } from './config.ts';
 import { isUnfenced } from './config.ts';
 import { dialNeedsMs } from './link-pace.ts';
-import { linkScheme } from './link-schemes.ts';
+import { paceOf } from './link-schemes.ts';
 
 /** A timing rule judged against the configuration. */
 export interface TimingRow {
@@ -92,7 +92,7 @@ function judgeDeadline({ monitor }: PairConfig, roundTripMs: number | null): Tim
 function judgeSlowLinks({ monitor }: PairConfig): TimingRow[] {
   const { deadlineMs, intervalMs } = monitor;
   return monitor.links.flatMap(({ name, addresses }): TimingRow[] => {
-    const pace = Object.values(addresses).flatMap(({ listen }) => linkScheme(listen).pace(listen, deadlineMs) ?? [])[0];
+    const pace = paceOf(addresses, deadlineMs);
     if (!pace) return [];
     const { connectMs, tripMs, tokensMs, lastWordMs } = pace;
     const neededMs = Math.max(dialNeedsMs(pace), 2 * intervalMs + tripMs);

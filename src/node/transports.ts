@@ -7,8 +7,9 @@ import type { OpenPort } from '../transport/serial.ts';
 import { tcpTransport } from '../transport/tcp.ts';
 import type { Transport } from '../transport/transport.ts';
 import { goDown } from './go-down.ts';
-import { mailboxPollMs } from './link-pace.ts';
-import { schemeOf } from './link-schemes.ts';
+import type { MonitorLinkOptions } from '../heartbeat/options.ts';
+import { lateProbeNeedsMs, mailboxPollMs } from './link-pace.ts';
+import { paceOf, schemeOf } from './link-schemes.ts';
 import type { LinkAddress, PairConfig } from './config.ts';
 import { peerOf } from './config.ts';
 import type { CredentialsByName, LinkKeyring } from './link-keyring.ts';
@@ -33,23 +34,18 @@ export function dataTransport(
   return linkTransport(source, keyring, addresses, { ...use, purpose: `data:${mirror}`, isData: true });
 }
 
-/** The transports of the monitor links, in the order of the configuration. */
-export function monitorTransports(
-  source: LinkSource,
-  keyring: LinkKeyring,
-  clock: Clock,
-  random: Random,
-): readonly { readonly name: string; readonly transport: Transport }[] {
-  return source.config.monitor.links.map(({ name, addresses }) => ({
-    name,
-    transport: linkTransport(source, keyring, addresses, {
-      purpose: `monitor:${name}`,
-      isData: false,
-      clock,
-      random,
-      onBytes: () => undefined,
-    }),
-  }));
+/** The monitor links, in the order of the configuration. */
+export function monitorLinks(source: LinkSource, keyring: LinkKeyring, clock: Clock, random: Random): readonly MonitorLinkOptions[] {
+  const { links, deadlineMs } = source.config.monitor;
+  return links.map(({ name, addresses }) => {
+    const use = { purpose: `monitor:${name}`, isData: false, clock, random, onBytes: () => undefined };
+    const pace = paceOf(addresses, deadlineMs);
+    return {
+      name,
+      transport: linkTransport(source, keyring, addresses, use),
+      ...(pace && { lateProbeMinMs: lateProbeNeedsMs(pace) }),
+    };
+  });
 }
 
 /** What a link is for, and what it is made with. */

@@ -1,6 +1,7 @@
 import createDebug from 'debug';
 
 import type { Clock, Timer } from '../clock/clock.ts';
+import { within } from '../clock/within.ts';
 import type { OpenPort, OpenSerialPort } from './serial-port.ts';
 import type { SerialAddress } from './serial-url.ts';
 
@@ -10,6 +11,8 @@ const debug = createDebug('hotmirror:transport');
 const reopenMs = 500;
 /** Writes that the operating system has yet to take; with more, such as while CTS says no, nothing is handed to it. */
 const mostWrites = 2;
+/** A driver may hang in opening or closing; nobody who closes waits for longer than this. */
+const longestTurnMs = 5_000;
 
 /** What a device needs and tells. */
 export interface SerialDeviceSetup {
@@ -68,9 +71,14 @@ export class SerialDevice {
     this.#turn();
   }
 
-  /** Resolves when no opening or closing is under way. */
+  /** Resolves when no opening or closing is under way, or when it hangs. */
   async settled(): Promise<void> {
-    while (this.#turning) await this.#turning;
+    const { clock, address } = this.#setup;
+    const turned = async (): Promise<void> => {
+      while (this.#turning) await this.#turning;
+    };
+    const limit = { deadlineMs: longestTurnMs, code: 'HM_CLOSED', what: `opening or closing ${address.path}` } as const;
+    await within(clock, limit, turned).catch((error: unknown) => debug('%s', (error as Error).message));
   }
 
   /** Writes; to be called only while it is ready. */

@@ -123,6 +123,19 @@ describe('LinkWatch', () => {
     expect(watch.probeDueMs(310, times)).to.equal(320);
   });
 
+  it('watch.token: is due no more often on a late link than that can carry, and as often as on any', () => {
+    for (const [lateProbeMinMs, dueMs] of [
+      [5, 320],
+      [70, 380],
+      [900, 510],
+    ] as const) {
+      const watch = new LinkWatch(0, lateProbeMinMs);
+      watch.heard(0);
+      watch.probe(310, nonce);
+      expect(watch.probeDueMs(310, times), String(lateProbeMinMs)).to.equal(dueMs);
+    }
+  });
+
   it('takes a token of one start once, and in order', () => {
     const watch = new LinkWatch(0);
     const taken = [

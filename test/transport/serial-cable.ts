@@ -25,6 +25,8 @@ export class SerialCable {
   readonly absent = new Set<string>();
   /** Ports take bytes and never say that they have, as where CTS stays off. */
   isStuck = false;
+  /** Ports that are closed never say that they are. */
+  hangsInClosing = false;
   /** Bytes that were written at each end. */
   readonly written = new Map<string, number>();
   /** What arrived at each end, where a test wants to keep it. */
@@ -125,7 +127,7 @@ class VirtualPort implements OpenSerialPort {
 
   close(closed: () => void): void {
     this.gone(null);
-    this.#cable.clock.timer(0, closed);
+    if (!this.#cable.hangsInClosing) this.#cable.clock.timer(0, closed);
   }
 
   arrived(bytes: Buffer): void {

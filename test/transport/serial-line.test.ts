@@ -295,6 +295,15 @@ describe('transport/serial, a line', () => {
     await desk.cable.open({ path: 'a', baudRate: 9_600, rtscts: false });
   });
 
+  it('ends though its device hangs in being closed', async () => {
+    const desk = new Desk();
+    const alpha = desk.transport('alpha');
+    const listener = await alpha.listen({ accepted: () => undefined });
+    desk.cable.hangsInClosing = true;
+    await desk.clock.settled(listener.close(), 10_000);
+    expect(desk.clock.pendingTimers).to.equal(0);
+  });
+
   it('names the package that is missing', async () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'hotmirror-alone-'));
     try {
