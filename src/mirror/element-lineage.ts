@@ -6,6 +6,8 @@ import type { Random } from '../clock/random.ts';
 import type { BlockDevice } from '../device/block-device.ts';
 import { highestEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
+import { HotMirrorError } from '../errors.ts';
+import type { DataConnection } from './data-connection.ts';
 import { flushOrFail } from './element-lifecycle.ts';
 import { elementRoomBytes, measureElement } from './element-room.ts';
 import type { ElementStore } from './element-store.ts';
@@ -38,6 +40,17 @@ const detachSchema = z.strictObject({ generation: idSchema });
 
 function startOf({ mirrorId, sizeBytes }: ElementMetadata, resyncId: string | null): Start {
   return { mirrorId: mirrorId ?? '', sizeBytes, resyncId };
+}
+
+/** A connection, which may end while what it asked for is under way. */
+export type Endable = Pick<DataConnection, 'ended'>;
+
+/** What a target begins a connection with. */
+export interface Beginning {
+  readonly agreement: Agreement;
+  readonly start: Start;
+  /** What the source said of itself. */
+  readonly source: LineageView;
 }
 
 /** What an element's lineage is made of. */
@@ -98,12 +111,13 @@ export class ElementLineage {
     };
   }
 
-  /** Source: prepares durably what the target is told. */
-  async prepareSource(agreement: Agreement): Promise<Start> {
+  /** Source: prepares durably what the target of this connection is told. Rejects with `HM_CONNECTION_LOST` once that has ended: nothing changes after its end. */
+  async prepareSource(agreement: Agreement, connection: Endable): Promise<Start> {
     const { device, store, random, host } = this.#options;
     if (agreement.rule === 'write.error') return startOf(store.metadata, null);
     // The resync clears a bit when the target holds the extent durably; what this element holds only in a cache would then be said to be equal.
     await flushOrFail(device, (error) => host.failed(error));
+    mustLast(connection);
     let resyncId = agreement.rule === 'resync.progress' ? store.metadata.resyncId : null;
     if (agreement.scope === 'full') {
       resyncId = randomHex(random, generationBytes);
@@ -115,7 +129,9 @@ export class ElementLineage {
     // Nor does what was true while this element was alone hold once it has a target: its writes change it too.
     const asItIs = metadata.inUse && !metadata.crashed && !metadata.unchanged && metadata.state === 'consistent' && !metadata.gaveWay;
     if (!asItIs || metadata.resyncId !== resyncId) {
-      await store.update(() => ({ resyncId, inUse: true, crashed: false, unchanged: false, gaveWay: null, state: 'consistent' }));
+      const prepared = { resyncId, inUse: true, crashed: false, unchanged: false, gaveWay: null, state: 'consistent' } as const;
+      await store.update(() => (connection.ended ? {} : prepared));
+      mustLast(connection);
     }
     return startOf(metadata, resyncId);
   }
@@ -137,15 +153,19 @@ export class ElementLineage {
     return generation;
   }
 
-  /** Target: makes durable what must be before the first write (rule resync.begin); gives its dirty runs. */
-  async prepareTarget(agreement: Agreement, start: Start, source: LineageView): Promise<Iterable<ExtentRun>> {
+  /**
+   * Target: makes durable what must be before the first write of this connection (rule resync.begin); gives its dirty runs. Rejects with `HM_CONNECTION_LOST` once that has
+   * ended: nothing changes after its end.
+   */
+  async prepareTarget({ agreement, start, source }: Beginning, connection: Endable): Promise<Iterable<ExtentRun>> {
     const { store, preservation } = this.#options;
     if (agreement.scope === 'nothing') {
       if (!store.metadata.inUse) await store.update(() => ({ inUse: true }));
       return [];
     }
     const undo = await preservation.begin(agreement, source);
-    await store.update(() => ({ state: 'inconsistent', inUse: true, resyncId: start.resyncId, undo }));
+    await store.update(() => (connection.ended ? {} : { state: 'inconsistent', inUse: true, resyncId: start.resyncId, undo }));
+    mustLast(connection);
     return agreement.scope === 'union' ? store.dirty.runs() : [];
   }
 
@@ -200,4 +220,9 @@ export class ElementLineage {
     findings.clear();
     await store.persistDirty();
   }
+}
+
+/** What a connection asked for that has ended is nobody's wish any more: another may have agreed on something else since. */
+function mustLast({ ended }: Endable): void {
+  if (ended) throw new HotMirrorError('HM_CONNECTION_LOST', 'the data link ended while its handshake was being made durable');
 }

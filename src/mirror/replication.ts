@@ -22,6 +22,7 @@ import { SourceEnd } from './source-end.ts';
 import type { SourceSession } from './source.ts';
 import type { DataLinkState, MirrorRole, SplitEvidence } from './state.ts';
 import { TargetEnd } from './target-end.ts';
+import { TargetPreparation } from './target-preparation.ts';
 import { fromSource, leavesOff, malformed, readRefusal } from './wire.ts';
 import type { Message } from './wire.ts';
 
@@ -46,6 +47,7 @@ export class Replication extends KnownElements {
   #handshake: Handshake | null = null;
   #source: SourceEnd | null = null;
   #target: TargetEnd | null = null;
+  readonly #preparation: TargetPreparation;
   /** The last target's end: a lineage that it was offered may still be on its way to the disk. */
   #lastTarget: TargetEnd | null = null;
   /** The frame at hand carries an older epoch than this node's. */
@@ -62,6 +64,7 @@ export class Replication extends KnownElements {
     super(options.store.metadata.state);
     this.#options = options;
     this.#lineage = new ElementLineage(options);
+    this.#preparation = new TargetPreparation(this, () => options.store.metadata.state);
     const { transport, preferOwnDial, clock, random, limits, host } = options;
     this.#leftovers = new Leftovers(clock, limits.deadlineMs, () => {
       if (!this.stopped) void Promise.all([this.cutOff(), this.resume()]);
@@ -265,7 +268,8 @@ export class Replication extends KnownElements {
     const [connected, target] = [this.connected, this.#target];
     // Its owner may have gone on without this element before this end noticed the loss (rule element.start).
     if (host.epoch().owner === peer && host.epoch().number > this.#shown.number) this.doubt();
-    if (target) this.#leftovers.add(target.idle());
+    const left = target?.idle() ?? this.#preparation.left();
+    if (left) this.#leftovers.add(left);
     this.#handshake?.end();
     this.#source?.end();
     this.#data = this.#handshake = this.#source = this.#target = null;
@@ -308,17 +312,12 @@ export class Replication extends KnownElements {
   async #prepareSource(agreement: Agreement, theirs: LineageView): Promise<Start> {
     this.peerRoomBytes = theirs.deviceBytes;
     this.peerElement = theirs.state === 'uptodate' ? 'consistent' : theirs.state;
-    return this.#lineage.prepareSource(agreement);
+    return this.#lineage.prepareSource(agreement, this.#data as DataConnection);
   }
 
   #prepareTarget(agreement: Agreement, start: Start, source: LineageView): Promise<Iterable<ExtentRun>> {
-    const { element } = this;
-    if (agreement.scope !== 'nothing') this.element = 'inconsistent';
-    return this.#lineage.prepareTarget(agreement, start, source).catch((error: unknown) => {
-      // Nothing was begun, and nothing is known any more of how good it is.
-      if (this.#options.store.metadata.state !== 'inconsistent') this.element = element === 'uptodate' ? 'consistent' : element;
-      throw error;
-    });
+    const data = this.#data as DataConnection;
+    return this.#preparation.run(agreement, () => this.#lineage.prepareTarget({ agreement, start, source }, data));
   }
 
   #becomeSource(agreement: Agreement): void {
