@@ -31,6 +31,8 @@ export class DataLink {
   readonly #options: DataLinkOptions;
   #link: PeerLink | null = null;
   #restart: Timer | null = null;
+  /** Counts what was asked for: whoever waits knows by it whether that still holds. */
+  #wishes = 0;
 
   constructor(options: DataLinkOptions) {
     this.#options = options;
@@ -65,7 +67,7 @@ export class DataLink {
     try {
       await link.start();
     } catch (error) {
-      this.#link = null;
+      if (this.#link === link) this.#link = null;
       throw error;
     }
   }
@@ -74,9 +76,11 @@ export class DataLink {
   async resume(): Promise<void> {
     if (!this.stopped) return;
     const { clock, limits, handlers } = this.#options;
+    const wish = (this.#wishes += 1);
     try {
       await this.start();
     } catch (cause) {
+      if (wish !== this.#wishes) return;
       const error = HotMirrorError.from(cause, 'HM_ADDRESS', 'the data link cannot listen');
       handlers.refused(1, `the data link cannot listen: ${error.message}`, error);
       this.#restart?.cancel();
@@ -88,6 +92,7 @@ export class DataLink {
   async stop(): Promise<void> {
     const link = this.#link;
     this.#link = null;
+    this.#wishes += 1;
     this.#restart?.cancel();
     await link?.stop();
   }

@@ -26,6 +26,12 @@ export class KnownElements {
     if (this.#element !== 'failed') this.#element = state;
   }
 
+  /** The peer's element is this, and durably known to be behind. */
+  peerIsBehind(state: ElementState): void {
+    this.peerElement = state;
+    this.peerBehind = true;
+  }
+
   /** It may not hold what was completed last, or that may be durably known: only a handshake can tell. */
   doubt(): void {
     if (this.#element === 'uptodate') this.#element = 'consistent';

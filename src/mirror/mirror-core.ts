@@ -150,6 +150,8 @@ export class MirrorCore {
     this.serving.cease();
     this.replication.reconnect();
     this.serving.stop(error);
+    // What a failed element still has changes nothing any more.
+    if (this.replication.element !== 'failed') this.replication.leaveBehind(this.serving.aftermath());
   }
 
   /** Tells listeners. */
@@ -186,7 +188,6 @@ export class MirrorCore {
 
   /**
    * Rule write.error: a failed element is given up, and what it served goes on through the peer, or ends with errors. Resolves when the failure is durable, or cannot be.
-   * A target's connection is ended by whoever noticed the failure, with its reason.
    */
   async failed(error: HotMirrorError): Promise<void> {
     const { serving, replication } = this;
@@ -195,7 +196,9 @@ export class MirrorCore {
     const recorded = this.#record(error);
     const served = serving.state !== 'no';
     const through = served && serving.detach(error, recorded);
-    if (!through && replication.role !== 'target') this.#stopServing(error);
+    // Whoever noticed it, be it the end of an earlier role: the source must not count on this element.
+    if (replication.role === 'target') replication.refuse(error);
+    else if (!through) this.#stopServing(error);
     const text = `the element failed: ${error.message}${through ? '; the service goes on through the peer' : ''}`;
     this.#announcer.emit('element:failed', served && !through ? 3 : 1, text, {
       rule: 'write.error',

@@ -67,7 +67,7 @@ export async function promote(context: OrderContext, { epoch, alone, force = fal
     return;
   }
   const { store, serving, replication, preservation, known, clock, protocol } = context;
-  const wasStopped = replication.stopped;
+  const { wanted } = replication;
   try {
     assertOwnEpoch(context, epoch);
     if (force && rollBack && preservation.canRollBack) await rollBackHere(context);
@@ -85,7 +85,7 @@ export async function promote(context: OrderContext, { epoch, alone, force = fal
     await readyToServe(context, force);
     assertOwnEpoch(context, epoch);
   } catch (error) {
-    if (!wasStopped) await replication.resume();
+    if (wanted) await replication.resume();
     throw error;
   }
   known.epoch = epoch;
@@ -124,11 +124,11 @@ export async function rollBack(context: OrderContext): Promise<void> {
   const { name, store, serving, replication, changed } = context;
   if (serving.state !== 'no') throw new HotMirrorError('HM_REFUSED', `${name} is served here`, { rule: 'resync.undo' });
   if (store.metadata.state !== 'inconsistent') return;
-  const wasStopped = replication.stopped;
+  const { wanted } = replication;
   try {
     await rollBackHere(context);
   } finally {
-    if (!wasStopped) await replication.resume();
+    if (wanted) await replication.resume();
   }
   changed();
 }

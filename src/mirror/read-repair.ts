@@ -83,7 +83,8 @@ export class ReadRepair {
   readonly #fetching = new Set<Fetching>();
   /** Wait for the peer, or for room. */
   #waiting: Unreadable[] = [];
-  #rewrites = 0;
+  /** Requests to the device by which what could not be read is written back. */
+  rewrites = 0;
 
   constructor(options: ReadRepairOptions) {
     this.#options = options;
@@ -91,7 +92,7 @@ export class ReadRepair {
 
   /** Requests inside. */
   get inside(): number {
-    return this.#fetching.size + this.#waiting.length + this.#rewrites;
+    return this.#fetching.size + this.#waiting.length + this.rewrites;
   }
 
   /** This node's element could not read it. */
@@ -174,9 +175,9 @@ export class ReadRepair {
   /** No durable intent is needed: the elements hold the same here, before and after, and a write of which a crash leaves a part too. */
   #rewrite(offsetBytes: number, bytes: Uint8Array): void {
     const { device, repaired, failed, rewritten } = this.#options;
-    this.#rewrites += 1;
+    this.rewrites += 1;
     device.write(offsetBytes, bytes, {}, (error) => {
-      this.#rewrites -= 1;
+      this.rewrites -= 1;
       if (!error) repaired(offsetBytes, bytes.byteLength);
       // For want of space the block stays as it is: that is no corruption.
       else if (error.code !== 'HM_NO_SPACE') failed(error);

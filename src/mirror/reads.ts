@@ -54,6 +54,11 @@ export class Reads {
     return this.#waiting.size + (this.#options.diskless() ? 0 : this.#underWay) + this.#repair.inside;
   }
 
+  /** Requests by which what could not be read is written back. */
+  get rewrites(): number {
+    return this.#repair.rewrites;
+  }
+
   /** Whether any read waits. */
   get waiting(): boolean {
     return this.#waiting.size > 0;

@@ -54,6 +54,7 @@ export class Replication extends KnownElements {
   #stale = false;
   /** The epoch that the peer showed last on this connection. */
   #shown: Epoch = noEpoch;
+  #wanted = false;
   /** False once this node is leaving: it takes over no lineage any more. */
   #adopting = true;
   /** Requests to the device of connections that have ended. */
@@ -96,8 +97,14 @@ export class Replication extends KnownElements {
     return this.#link.stopped;
   }
 
+  /** Not ended by order, though it may be away for a while: what a device has left holds it back, or it cannot listen now. */
+  get wanted(): boolean {
+    return this.#wanted;
+  }
+
   /** Listens and dials, unless the element is `off`: there is nothing to agree on. Rejects as the transport does. */
   async start(): Promise<void> {
+    this.#wanted = true;
     if (this.element === 'off') return;
     await this.#link.start();
     this.#started();
@@ -105,6 +112,7 @@ export class Replication extends KnownElements {
 
   /** Undoes `stop`; see {@link DataLink.resume}. */
   async resume(): Promise<void> {
+    this.#wanted = true;
     if (!this.stopped || this.element === 'off' || this.#leftovers.holdBack(() => void this.resume())) return;
     await this.#link.resume();
     this.#started();
@@ -123,6 +131,7 @@ export class Replication extends KnownElements {
 
   /** As `stop`, but what was received may still be with a device that hangs: it changes the element, and no more what is known of it. */
   async cutOff(): Promise<void> {
+    this.#wanted = false;
     this.#leftovers.forget();
     this.#data?.destroy();
     await this.#link.stop();
@@ -134,6 +143,16 @@ export class Replication extends KnownElements {
   reconnect(): void {
     this.#data?.destroy();
     this.#link.redial();
+  }
+
+  /** Ends the connection because of what this side found out. */
+  refuse(error: HotMirrorError): void {
+    this.#data?.refuse(error);
+  }
+
+  /** The element has something of an earlier role until this resolves: no handshake before. */
+  leaveBehind(left: Promise<void> | null): void {
+    if (left) this.#leftovers.add(left);
   }
 
   /** Whether the peer answers on this connection, be it only in its handshake, a probe sent from now on; false once it ends. Null: there is none. */
@@ -241,10 +260,7 @@ export class Replication extends KnownElements {
   #peerLeaves(off: boolean): void {
     const { host, peer } = this.#options;
     // A target that alone holds everything stays what it is, and is waited for.
-    if (this.#source && !this.#options.serving.diskless.active) {
-      this.peerElement = off ? 'off' : 'outdated';
-      this.peerBehind = true;
-    }
+    if (this.#source && !this.#options.serving.diskless.active) this.peerIsBehind(off ? 'off' : 'outdated');
     this.#data?.send('left');
     host.emit('peer:left', 1, `${peer} ${off ? 'takes its element out' : 'stops in order'}`, { rule: off ? 'element.off' : 'node.leave' });
     void this.#data?.close();
@@ -255,8 +271,7 @@ export class Replication extends KnownElements {
     const error = readRefusal(body);
     host.emit('link:refused', 1, `the peer closed the data link: ${error.message}`, groundsOf(error));
     if (error.code === 'HM_IO_WRITE' || error.code === 'HM_IO_FLUSH' || error.code === 'HM_NO_SPACE') {
-      this.peerElement = 'failed';
-      this.peerBehind = true;
+      this.peerIsBehind('failed');
       this.#options.serving.peerFailed();
     }
     this.#data?.destroy(error);
@@ -268,8 +283,7 @@ export class Replication extends KnownElements {
     const [connected, target] = [this.connected, this.#target];
     // Its owner may have gone on without this element before this end noticed the loss (rule element.start).
     if (host.epoch().owner === peer && host.epoch().number > this.#shown.number) this.doubt();
-    const left = target?.idle() ?? this.#preparation.left();
-    if (left) this.#leftovers.add(left);
+    this.leaveBehind(target?.idle() ?? this.#preparation.left());
     this.#handshake?.end();
     this.#source?.end();
     this.#data = this.#handshake = this.#source = this.#target = null;
@@ -301,10 +315,7 @@ export class Replication extends KnownElements {
     this.connection = decision.outcome;
     this.split = splitOf(decision, views);
     const [mine, theirs] = views;
-    if (mine && theirs && isOutAndBehind(mine, theirs)) {
-      this.peerElement = theirs.state;
-      this.peerBehind = true;
-    }
+    if (mine && theirs && isOutAndBehind(mine, theirs)) this.peerIsBehind(theirs.state);
     if (theirs?.state === 'failed') this.#options.serving.peerFailed();
     tellRefusal(this.#options.host, decision, error);
   }
@@ -324,10 +335,7 @@ export class Replication extends KnownElements {
     const { host } = this.#options;
     const source = (this.#source = new SourceEnd(this.#options, this.#lineage, this.#data as DataConnection, {
       offered: () => (this.peerBehind = false),
-      behind: () => {
-        this.peerElement = 'outdated';
-        this.peerBehind = true;
-      },
+      behind: () => this.peerIsBehind('outdated'),
       reconnect: () => this.reconnect(),
       settled: () => {
         this.peerElement = 'uptodate';
@@ -340,17 +348,14 @@ export class Replication extends KnownElements {
     if (!through) this.element = 'uptodate';
     this.servedThrough = false;
     if (through) this.peerElement = 'uptodate';
-    if (agreement.scope !== 'nothing') {
-      this.peerElement = 'inconsistent';
-      this.peerBehind = true;
-    }
+    if (agreement.scope !== 'nothing') this.peerIsBehind('inconsistent');
     if (through) source.beginThrough();
     else source.begin();
     host.changed();
   }
 
   #becomeTarget(agreement: Agreement, start: Start): void {
-    const { host, serving, preservation } = this.#options;
+    const { host, store, serving, preservation } = this.#options;
     const images = agreement.scope === 'nothing' ? null : preservation.images;
     this.#target = this.#lastTarget = new TargetEnd(
       this.#options,
@@ -361,6 +366,7 @@ export class Replication extends KnownElements {
         mayChange: () => this.#adopting,
         doubted: () => this.doubt(),
         adopted: () => (this.element = 'uptodate'),
+        adoptedLate: () => (this.element = this.element === 'inconsistent' ? store.metadata.state : this.element),
         behind: () => (this.element = this.element === 'uptodate' ? 'outdated' : this.element),
         detached: () => {
           this.peerElement = 'failed';

@@ -16,7 +16,7 @@ export async function resolveSplit(context: OrderContext, order: ResolveOrder): 
   assertFits(context, own, survives);
   const change = survives ? surviving(context) : givingWay(context, { own, to }, order.salvage ?? null);
   if (change === null) return;
-  const wasStopped = replication.stopped;
+  const { wanted } = replication;
   // An adoption under way ends first: it may be what ends the split.
   await replication.stop();
   try {
@@ -24,7 +24,7 @@ export async function resolveSplit(context: OrderContext, order: ResolveOrder): 
     await change();
   } finally {
     // Sealed for a takeover it stays so.
-    if (!wasStopped) await replication.resume();
+    if (wanted) await replication.resume();
   }
   changed();
 }

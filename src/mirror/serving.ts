@@ -1,6 +1,7 @@
 import type { Done } from '../device/block-device.ts';
 import { HotMirrorError } from '../errors.ts';
 import { Admission } from './admission.ts';
+import { Aftermath } from './aftermath.ts';
 import { AheadState } from './ahead-state.ts';
 import { Diskless } from './diskless.ts';
 import { Intake } from './intake.ts';
@@ -43,6 +44,7 @@ export class Serving {
   readonly #generation: Mint;
   #pumping = false;
   readonly #admission: Admission;
+  readonly #aftermath = new Aftermath(() => this.#issued.size === 0 && this.reads.rewrites === 0);
 
   constructor(options: ServingOptions) {
     this.#options = options;
@@ -66,7 +68,10 @@ export class Serving {
       reply: (read, error) => this.#replies.reply(read, this.#serving ? error : new HotMirrorError('HM_NOT_SERVING', 'serving has ended')),
       repaired: (offsetBytes, lengthBytes) => options.handlers.repaired(offsetBytes, lengthBytes),
       failed: (error) => options.handlers.failed(error),
-      rewritten: () => this.#admission.left(),
+      rewritten: () => {
+        this.#admission.left();
+        this.#aftermath.look();
+      },
     });
     this.intake = new Intake({
       admission: this.#admission,
@@ -124,6 +129,11 @@ export class Serving {
       request.remote = 0;
       this.#advance(request);
     }
+  }
+
+  /** Resolves when this node's element has nothing more of a service that has ended; null: it has nothing. What fails before that makes a difference, which nobody would look for (rule write.error). */
+  aftermath(): Promise<void> | null {
+    return this.#aftermath.gone();
   }
 
   /** Stops taking requests and resolves true when none is left inside; false, and taking requests again, when the peer is lost first. */
@@ -339,6 +349,7 @@ export class Serving {
     if (request.logged) this.#options.activity.finished(request.offsetBytes, request.lengthBytes);
     this.#replies.reply(request, request.error);
     this.#intents.requestFinished();
+    this.#aftermath.look();
     if (this.reads.completed(request)) this.#pump();
   }
 

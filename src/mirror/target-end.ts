@@ -16,6 +16,8 @@ export interface TargetEndHandlers {
   doubted(): void;
   /** The element is the same as the source's. */
   adopted(): void;
+  /** It was the same, and that is durable, but its connection has ended meanwhile. */
+  adoptedLate(): void;
   /** The element is behind the source's from now on. */
   behind(): void;
   /** The source goes on through this element alone. */
@@ -54,7 +56,10 @@ export class TargetEnd {
         adopt: (body, adopted) => {
           this.#durably(async () => {
             await lineage.take(body, start);
-            if (data.ended) return;
+            if (data.ended) {
+              handlers.adoptedLate();
+              return;
+            }
             handlers.adopted();
             adopted();
             host.emit('resync:finished', 0, 'this element is the same as the source', { rule: 'lineage.adopt' });

@@ -21,8 +21,10 @@ export class TargetPreparation {
     const { element } = known;
     if (scope !== 'nothing') known.element = 'inconsistent';
     const runs = prepare().catch((error: unknown) => {
-      // Nothing was begun, and nothing is known any more of how good it is.
-      if (this.#durably() !== 'inconsistent') known.element = element === 'uptodate' ? 'consistent' : element;
+      // Nothing was begun, and nothing is known any more of how good it is, but by who has told since.
+      if (scope === 'nothing') known.doubt();
+      else if (known.element === 'inconsistent' && this.#durably() !== 'inconsistent')
+        known.element = element === 'uptodate' ? 'consistent' : element;
       throw error;
     });
     const over = (): void => undefined;

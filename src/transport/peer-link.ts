@@ -80,7 +80,7 @@ export class PeerLink {
         rejected: (error) => listener.rejected?.(error),
       });
     } catch (error) {
-      this.#state = 'new';
+      if (!this.#stopped()) this.#state = 'new';
       throw error;
     }
     if (this.#stopped()) await this.#listening.close();
