@@ -6,6 +6,8 @@ import { isMinted, mintedFrom } from './metadata.ts';
 export interface MintOptions {
   readonly store: ElementStore;
   readonly newGeneration: () => string;
+  /** This node serves: what it holds alone is asked for only then. */
+  readonly serves: () => boolean;
   readonly minted: (generation: string) => void;
   readonly failed: (error: HotMirrorError) => void;
 }
@@ -32,14 +34,15 @@ export class Mint {
   /** Makes a new generation durable, then calls back; not while a change is under way. `untouched`: nothing was issued so far that the peer may lack. */
   mint(untouched: boolean, then: () => void): void {
     if (this.#changing) return;
-    const { store, newGeneration, minted } = this.#options;
+    const { store, newGeneration, serves, minted } = this.#options;
     const generation = newGeneration();
     this.#unchanged = untouched && store.dirty.count === 0;
     const unchanged = this.#unchanged;
     this.#change(
-      () => store.update((metadata) => mintedFrom(metadata, generation, unchanged)),
+      // The service may have ended while it waited for its turn.
+      () => store.update((metadata) => (serves() ? mintedFrom(metadata, generation, unchanged) : {})),
       () => {
-        minted(generation);
+        if (store.metadata.current === generation) minted(generation);
         then();
       },
     );

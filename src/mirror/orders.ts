@@ -6,7 +6,7 @@ import { HotMirrorError } from '../errors.ts';
 import type { OutdateOrder, ParkedOn } from '../vocabulary.ts';
 import type { Rule } from '../rules.ts';
 import { flushOrFail } from './element-lifecycle.ts';
-import type { ElementStore } from './element-store.ts';
+import type { ElementStore, MetadataChange } from './element-store.ts';
 import type { KnownEpoch } from './known-epoch.ts';
 import type { Preservation } from './preservation.ts';
 import { isMinted } from './metadata.ts';
@@ -75,12 +75,13 @@ export async function promote(context: OrderContext, { epoch, alone, force = fal
     assertFit(context, force);
     await readyToServe(context, force);
     protocol.ahead = protocol.current === 'async';
-    await store.update((metadata) => ({
+    const promoted: MetadataChange = (metadata) => ({
       ...{ epoch, servedEpoch: epoch.number, inUse: true, crashed: false, state: 'consistent' },
       ...(protocol.ahead ? { mayBeAhead: true } : {}),
       // Served again it gives way no more, and what it writes is not what was judged: that gets a generation of its own.
       ...(metadata.gaveWay ? { gaveWay: null, offered: true } : {}),
-    }));
+    });
+    await store.update((metadata) => (ownsEpoch(context, epoch) ? promoted(metadata) : {}));
     // A connection, or a higher epoch, may have come meanwhile.
     await readyToServe(context, force);
     assertOwnEpoch(context, epoch);
@@ -248,9 +249,14 @@ export async function leave({ store, replication, device, changed, failed }: Ord
   changed();
 }
 
-function assertOwnEpoch({ node, known }: OrderContext, epoch: Epoch): void {
+function ownsEpoch({ node, known }: OrderContext, epoch: Epoch): boolean {
   const order = compareEpochs(epoch, known.epoch);
-  if (epoch.owner === node && (order === 'higher' || (order === 'equal' && !known.disputed))) return;
+  return epoch.owner === node && (order === 'higher' || (order === 'equal' && !known.disputed));
+}
+
+function assertOwnEpoch(context: OrderContext, epoch: Epoch): void {
+  if (ownsEpoch(context, epoch)) return;
+  const { node, known } = context;
   const text = `epoch ${formatEpoch(epoch)} is not this node's alone, or not above ${formatEpoch(known.epoch)}`;
   throw new HotMirrorError('HM_STALE_EPOCH', text, { rule: 'lineage.epoch' });
 }

@@ -83,7 +83,13 @@ export class Serving {
       },
     });
     const { store, newGeneration, handlers } = options;
-    this.#generation = new Mint({ store, newGeneration, minted: (id) => handlers.minted(id), failed: (error) => handlers.failed(error) });
+    this.#generation = new Mint({
+      store,
+      newGeneration,
+      serves: () => this.#serving,
+      minted: (id) => handlers.minted(id),
+      failed: (error) => handlers.failed(error),
+    });
     this.#intents = new IntentLog({
       activity: options.activity,
       store: options.store,
