@@ -256,7 +256,7 @@ function ownsEpoch({ node, known }: OrderContext, epoch: Epoch): boolean {
 
 function assertOwnEpoch(context: OrderContext, epoch: Epoch): void {
   if (ownsEpoch(context, epoch)) return;
-  const { node, known } = context;
+  const { known } = context;
   const text = `epoch ${formatEpoch(epoch)} is not this node's alone, or not above ${formatEpoch(known.epoch)}`;
   throw new HotMirrorError('HM_STALE_EPOCH', text, { rule: 'lineage.epoch' });
 }

@@ -82,23 +82,14 @@ export class Serving {
         this.#pump();
       },
     });
-    const { store, newGeneration, handlers } = options;
-    this.#generation = new Mint({
-      store,
-      newGeneration,
-      serves: () => this.#serving,
-      minted: (id) => handlers.minted(id),
-      failed: (error) => handlers.failed(error),
-    });
+    const failed = (error: HotMirrorError): void => options.handlers.failed(error);
+    this.#generation = new Mint({ ...options, serves: () => this.#serving, minted: (id) => options.handlers.minted(id), failed });
     this.#intents = new IntentLog({
-      activity: options.activity,
-      store: options.store,
-      counters: options.counters,
+      ...options,
       needed: () => (this.#maySend() ? neededRegions(this.#queue, options.activity.capacity) : new Set()),
       session: () => this.#session,
-      device: options.device,
       logged: () => this.#pump(),
-      failed: (error) => options.handlers.failed(error),
+      failed,
     });
   }
 
