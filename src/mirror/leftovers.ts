@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../clock/clock.ts';
+import { within } from '../clock/within.ts';
 
 /**
  * What ended connections have left with the device of a target. No handshake is possible before it is through; where that takes longer than a deadline the
@@ -40,6 +41,12 @@ export class Leftovers {
   /** Resolves when nothing is left of what there is now. */
   gone(): Promise<void> {
     return this.#ending;
+  }
+
+  /** As {@link Leftovers.gone}. Rejects with `HM_REFUSED` when that takes longer: an order must not wait for a device that hangs, nor others behind it. */
+  goneWithin(deadlineMs: number): Promise<void> {
+    const what = 'what the device still has of an earlier connection or service';
+    return within(this.#clock, { deadlineMs, code: 'HM_REFUSED', rule: 'takeover.seal', what }, () => this.#ending);
   }
 
   /** While something is left: true, and `resume` is called when it is through. */

@@ -67,7 +67,8 @@ export class Mint {
       (error: unknown) => {
         this.#changing = false;
         this.#unchanged = false;
-        this.#options.failed(HotMirrorError.from(error, 'HM_STATE_UNWRITABLE', 'a new generation could not be made durable'));
+        const { serves, failed } = this.#options;
+        if (serves()) failed(HotMirrorError.from(error, 'HM_STATE_UNWRITABLE', 'a new generation could not be made durable'));
       },
     );
   }

@@ -150,8 +150,7 @@ export class MirrorCore {
     this.serving.cease();
     this.replication.reconnect();
     this.serving.stop(error);
-    // What a failed element still has changes nothing any more.
-    if (this.replication.element !== 'failed') this.replication.leaveBehind(this.serving.aftermath());
+    this.replication.leaveBehind(this.serving.aftermath());
   }
 
   /** Tells listeners. */
@@ -248,6 +247,7 @@ export class MirrorCore {
       lease,
       counters,
       activity: this.#activity,
+      hasFailed: () => this.replication.element === 'failed',
       queuedRequests: this.#limits.queuedRequests,
       newGeneration: () => randomHex(random, generationBytes),
       handlers: {

@@ -352,8 +352,11 @@ export class MirrorLink implements BlockDevice {
     await this.#orders.add(async () => {
       if (!this.#core) return;
       this.#core.endServing(error);
-      await this.#core.replication.stop();
-      await settleElement(device, this.#core.store, this.#core.replication.element === 'failed');
+      const { replication, store } = this.#core;
+      await replication.stop().then(
+        () => settleElement(device, store, replication.element === 'failed'),
+        (error: unknown) => debug('%s: closing without a clean mark: %O', this.name, error),
+      );
     });
     await (this.#core?.preservation.close() ?? undoJournal?.device.close());
     await device.close();

@@ -245,7 +245,7 @@ export async function leave({ store, replication, device, changed, failed }: Ord
       replication.element = 'outdated';
     }
   });
-  await replication.stop();
+  await replication.cutOff();
   changed();
 }
 

@@ -65,10 +65,10 @@ export class Replication extends KnownElements {
     super(options.store.metadata.state);
     this.#options = options;
     this.#lineage = new ElementLineage(options);
-    this.#preparation = new TargetPreparation(this, () => options.store.metadata.state);
+    this.#preparation = new TargetPreparation(this, options);
     const { transport, preferOwnDial, clock, random, limits, host } = options;
     this.#leftovers = new Leftovers(clock, limits.deadlineMs, () => {
-      if (!this.stopped) void Promise.all([this.cutOff(), this.resume()]);
+      if (this.#wanted) void Promise.all([this.cutOff(), this.resume()]);
     });
     this.#link = new DataLink({
       ...{ transport, preferOwnDial, clock, random, limits },
@@ -123,10 +123,10 @@ export class Replication extends KnownElements {
     if (!this.stopped && this.connection === 'standalone') this.connection = 'connecting';
   }
 
-  /** Ends the connection and the dialling; resolves when nothing of an older connection can reach the element any more (rule takeover.seal). */
+  /** Ends connection and dialling; resolves when nothing older can reach the element (rule takeover.seal). Rejects with `HM_REFUSED` where its device hangs. */
   async stop(): Promise<void> {
     await this.cutOff();
-    await this.#leftovers.gone();
+    await this.#leftovers.goneWithin(this.#options.limits.ackDeadlineMs);
   }
 
   /** As `stop`, but what was received may still be with a device that hangs: it changes the element, and no more what is known of it. */

@@ -28,6 +28,8 @@ export interface ServingOptions {
   readonly activity: ActivityLog;
   readonly lease: Lease;
   readonly counters: Counters;
+  /** This node's element has failed. */
+  readonly hasFailed: () => boolean;
   readonly queuedRequests: number;
   readonly newGeneration: () => string;
   readonly handlers: ServingHandlers;

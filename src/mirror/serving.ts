@@ -44,7 +44,7 @@ export class Serving {
   readonly #generation: Mint;
   #pumping = false;
   readonly #admission: Admission;
-  readonly #aftermath = new Aftermath(() => this.#issued.size === 0 && this.reads.rewrites === 0);
+  readonly #aftermath = new Aftermath(() => this.#options.hasFailed() || (this.#issued.size === 0 && this.reads.rewrites === 0));
 
   constructor(options: ServingOptions) {
     this.#options = options;
@@ -126,6 +126,8 @@ export class Serving {
       request.remote = 0;
       this.#advance(request);
     }
+    // What a failed element still has changes nothing any more.
+    this.#aftermath.look();
   }
 
   /** Resolves when this node's element has nothing more of a service that has ended; null: it has nothing. What fails before that makes a difference, which nobody would look for (rule write.error). */

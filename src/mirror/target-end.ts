@@ -58,6 +58,7 @@ export class TargetEnd {
             await lineage.take(body, start);
             if (data.ended) {
               handlers.adoptedLate();
+              host.changed();
               return;
             }
             handlers.adopted();

@@ -1,30 +1,31 @@
 import type { ExtentRun } from './dirty-map.ts';
 import type { Agreement } from './handshake.ts';
 import type { KnownElements } from './known-elements.ts';
-import type { ElementState } from './state.ts';
+import type { ReplicationOptions } from './replication-options.ts';
 
 /** What a handshake makes durable at a target before the stream begins (rule resync.begin), and what the element is worth meanwhile. */
 export class TargetPreparation {
   readonly #known: KnownElements;
-  readonly #durably: () => ElementState;
+  readonly #options: Pick<ReplicationOptions, 'store' | 'host'>;
   #underWay: Promise<void> | null = null;
 
-  /** `durably`: what the element is by its metadata. */
-  constructor(known: KnownElements, durably: () => ElementState) {
+  constructor(known: KnownElements, options: Pick<ReplicationOptions, 'store' | 'host'>) {
     this.#known = known;
-    this.#durably = durably;
+    this.#options = options;
   }
 
   /** Carries it out; gives what `prepare` does. */
   run({ scope }: Agreement, prepare: () => Promise<Iterable<ExtentRun>>): Promise<Iterable<ExtentRun>> {
     const known = this.#known;
     const { element } = known;
+    const { store, host } = this.#options;
     if (scope !== 'nothing') known.element = 'inconsistent';
     const runs = prepare().catch((error: unknown) => {
       // Nothing was begun, and nothing is known any more of how good it is, but by who has told since.
       if (scope === 'nothing') known.doubt();
-      else if (known.element === 'inconsistent' && this.#durably() !== 'inconsistent')
+      else if (known.element === 'inconsistent' && store.metadata.state !== 'inconsistent')
         known.element = element === 'uptodate' ? 'consistent' : element;
+      host.changed();
       throw error;
     });
     const over = (): void => undefined;

@@ -243,7 +243,8 @@ export class TargetSession {
       this.#comparingBytes -= lengthBytes;
       const extents = Math.ceil(lengthBytes / extentBytes);
       const differing = error ? new Uint8Array(extents).fill(1) : compareDigests(digest, digestExtents(digest, mine, extentBytes), theirs);
-      this.#buffers.release(mine);
+      // Where it failed its device may not be done with it.
+      if (!error) this.#buffers.release(mine);
       const first = offsetBytes / extentBytes;
       if (verify && !this.#failed && differing.filter((differs, at) => differs === 1 && findings.add(first + at)).length > 0)
         handlers.changed();

@@ -41,6 +41,27 @@ describe('what an element still has of a service that has ended', () => {
     for (const mirror of [alpha, beta]) expect(mirror.state().dirtyBytes).to.equal(0);
   });
 
+  it('takeover.seal: keeps no order waiting for ever, and not the one to be outdated', async () => {
+    const { pair } = await writeHangs();
+    const alpha = pair.mirror('alpha');
+    pair.link.break();
+    pair.link.cut();
+    await pair.until(() => alpha.state().lostAtMs !== null, 'the loss');
+    await pair.clock.settled(alpha.raiseEpoch({ number: 2, owner: 'beta' }), 60_000, 'the news');
+    const sealed = alpha.seal().then(
+      () => null,
+      ({ code }: HotMirrorError) => code,
+    );
+    expect(await pair.clock.settled(sealed, 60_000, 'the seal')).to.equal('HM_REFUSED');
+    const { currentId, connectionId } = alpha.state();
+    const order = { epoch: { number: 2, owner: 'beta' }, currentId, connectionId, nonce: 'n' };
+    await pair.clock.settled(alpha.outdate(order), 1_000, 'the order');
+    expect(alpha.snapshot().metadata.state).to.equal('outdated');
+    await pair.clock.settled(alpha.close(), 60_000, 'the end');
+    await pair.open('alpha');
+    expect(pair.mirror('alpha').snapshot().metadata.crashed, 'as after a crash').to.equal(true);
+  });
+
   it('lineage.union: is known before the element counts as left in order', async () => {
     const { pair, held } = await writeHangs();
     pair.link.break();
