@@ -50,7 +50,7 @@ describe('what an element still has of a service that has ended', () => {
     await pair.clock.settled(alpha.raiseEpoch({ number: 2, owner: 'beta' }), 60_000, 'the news');
     const sealed = alpha.seal().then(
       () => null,
-      ({ code }: HotMirrorError) => code,
+      (error: unknown) => (error as HotMirrorError).code,
     );
     expect(await pair.clock.settled(sealed, 60_000, 'the seal')).to.equal('HM_REFUSED');
     const { currentId, connectionId } = alpha.state();
