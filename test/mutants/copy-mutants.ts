@@ -37,9 +37,9 @@ export const copyMutants: readonly Mutant[] = [
       {
         file: 'mirror/target.ts',
         find: `    this.#order.add(() => {
-      const bytes = new Uint8Array(lengthBytes);`,
+      this.#deviceRequests += 1;`,
         replace: `    this.#whenApplied(() => {
-      const bytes = new Uint8Array(lengthBytes);`,
+      this.#deviceRequests += 1;`,
       },
     ],
     withinSeeds: targetedSeeds,
