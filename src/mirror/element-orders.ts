@@ -34,8 +34,8 @@ async function takeOut(context: OrderContext): Promise<void> {
     await replication.stop();
     if (store.metadata.state !== 'off') await out();
   } catch (error) {
-    // A connection that was about to be left takes over no lineage any more.
-    await replication.stop();
+    // A connection that was about to be left takes over no lineage any more; where the device hangs, the link has to come back all the same.
+    await replication.cutOff();
     await replication.resume();
     throw error;
   }

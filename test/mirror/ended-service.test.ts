@@ -80,27 +80,48 @@ describe('what an element still has of a service that has ended', () => {
   });
 });
 
+/** A resync to beta whose disk hangs, so that the data link stays away. */
+async function heldBack(): Promise<{ readonly pair: MirrorPair; readonly gate: GatedDevice }> {
+  let gate: GatedDevice | undefined;
+  const wrap = (device: BlockDevice, what: string): BlockDevice => (what === 'beta:disk' ? (gate = new GatedDevice(device)) : device);
+  const undoJournal = { sizeBytes: preImageLogBytes(64, 65_536), whenFull: 'give-up' } as const;
+  const pair = await new MirrorPair({ undoJournal, limits: { resyncWindowBytes: 65_536, retryMaxMs: 200 }, delayMs: 5, wrap }).start();
+  pair.link.break();
+  pair.link.cut();
+  await pair.until(() => pair.mirror('alpha').state().lostAtMs !== null, 'the loss');
+  await pair.goAlone('alpha');
+  await pair.write('alpha', 0, pattern(16 * 65_536, 7));
+  pair.link.heal();
+  await pair.until(() => pair.mirror('beta').state().canRollBack && pair.mirror('beta').state().role === 'target', 'the resync');
+  gate!.shut();
+  await pair.clock.runFor(50);
+  pair.link.break();
+  await pair.until(() => pair.mirror('beta').state().connection === 'standalone', 'the device hangs', 60_000);
+  return { pair, gate: gate! };
+}
+
 describe('a data link that is held back by what a hanging device has left', () => {
   it('resync.undo: comes back after an order, though the order found it away', async () => {
-    let gate: GatedDevice | undefined;
-    const wrap = (device: BlockDevice, what: string): BlockDevice => (what === 'beta:disk' ? (gate = new GatedDevice(device)) : device);
-    const undoJournal = { sizeBytes: preImageLogBytes(64, 65_536), whenFull: 'give-up' } as const;
-    const pair = await new MirrorPair({ undoJournal, limits: { resyncWindowBytes: 65_536, retryMaxMs: 200 }, delayMs: 5, wrap }).start();
-    pair.link.break();
-    pair.link.cut();
-    await pair.until(() => pair.mirror('alpha').state().lostAtMs !== null, 'the loss');
-    await pair.goAlone('alpha');
-    await pair.write('alpha', 0, pattern(16 * 65_536, 7));
-    pair.link.heal();
-    await pair.until(() => pair.mirror('beta').state().canRollBack && pair.mirror('beta').state().role === 'target', 'the resync');
-    gate!.shut();
-    await pair.clock.runFor(50);
-    pair.link.break();
-    await pair.until(() => pair.mirror('beta').state().connection === 'standalone', 'the device hangs', 60_000);
+    const { pair, gate } = await heldBack();
     const rolledBack = pair.mirror('beta').rollBack();
     await pair.clock.runFor(100);
-    gate!.open();
+    gate.open();
     await pair.clock.settled(rolledBack, 60_000, 'the rollback');
+    await pair.until(() => pair.mirror('alpha').state().peerElement === 'uptodate', 'the copy');
+    expect(pair.identical).to.equal(true);
+  });
+
+  it('element.off: comes back after an order that was refused over it', async () => {
+    const { pair, gate } = await heldBack();
+    const off = pair
+      .mirror('beta')
+      .setElement('off')
+      .then(
+        () => null,
+        (error: unknown) => (error as HotMirrorError).code,
+      );
+    expect(await pair.clock.settled(off, 120_000, 'the order')).to.equal('HM_REFUSED');
+    gate.open();
     await pair.until(() => pair.mirror('alpha').state().peerElement === 'uptodate', 'the copy');
     expect(pair.identical).to.equal(true);
   });
