@@ -1,13 +1,13 @@
 import type { Clock } from '../clock/clock.ts';
 import type { Random } from '../clock/random.ts';
 import { HotMirrorError } from '../errors.ts';
+import type { MonitorLinkOptions } from '../heartbeat/options.ts';
 import { mailboxBlocks, mailboxTransport, parseScsiUrl, scsiSocketPort, scsiTransport } from '../transport/scsi-sim/index.ts';
 import { serialTransport } from '../transport/serial.ts';
 import type { OpenPort } from '../transport/serial.ts';
 import { tcpTransport } from '../transport/tcp.ts';
 import type { Transport } from '../transport/transport.ts';
 import { goDown } from './go-down.ts';
-import type { MonitorLinkOptions } from '../heartbeat/options.ts';
 import { lateProbeNeedsMs, mailboxPollMs } from './link-pace.ts';
 import { paceOf, schemeOf } from './link-schemes.ts';
 import type { LinkAddress, PairConfig } from './config.ts';
