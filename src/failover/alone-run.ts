@@ -290,7 +290,10 @@ function refusedJustNow(node: PairNode, { mirror }: Permit): boolean {
 
 function stillValid(node: PairNode, { mirror, view, decision }: Permit): boolean {
   const now = mirror.state();
-  if (!node.serving || now.serving !== 'parked' || now.connectionId !== view.connectionId || now.lostAtMs !== view.lostAtMs) return false;
+  if (!node.serving || now.serving !== 'parked' || now.connectionId !== view.connectionId) return false;
+  // The peer ended the connection that the order to be outdated names, and with it a handshake: it has met nobody since.
+  const endedByOrder = decision.action === 'outdate' && view.handshaking && !now.handshaking;
+  if (now.lostAtMs !== view.lostAtMs && !endedByOrder) return false;
   // A grant, a fence or the peer's confirmation is not taken back by later words of the peer; a silence is.
   return decision.action !== 'go' || judgeAlone(node, now).action === 'go';
 }
