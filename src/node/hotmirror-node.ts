@@ -260,7 +260,7 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
     ...{ peer, monitor, clock, random },
     carryOut: (order, stream) => carryOut(order, mirrorOf(mirrors, order.mirror), stream),
   });
-  const watchOrders = new WatchOrders({ config, peer, monitor, clock, tell: (name, news) => events.append(name, news) });
+  const watchOrders = new WatchOrders({ config, peer, monitor, clock, random, tell: (name, news) => events.append(name, news) });
   for (const [name, mirror] of mirrors) mirror.onHeard((atMs) => monitor.heard(`data:${name}`, { atMs }));
   const health: HealthWatch = nodeHealth({ config, node, clock, mirrors: [...mirrors.values()], status: () => orchestrator.status() });
   events.health(health);

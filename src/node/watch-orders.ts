@@ -1,6 +1,8 @@
 import * as z from 'zod';
 
 import type { Clock, Timer } from '../clock/clock.ts';
+import { randomHex } from '../clock/random.ts';
+import type { Random } from '../clock/random.ts';
 import { HotMirrorError } from '../errors.ts';
 import type { EventBase } from '../events.ts';
 import type { DetectorChoice } from '../heartbeat/detector.ts';
@@ -15,6 +17,7 @@ export const longestMaintenanceMs: number = 24 * 3_600_000;
 const longestTimeMs = longestMaintenanceMs;
 const requestDeadlineMs = 5_000;
 const kind = 'watch-order';
+const giverBytes = 8;
 /** The words by which the monitor is paused. */
 const maintenance = 'maintenance';
 
@@ -30,7 +33,13 @@ const orderSchema: z.ZodType<WatchOrder> = z.discriminatedUnion('order', [
 ]);
 
 const ofKind = z.object({ kind: z.literal(kind) });
-const requestSchema = z.strictObject({ kind: z.literal(kind), order: orderSchema });
+/** `giver` names one run of a node, whose orders are numbered. */
+const requestSchema = z.strictObject({
+  kind: z.literal(kind),
+  giver: z.string().min(1).max(64),
+  number: z.int().min(1),
+  order: orderSchema,
+});
 const answerSchema = z.object({ changed: z.boolean() });
 
 /** What {@link WatchOrders} needs. */
@@ -40,6 +49,7 @@ export interface WatchOrdersOptions {
   readonly peer: string;
   readonly monitor: Pick<HeartbeatMonitor, 'configure' | 'pause' | 'resume' | 'request' | 'status' | 'times'>;
   readonly clock: Clock;
+  readonly random: Random;
   /** Puts an event into the log. */
   readonly tell: (event: string, payload: Omit<EventBase, 'atMs'>) => void;
 }
@@ -55,10 +65,15 @@ export function detectorOf({ detector, maxDeadlineMs }: PairConfig['monitor']): 
  */
 export class WatchOrders {
   readonly #options: WatchOrdersOptions;
+  readonly #giver: string;
+  #given = 0;
+  /** The latest order of the peer that was carried out. */
+  #done: { readonly giver: string; readonly number: number } | null = null;
   #limit: Timer | null = null;
 
   constructor(options: WatchOrdersOptions) {
     this.#options = options;
+    this.#giver = randomHex(options.random, giverBytes);
   }
 
   /** Carries an order out here, and then has the other node do so. Rejects with `HM_REFUSED` where a timing rule stands in the way; then nothing has changed. */
@@ -66,8 +81,10 @@ export class WatchOrders {
     const { monitor, peer } = this.#options;
     const here = this.#carryOut(order);
     const text = this.#textOf(order);
+    this.#given += 1;
     try {
-      const answer = await monitor.request({ kind, order: { ...order } }, { deadlineMs: requestDeadlineMs });
+      const request = { kind, giver: this.#giver, number: this.#given, order: { ...order } };
+      const answer = await monitor.request(request, { deadlineMs: requestDeadlineMs });
       return { changed: answerSchema.parse(answer).changed || here, toldBoth: true, text };
     } catch (error) {
       const { message } = HotMirrorError.from(error, 'HM_PROTOCOL', `${peer} answered with what makes no sense`);
@@ -75,13 +92,19 @@ export class WatchOrders {
     }
   }
 
-  /** Answers a request of the peer; null where it is none of these. Throws `HM_PROTOCOL`, and what a refused order throws. */
+  /** Answers a request of the peer; null where it is none of these. Throws `HM_PROTOCOL`, `HM_REFUSED` for an order that a slow link brings after a later one, and what a refused order throws. */
   answer(body: Json): Json | null {
     if (!ofKind.safeParse(body).success) return null;
     const parsed = requestSchema.safeParse(body);
     if (!parsed.success)
       throw new HotMirrorError('HM_PROTOCOL', `the peer sent an order that makes no sense: ${z.prettifyError(parsed.error)}`);
-    return { changed: this.#carryOut(parsed.data.order) };
+    const { giver, number, order } = parsed.data;
+    const done = this.#done?.giver === giver ? this.#done.number : 0;
+    if (number < done) throw new HotMirrorError('HM_REFUSED', 'a later order has been carried out', { rule: 'watch.live' });
+    if (number === done) return { changed: false };
+    const changed = this.#carryOut(order);
+    this.#done = { giver, number };
+    return { changed };
   }
 
   /** Leaves no timer. */

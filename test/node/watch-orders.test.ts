@@ -44,7 +44,7 @@ describe('WatchOrders', () => {
 
   function orders(node: 'alpha' | 'beta', peer: string): WatchOrders {
     const tell = (event: string, { text }: Omit<EventBase, 'atMs'>): void => void told.push(`${node} ${event} ${text}`);
-    return new WatchOrders({ config, peer, monitor: monitors[node], clock: pair.clock, tell });
+    return new WatchOrders({ config, peer, monitor: monitors[node], clock: pair.clock, random: pair.random, tell });
   }
 
   function answered(by: WatchOrders, body: Json): Json {
@@ -83,7 +83,8 @@ describe('WatchOrders', () => {
   });
 
   it('the peer refuses what it could not keep by its own configuration, whoever asks', () => {
-    expect(() => beta.answer({ kind: 'watch-order', order: { ...times(null, deadlineMs - 1) } })).to.throw(HotMirrorError, 'leases');
+    const asked = { kind: 'watch-order', giver: 'x', number: 1 };
+    expect(() => beta.answer({ ...asked, order: { ...times(null, deadlineMs - 1) } })).to.throw(HotMirrorError, 'leases');
     for (const order of [
       {},
       { order: 'times' },
@@ -92,8 +93,21 @@ describe('WatchOrders', () => {
       null,
       'x',
     ] as Json[])
-      expect(() => beta.answer({ kind: 'watch-order', order }), JSON.stringify(order)).to.throw(HotMirrorError, 'makes no sense');
+      expect(() => beta.answer({ ...asked, order }), JSON.stringify(order)).to.throw(HotMirrorError, 'makes no sense');
     for (const body of [null, 1, [], {}, { kind: 'mirror-order' }] as Json[]) expect(beta.answer(body)).to.equal(null);
+  });
+
+  it('watch.live: an order that a slow link brings after a later one is refused, and one that it brings twice is carried out once', () => {
+    const order = (number: number, forMs: number | null, giver = 'x'): (() => Json | null) => {
+      return () => beta.answer({ kind: 'watch-order', giver, number, order: { order: 'maintenance', forMs } });
+    };
+    expect(order(2, null)()).to.deep.equal({ changed: false });
+    expect(order(1, minuteMs)).to.throw(HotMirrorError, 'a later order has been carried out').with.property('rule', 'watch.live');
+    expect(monitors.beta.watchState()).to.equal('normal');
+    expect(order(3, minuteMs)()).to.deep.equal({ changed: true });
+    expect(order(4, null)()).to.deep.equal({ changed: true });
+    expect(order(4, null)()).to.deep.equal({ changed: false });
+    expect(order(1, minuteMs, 'started anew')()).to.deep.equal({ changed: true });
   });
 
   it('watch.live: maintenance keeps both nodes from verdicts, and ends by itself', async () => {
