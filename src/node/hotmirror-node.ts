@@ -6,6 +6,7 @@ import { openStateFile } from '../device/state-file.ts';
 import { noEpoch } from '../epoch.ts';
 import type { Epoch } from '../epoch.ts';
 import { HotMirrorError } from '../errors.ts';
+import type { EventBase } from '../events.ts';
 import { FailoverOrchestrator } from '../failover/orchestrator.ts';
 import { DurablePairRecordStore, pairRecordBytes } from '../failover/pair-record-store.ts';
 import { within } from '../clock/within.ts';
@@ -15,6 +16,7 @@ import type { MirrorCounters } from '../mirror/counters.ts';
 import { commandPlatform } from '../platform/command.ts';
 import { nonePlatform } from '../platform/none.ts';
 import type { PlatformActions } from '../platform/platform-actions.ts';
+import { ConfigComparison, configDigests } from './config-comparison.ts';
 import { homesOf, peerOf } from './config.ts';
 import type { PairConfig } from './config.ts';
 import type { ControlSocket } from './control-socket.ts';
@@ -61,6 +63,7 @@ export interface NodeParts {
   readonly calendar: VerifyCalendar;
   readonly health: HealthWatch;
   readonly keys: LinkKeyWatch;
+  readonly comparison: ConfigComparison;
   readonly parts: Parts;
 }
 
@@ -80,6 +83,7 @@ export class HotMirrorNode {
   readonly #calendar: VerifyCalendar;
   readonly #health: HealthWatch;
   readonly #keys: LinkKeyWatch;
+  readonly #comparison: ConfigComparison;
   readonly #parts: Parts;
   readonly #waiting = new Set<() => void>();
   #closing: Promise<void> | null = null;
@@ -96,6 +100,7 @@ export class HotMirrorNode {
     this.#calendar = options.calendar;
     this.#health = options.health;
     this.#keys = options.keys;
+    this.#comparison = options.comparison;
     this.#parts = options.parts;
   }
 
@@ -172,7 +177,7 @@ export class HotMirrorNode {
       ...(health.length === 0 ? {} : { health }),
       ...(peerHealth ? { peerHealth } : {}),
     };
-    const warnings = warningsOf(status);
+    const warnings = [...this.#comparison.warnings, ...warningsOf(status)];
     return warnings.length === 0 ? status : { ...status, warnings };
   }
 
@@ -254,13 +259,15 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
     initialGraceMs,
     detector: detectorOf(config.monitor),
     report: () => orchestrator.report(),
-    answer: async (body) => orders.answer(body) ?? watchOrders.answer(body) ?? orchestrator.answer(body),
+    answer: async (body) => orders.answer(body) ?? watchOrders.answer(body) ?? comparison.answer(body) ?? orchestrator.answer(body),
   });
   const orders: PeerOrders = new PeerOrders({
     ...{ peer, monitor, clock, random },
     carryOut: (order, stream) => carryOut(order, mirrorOf(mirrors, order.mirror), stream),
   });
-  const watchOrders = new WatchOrders({ config, peer, monitor, clock, random, tell: (name, news) => events.append(name, news) });
+  const tell = (name: string, news: Omit<EventBase, 'atMs'>): void => events.append(name, news);
+  const watchOrders = new WatchOrders({ config, peer, monitor, clock, random, tell });
+  const comparison = new ConfigComparison({ digests: configDigests(loaded), peer, monitor, tell });
   for (const [name, mirror] of mirrors) mirror.onHeard((atMs) => monitor.heard(`data:${name}`, { atMs }));
   const health: HealthWatch = nodeHealth({ config, node, clock, mirrors: [...mirrors.values()], status: () => orchestrator.status() });
   events.health(health);
@@ -269,7 +276,7 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
   events.orchestrator(orchestrator);
   await parts.add(orchestrator.start(), () => Promise.resolve());
   await parts.add(monitor.start(), () => monitor.close({ leave: true }));
-  for (const given of [orders, watchOrders]) await parts.add(Promise.resolve(given), async (opened) => opened.close());
+  for (const given of [orders, watchOrders, comparison]) await parts.add(Promise.resolve(given), async (opened) => opened.close());
   // Closed before the monitor: what it says to the peer on the way out travels over the monitor's links.
   await parts.add(Promise.resolve(), () => orchestrator.close({ leave: true }));
   health.start();
@@ -278,7 +285,7 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
   const keys = await parts.add(Promise.resolve(watchKeys(source, keyring, { clock, events, mirrors })), (watch) => watch.close());
   const assembledNode = new HotMirrorNode({
     ...{ name: node, clock, config, log, monitor, orchestrator },
-    ...{ mirrors, calendar, health, keys, parts },
+    ...{ mirrors, calendar, health, keys, comparison, parts },
   });
   assembled.resolve({
     ...{ orchestrator, log, mirrors, orders, watchOrders },

@@ -12,6 +12,7 @@ const allClear: ReadonlySet<string> = new Set([
   'tls:renewed',
   'health:changed',
   'peer-health:changed',
+  'config:agrees',
 ]);
 /** What comes again with every attempt to connect. */
 const ofAttempts: ReadonlySet<string> = new Set(['lineage:decided', 'link:refused']);
