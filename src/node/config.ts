@@ -158,6 +158,8 @@ export interface LoadedConfig {
   /** What relative paths were resolved against. */
   readonly folder: string;
   readonly config: PairConfig;
+  /** What the file says, as it is written. */
+  readonly written: Readonly<Record<string, unknown>>;
 }
 
 const largestFileBytes = 2 ** 20;
@@ -181,7 +183,7 @@ export async function loadConfig(file: string): Promise<LoadedConfig> {
     const because = (error as Error).message.replace(/\s+/gu, ' ');
     throw new HotMirrorError('HM_CONFIG', `${file} is not JSON: ${because}`, { cause: error });
   }
-  return { path: absolute, folder, config: parseConfig(json, { folder }) };
+  return { path: absolute, folder, config: parseConfig(json, { folder }), written: json as Record<string, unknown> };
 }
 
 /** Checks what a configuration file holds and fills in the defaults. Throws `HM_CONFIG`, as {@link loadConfig}. */

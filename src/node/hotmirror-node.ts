@@ -16,7 +16,7 @@ import type { MirrorCounters } from '../mirror/counters.ts';
 import { commandPlatform } from '../platform/command.ts';
 import { nonePlatform } from '../platform/none.ts';
 import type { PlatformActions } from '../platform/platform-actions.ts';
-import { ConfigComparison, configDigests } from './config-comparison.ts';
+import { ConfigComparison, configPortrait } from './config-comparison.ts';
 import { homesOf, peerOf } from './config.ts';
 import type { PairConfig } from './config.ts';
 import type { ControlSocket } from './control-socket.ts';
@@ -267,7 +267,7 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
   });
   const tell = (name: string, news: Omit<EventBase, 'atMs'>): void => events.append(name, news);
   const watchOrders = new WatchOrders({ config, peer, monitor, clock, random, tell });
-  const comparison = new ConfigComparison({ digests: configDigests(loaded), peer, monitor, tell });
+  const comparison = new ConfigComparison({ mine: configPortrait(loaded), peer, monitor, clock, tell });
   for (const [name, mirror] of mirrors) mirror.onHeard((atMs) => monitor.heard(`data:${name}`, { atMs }));
   const health: HealthWatch = nodeHealth({ config, node, clock, mirrors: [...mirrors.values()], status: () => orchestrator.status() });
   events.health(health);

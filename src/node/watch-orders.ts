@@ -67,8 +67,9 @@ export class WatchOrders {
   readonly #options: WatchOrdersOptions;
   readonly #giver: string;
   #given = 0;
-  /** The latest order of the peer that was carried out. */
-  #done: { readonly giver: string; readonly number: number } | null = null;
+  /** Of each kind, the latest order of the peer. */
+  readonly #heard: Map<WatchOrder['order'], { readonly giver: string; readonly number: number }> = new Map();
+  #closed = false;
   #limit: Timer | null = null;
 
   constructor(options: WatchOrdersOptions) {
@@ -76,7 +77,7 @@ export class WatchOrders {
     this.#giver = randomHex(options.random, giverBytes);
   }
 
-  /** Carries an order out here, and then has the other node do so. Rejects with `HM_REFUSED` where a timing rule stands in the way; then nothing has changed. */
+  /** Carries an order out here, and then has the other node do so: one that it has not confirmed may still reach it, unless a later one of its kind does first. Rejects with `HM_REFUSED` where a timing rule stands in the way; then nothing has changed. */
   async give(order: WatchOrder): Promise<ToldBothResult> {
     const { monitor, peer } = this.#options;
     const here = this.#carryOut(order);
@@ -92,23 +93,27 @@ export class WatchOrders {
     }
   }
 
-  /** Answers a request of the peer; null where it is none of these. Throws `HM_PROTOCOL`, `HM_REFUSED` for an order that a slow link brings after a later one, and what a refused order throws. */
+  /**
+   * Answers a request of the peer; null where it is none of these. Throws `HM_PROTOCOL`, `HM_CLOSED`, what a refused order throws, and `HM_REFUSED` for one that a slow link
+   * brings after a later one of its kind.
+   */
   answer(body: Json): Json | null {
     if (!ofKind.safeParse(body).success) return null;
+    if (this.#closed) throw new HotMirrorError('HM_CLOSED', 'the node is closing');
     const parsed = requestSchema.safeParse(body);
     if (!parsed.success)
       throw new HotMirrorError('HM_PROTOCOL', `the peer sent an order that makes no sense: ${z.prettifyError(parsed.error)}`);
     const { giver, number, order } = parsed.data;
-    const done = this.#done?.giver === giver ? this.#done.number : 0;
-    if (number < done) throw new HotMirrorError('HM_REFUSED', 'a later order has been carried out', { rule: 'watch.live' });
-    if (number === done) return { changed: false };
-    const changed = this.#carryOut(order);
-    this.#done = { giver, number };
-    return { changed };
+    const heard = this.#heard.get(order.order);
+    if (heard?.giver === giver && number <= heard.number)
+      throw new HotMirrorError('HM_REFUSED', 'a later order has come before it', { rule: 'watch.live' });
+    this.#heard.set(order.order, { giver, number });
+    return { changed: this.#carryOut(order) };
   }
 
-  /** Leaves no timer. */
+  /** Leaves no timer, and takes no more orders of the peer. */
   close(): void {
+    this.#closed = true;
     this.#limit?.cancel();
   }
 
@@ -157,7 +162,7 @@ export class WatchOrders {
 function refuseBadTimes(config: PairConfig, times: { readonly intervalMs: number; readonly deadlineMs: number }): void {
   const { deadlineMs, maxDeadlineMs, initialGraceMs } = config.monitor;
   if (times.deadlineMs < deadlineMs) {
-    const remedy = 'Change monitor.deadlineMs in the configuration of both nodes, and start each anew.';
+    const remedy = 'Change monitor.deadlineMs in the configuration of both nodes while neither runs.';
     const message = `leases are computed from the configured deadline of ${formatMs(deadlineMs)}; while the pair runs it can only be made longer`;
     throw new HotMirrorError('HM_REFUSED', message, { rule: 'timing.lease', details: { remedy } });
   }

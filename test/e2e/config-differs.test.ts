@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 
 import type { NodeStatus } from '../../src/node/control-protocol.ts';
-import { CommandPair } from './support/command-pair.ts';
+import { CommandPair, deadlineMs } from './support/command-pair.ts';
 import type { PairFile } from './support/command-pair.ts';
 
 describe('A node that runs with another configuration than its peer', function () {
@@ -14,7 +14,7 @@ describe('A node that runs with another configuration than its peer', function (
   });
   after(() => pair.end());
 
-  const differs = ({ warnings = [] }: NodeStatus): boolean => warnings.some(({ because }) => because.includes('it differs in monitor'));
+  const differs = ({ warnings = [] }: NodeStatus): boolean => warnings.some(({ because }) => because.includes('which differs in monitor'));
   const startBetaAnew = async (change: object): Promise<void> => {
     await pair.stop('beta');
     await pair.writeConfig({ ...file, monitor: { ...file.monitor, ...change } });
@@ -22,7 +22,7 @@ describe('A node that runs with another configuration than its peer', function (
   };
 
   it('timing.lease: is warned of on both until both run with the same', async () => {
-    await startBetaAnew({ initialGraceMs: 60_000 });
+    await startBetaAnew({ deadlineMs: deadlineMs / 2 });
     for (const node of ['alpha', 'beta'] as const) {
       const { warnings } = await pair.until(node, 'a warning of what differs', differs);
       expect(warnings?.map(({ rule }) => rule)).to.include('timing.lease');

@@ -83,7 +83,7 @@ describe('WatchOrders', () => {
   });
 
   it('the peer refuses what it could not keep by its own configuration, whoever asks', () => {
-    const asked = { kind: 'watch-order', giver: 'x', number: 1 };
+    const asked = { kind: 'watch-order', giver: 'x', number: 1 } as const;
     expect(() => beta.answer({ ...asked, order: { ...times(null, deadlineMs - 1) } })).to.throw(HotMirrorError, 'leases');
     for (const order of [
       {},
@@ -97,17 +97,28 @@ describe('WatchOrders', () => {
     for (const body of [null, 1, [], {}, { kind: 'mirror-order' }] as Json[]) expect(beta.answer(body)).to.equal(null);
   });
 
-  it('watch.live: an order that a slow link brings after a later one is refused, and one that it brings twice is carried out once', () => {
-    const order = (number: number, forMs: number | null, giver = 'x'): (() => Json | null) => {
-      return () => beta.answer({ kind: 'watch-order', giver, number, order: { order: 'maintenance', forMs } });
+  it('watch.live: an order that a slow link brings after a later one of its kind is refused, though that was refused too', () => {
+    const order = (number: number, wanted: Json, giver = 'x'): (() => Json | null) => {
+      return () => beta.answer({ kind: 'watch-order', giver, number, order: wanted });
     };
-    expect(order(2, null)()).to.deep.equal({ changed: false });
-    expect(order(1, minuteMs)).to.throw(HotMirrorError, 'a later order has been carried out').with.property('rule', 'watch.live');
+    const maintenance = (forMs: number | null): Json => ({ order: 'maintenance', forMs });
+    expect(order(2, maintenance(null))()).to.deep.equal({ changed: false });
+    expect(order(1, maintenance(minuteMs)))
+      .to.throw(HotMirrorError, 'a later order')
+      .with.property('rule', 'watch.live');
     expect(monitors.beta.watchState()).to.equal('normal');
-    expect(order(3, minuteMs)()).to.deep.equal({ changed: true });
-    expect(order(4, null)()).to.deep.equal({ changed: true });
-    expect(order(4, null)()).to.deep.equal({ changed: false });
-    expect(order(1, minuteMs, 'started anew')()).to.deep.equal({ changed: true });
+    expect(order(4, times(null, deadlineMs - 1))).to.throw(HotMirrorError, 'leases');
+    expect(order(3, times(null, 3_000))).to.throw(HotMirrorError, 'a later order');
+    expect(order(3, maintenance(minuteMs))()).to.deep.equal({ changed: true });
+    expect(order(1, maintenance(null), 'started anew')()).to.deep.equal({ changed: true });
+  });
+
+  it('takes no order of the peer once it is closed: its timer would keep the process', () => {
+    beta.close();
+    const order = { order: 'maintenance', forMs: minuteMs };
+    expect(() => beta.answer({ kind: 'watch-order', giver: 'x', number: 1, order }))
+      .to.throw(HotMirrorError)
+      .with.property('code', 'HM_CLOSED');
   });
 
   it('watch.live: maintenance keeps both nodes from verdicts, and ends by itself', async () => {
