@@ -1,8 +1,10 @@
 import { withEpoch } from '../../../src/failover/pair-record.ts';
 import type { PairRecord } from '../../../src/failover/pair-record.ts';
 import type { Epoch } from '../../../src/epoch.ts';
+import { HotMirrorError } from '../../../src/errors.ts';
 import type { MirrorLink } from '../../../src/mirror/mirror-link.ts';
 import type { MirrorProtocol } from '../../../src/mirror/options.ts';
+import type { ElementState } from '../../../src/vocabulary.ts';
 import { other } from '../support/mirror-pair.ts';
 import type { NodeName } from '../support/mirror-pair.ts';
 import { CrashNodes, firstRecord, nodes } from './crash-nodes.ts';
@@ -50,11 +52,24 @@ export abstract class CrashOrders extends CrashNodes {
     return this.order(node, adopted, (mirror) => mirror.promote({ epoch, alone }), 'promote');
   }
 
-  /** Rule takeover.commit: intent, seal, the record, then the service. With `force` by the word of an operator. */
+  /**
+   * Rule takeover.commit: intent, seal, the record, then the service. What is sealed is judged once more, for a handshake may have begun and put it in doubt; rejects then with
+   * `HM_REFUSED`, and nothing is taken. With `force` by the word of an operator.
+   */
   async takeOver(node: NodeName, { force = false } = {}): Promise<void> {
     const next: Epoch = { number: this.epoch.number + 1, owner: node };
-    const seal = (mirror: MirrorLink): Promise<unknown> => mirror.seal();
+    let sealed: ElementState | null = null;
+    const seal = async (mirror: MirrorLink): Promise<void> => void (sealed = (await mirror.seal()).element);
     await this.order(node, (record) => ({ ...record, intent: next }), seal, 'intent and seal');
+    if (!force && sealed !== 'uptodate') {
+      await this.order(
+        node,
+        (record) => ({ ...record, intent: null }),
+        (mirror) => mirror.unseal(),
+        'takeover given up',
+      );
+      throw new HotMirrorError('HM_REFUSED', `the element of ${node} is ${String(sealed)}`, { rule: 'takeover.uptodate' });
+    }
     const served = this.takesOver(node, force);
     const promote = (mirror: MirrorLink): Promise<void> => mirror.promote({ epoch: next, alone: true, force });
     await this.order(node, (record) => withEpoch(record, next), promote, 'takeover');
