@@ -58,17 +58,17 @@ export abstract class CrashOrders extends CrashNodes {
    */
   async takeOver(node: NodeName, { force = false } = {}): Promise<void> {
     const next: Epoch = { number: this.epoch.number + 1, owner: node };
-    let sealed: ElementState | null = null;
-    const seal = async (mirror: MirrorLink): Promise<void> => void (sealed = (await mirror.seal()).element);
+    const sealed: { element: ElementState } = { element: 'absent' };
+    const seal = async (mirror: MirrorLink): Promise<void> => void Object.assign(sealed, await mirror.seal());
     await this.order(node, (record) => ({ ...record, intent: next }), seal, 'intent and seal');
-    if (!force && sealed !== 'uptodate') {
+    if (!force && sealed.element !== 'uptodate') {
       await this.order(
         node,
         (record) => ({ ...record, intent: null }),
         (mirror) => mirror.unseal(),
         'takeover given up',
       );
-      throw new HotMirrorError('HM_REFUSED', `the element of ${node} is ${String(sealed)}`, { rule: 'takeover.uptodate' });
+      throw new HotMirrorError('HM_REFUSED', `the element of ${node} is ${sealed.element}`, { rule: 'takeover.uptodate' });
     }
     const served = this.takesOver(node, force);
     const promote = (mirror: MirrorLink): Promise<void> => mirror.promote({ epoch: next, alone: true, force });
