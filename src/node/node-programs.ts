@@ -1,6 +1,6 @@
 import type { NodePrograms } from './programs.ts';
 
-/** The programs behind the commands that do more than ask a running node. Each is loaded when it is used: what a node needs would make `hotmirror status` take half as long again. */
+/** The programs behind the commands that do more than ask a running node. Each is loaded when it is used: commands that only ask need not wait for all that a node is made of. */
 export const nodePrograms: NodePrograms = {
   run: async (options) => (await import('./run.ts')).runNode(options),
   init: async (options) => (await import('./init.ts')).initNode(options),
