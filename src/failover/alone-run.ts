@@ -42,8 +42,8 @@ export async function goAloneWhereAllowed(node: PairNode): Promise<void> {
     .filter(({ decision }) => decision.action !== 'go')
     .map(({ decision: { rule, because } }) => ({ rule, because }));
   if (parked.length === 0) return;
-  const asked = await Promise.all(decisions.map((one) => permitOf(node, one)));
-  const permits = asked.filter((permit) => permit !== null).filter((permit) => !refusedJustNow(node, permit));
+  const asked = await Promise.all(decisions.filter((one) => !refusedJustNow(node, one)).map((one) => permitOf(node, one)));
+  const permits = asked.filter((permit) => permit !== null);
   // Who needs neither a fence nor a grant must not wait for them.
   const by = (...actions: readonly AloneAction[]): readonly Permit[] => permits.filter(({ decision }) => actions.includes(decision.action));
   await goTogether(node, by('go', 'outdate'), false);
@@ -84,7 +84,9 @@ async function permitOf(node: PairNode, permit: Permit): Promise<Permit | null> 
     node.wakeAt(Math.max(decision.retryAtMs ?? nowMs + waitMs, nowMs + shortestWaitMs));
     return null;
   }
-  if (decision.action !== 'outdate' || (await outdatePeer(node, permit))) return permit;
+  if (decision.action !== 'outdate') return permit;
+  // Held at once: the peer, whose answer ended a handshake, dials again.
+  if (await outdatePeer(node, permit)) return hold(node, permit);
   node.retryLater();
   return null;
 }
@@ -99,48 +101,45 @@ interface EpochForAlone {
 }
 
 async function goTogether(node: PairNode, permits: readonly Permit[], grantNeeded: boolean): Promise<void> {
-  if (permits.length === 0 || !node.serving) return;
-  const next = await epochForAlone(node, permits, grantNeeded);
-  if (!next) return;
-  if (compareEpochs(next.epoch, next.from) === 'equal') await go(node, permits, next.epoch);
-  else if (!next.granted) await raiseHeld(node, permits, next);
-  else if (await raise(node, next)) await go(node, permits, next.epoch);
-}
-
-/**
- * Raises the record and goes on while the peer can become whole on no connection: whole in the old epoch, it could take the new number, of which it has not heard, for
- * itself.
- */
-async function raiseHeld(node: PairNode, permits: readonly Permit[], next: EpochForAlone): Promise<void> {
   try {
-    const held = await hold(node, permits);
-    if (held.length === 0) return;
-    // Letting go is a change that makes the node look again.
-    for (const { mirror } of held) node.aloneAgainMs.set(mirror.name, node.clock.nowMs() + retryMs);
-    if (await raise(node, next)) await go(node, held, next.epoch);
+    if (permits.length === 0 || !node.serving) return;
+    const next = await epochForAlone(node, permits, grantNeeded);
+    if (!next) return;
+    if (compareEpochs(next.epoch, next.from) === 'equal') await go(node, permits, next.epoch);
+    else await raiseHeld(node, permits, next);
   } finally {
-    node.sealed = true;
     await unseal(node);
   }
 }
 
-/** Gives those that are still without a connection. */
-async function hold(node: PairNode, permits: readonly Permit[]): Promise<readonly Permit[]> {
-  const held = await Promise.all(
-    permits.map(async (permit) => {
-      const { mirror, view } = permit;
-      try {
-        await node.order(mirror, 'hold', () => mirror.seal({ connectionId: view.connectionId }));
-        return permit;
-      } catch (error) {
-        node.aloneAgainMs.set(mirror.name, node.clock.nowMs() + retryMs);
-        node.failed(`holding ${mirror.name}`, error);
-        node.retryLater();
-        return null;
-      }
-    }),
-  );
-  return held.filter((permit) => permit !== null);
+/**
+ * Raises the record and goes on while the peer can become whole on no connection: whole in the old epoch, it could take the new number, of which it has not heard, for
+ * itself; and a handshake would void what was judged.
+ */
+async function raiseHeld(node: PairNode, permits: readonly Permit[], next: EpochForAlone): Promise<void> {
+  const holding = permits.map(async (permit) => (permit.decision.action === 'outdate' ? permit : hold(node, permit)));
+  const held = (await Promise.all(holding)).filter((permit) => permit !== null);
+  // What the arbiter gave is taken all the same: while no record holds the number, the arbiter grants the next one to nobody.
+  if (held.length === 0 && !next.granted) return;
+  // Letting go is a change that makes the node look again.
+  for (const { mirror } of held) node.aloneAgainMs.set(mirror.name, node.clock.nowMs() + retryMs);
+  if (await raise(node, next)) await go(node, held, next.epoch);
+}
+
+/** Null where there is a connection again. */
+async function hold(node: PairNode, permit: Permit): Promise<Permit | null> {
+  const { mirror, view } = permit;
+  try {
+    await node.order(mirror, 'hold', () => mirror.seal({ connectionId: view.connectionId }));
+    return permit;
+  } catch (error) {
+    node.aloneAgainMs.set(mirror.name, node.clock.nowMs() + retryMs);
+    node.failed(`holding ${mirror.name}`, error);
+    node.retryLater();
+    return null;
+  } finally {
+    node.sealed = true;
+  }
 }
 
 /** A frozen node looks again when something changes, and now and then. */
@@ -291,9 +290,8 @@ function refusedJustNow(node: PairNode, { mirror }: Permit): boolean {
 function stillValid(node: PairNode, { mirror, view, decision }: Permit): boolean {
   const now = mirror.state();
   if (!node.serving || now.serving !== 'parked' || now.connectionId !== view.connectionId) return false;
-  // The peer ended the connection that the order to be outdated names, and with it a handshake: it has met nobody since.
-  const endedByOrder = decision.action === 'outdate' && view.handshaking && !now.handshaking;
-  if (now.lostAtMs !== view.lostAtMs && !endedByOrder) return false;
+  // An order to be outdated ends the connection that it names, which is the latest still.
+  if (decision.action !== 'outdate' && now.lostAtMs !== view.lostAtMs) return false;
   // A grant, a fence or the peer's confirmation is not taken back by later words of the peer; a silence is.
   return decision.action !== 'go' || judgeAlone(node, now).action === 'go';
 }

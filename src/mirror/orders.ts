@@ -216,7 +216,7 @@ export async function outdate({ name, store, serving, replication, known, change
     // None of these takes over by itself; a failed element stays so until its disk is replaced, one that was taken out until it is brought back.
     if (state === 'inconsistent' || state === 'failed' || state === 'off') return;
     if (order.currentId !== current) throw refuse(`the element holds generation ${current ?? 'none'}`);
-    await store.update(() => ({ state: 'outdated' }));
+    if (state !== 'outdated') await store.update(() => ({ state: 'outdated' }));
     replication.element = 'outdated';
   } finally {
     await replication.resume();
