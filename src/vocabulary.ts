@@ -65,6 +65,8 @@ export interface SplitEvidence {
 /** The connection whose loss was judged of a serving mirror; null: there was none. */
 export interface ParkedOn {
   readonly connectionId: string | null;
+  /** The peer said that it has ended this connection, which may not have been noticed here; what is left of it is ended too. Default false. */
+  readonly endedByPeer?: boolean | undefined;
 }
 
 /** An operator's word that ends a split brain; it counts for the generations that were judged, and for no others. */
@@ -81,6 +83,9 @@ export interface ResolveOrder {
 export interface OutdateOrder {
   readonly epoch: Epoch;
   readonly currentId: string;
+  /** The latest connection that the source knows of. */
   readonly connectionId: string | null;
+  /** The latest one that the element knows of, as it said in its refusal of the order before: of one that ended while it began only one end may know. */
+  readonly peerConnectionId?: string | undefined;
   readonly nonce: string;
 }

@@ -2,6 +2,7 @@ import { randomHex } from '../clock/random.ts';
 import { untilAny } from '../clock/within.ts';
 import type { Epoch } from '../epoch.ts';
 import { compareEpochs, formatEpoch, highestEpoch } from '../epoch.ts';
+import { HotMirrorError } from '../errors.ts';
 import type { AloneAction, AloneDecision } from './alone.ts';
 import { mayGoAlone } from './alone.ts';
 import { attemptFailed, forgetAttempts } from './attempts.ts';
@@ -84,9 +85,7 @@ async function permitOf(node: PairNode, permit: Permit): Promise<Permit | null> 
     node.wakeAt(Math.max(decision.retryAtMs ?? nowMs + waitMs, nowMs + shortestWaitMs));
     return null;
   }
-  if (decision.action !== 'outdate') return permit;
-  // Held at once: the peer, whose answer ended a handshake, dials again.
-  if (await outdatePeer(node, permit)) return hold(node, permit);
+  if (decision.action !== 'outdate' || (await outdatePeer(node, permit))) return permit;
   node.retryLater();
   return null;
 }
@@ -101,45 +100,50 @@ interface EpochForAlone {
 }
 
 async function goTogether(node: PairNode, permits: readonly Permit[], grantNeeded: boolean): Promise<void> {
-  try {
-    if (permits.length === 0 || !node.serving) return;
-    const next = await epochForAlone(node, permits, grantNeeded);
-    if (!next) return;
-    if (compareEpochs(next.epoch, next.from) === 'equal') await go(node, permits, next.epoch);
-    else await raiseHeld(node, permits, next);
-  } finally {
-    await unseal(node);
-  }
+  if (permits.length === 0 || !node.serving) return;
+  const next = await epochForAlone(node, permits, grantNeeded);
+  if (!next) return;
+  if (compareEpochs(next.epoch, next.from) === 'equal') await go(node, permits, next.epoch);
+  else if (!next.granted) await raiseHeld(node, permits, next);
+  else if (await raise(node, next)) await go(node, permits, next.epoch);
 }
 
 /**
  * Raises the record and goes on while the peer can become whole on no connection: whole in the old epoch, it could take the new number, of which it has not heard, for
- * itself; and a handshake would void what was judged.
+ * itself.
  */
 async function raiseHeld(node: PairNode, permits: readonly Permit[], next: EpochForAlone): Promise<void> {
-  const holding = permits.map(async (permit) => (permit.decision.action === 'outdate' ? permit : hold(node, permit)));
-  const held = (await Promise.all(holding)).filter((permit) => permit !== null);
-  // What the arbiter gave is taken all the same: while no record holds the number, the arbiter grants the next one to nobody.
-  if (held.length === 0 && !next.granted) return;
-  // Letting go is a change that makes the node look again.
-  for (const { mirror } of held) node.aloneAgainMs.set(mirror.name, node.clock.nowMs() + retryMs);
-  if (await raise(node, next)) await go(node, held, next.epoch);
-}
-
-/** Null where there is a connection again. */
-async function hold(node: PairNode, permit: Permit): Promise<Permit | null> {
-  const { mirror, view } = permit;
   try {
-    await node.order(mirror, 'hold', () => mirror.seal({ connectionId: view.connectionId }));
-    return permit;
-  } catch (error) {
-    node.aloneAgainMs.set(mirror.name, node.clock.nowMs() + retryMs);
-    node.failed(`holding ${mirror.name}`, error);
-    node.retryLater();
-    return null;
+    const held = await hold(node, permits);
+    if (held.length === 0) return;
+    // Letting go is a change that makes the node look again.
+    for (const { mirror } of held) node.aloneAgainMs.set(mirror.name, node.clock.nowMs() + retryMs);
+    if (await raise(node, next)) await go(node, held, next.epoch);
   } finally {
     node.sealed = true;
+    await unseal(node);
   }
+}
+
+/** Gives those that are still without a connection. */
+async function hold(node: PairNode, permits: readonly Permit[]): Promise<readonly Permit[]> {
+  const held = await Promise.all(
+    permits.map(async (permit) => {
+      const { mirror, view, decision } = permit;
+      try {
+        await node.order(mirror, 'hold', () =>
+          mirror.seal({ connectionId: view.connectionId, endedByPeer: decision.action === 'outdate' }),
+        );
+        return permit;
+      } catch (error) {
+        node.aloneAgainMs.set(mirror.name, node.clock.nowMs() + retryMs);
+        node.failed(`holding ${mirror.name}`, error);
+        node.retryLater();
+        return null;
+      }
+    }),
+  );
+  return held.filter((permit) => permit !== null);
 }
 
 /** A frozen node looks again when something changes, and now and then. */
@@ -192,17 +196,28 @@ function noteDecision(node: PairNode, mirror: string, { action, rule, because, e
 }
 
 /** Has the peer record that its element is old (rule `outdate`). Whether it confirmed exactly this order. */
-async function outdatePeer(node: PairNode, { mirror, view }: Parked): Promise<boolean> {
-  const nonce = randomHex(node.options.random, nonceBytes);
-  const { currentId, connectionId } = view;
-  const order = { kind: 'outdate', mirror: mirror.name, epoch: node.record.epoch, currentId, connectionId, nonce };
+async function outdatePeer(node: PairNode, parked: Parked): Promise<boolean> {
   try {
-    const answer = await node.monitor.request(toJson(order), { deadlineMs: node.policy.requestDeadlineMs, signal: node.ended.signal });
-    return isOutdated(answer, nonce);
+    return await orderOutdated(node, parked).catch((error: unknown) => orderOutdated(node, parked, latestOfPeer(error)));
   } catch (error) {
-    node.failed(`outdating ${mirror.name} at ${node.peerName}`, error);
+    node.failed(`outdating ${parked.mirror.name} at ${node.peerName}`, error);
     return false;
   }
+}
+
+/** The connection that the peer named where it refused an order about another one. Throws every other error. */
+function latestOfPeer(error: unknown): string {
+  const named = error instanceof HotMirrorError && error.rule === 'outdate' ? error.details?.['connectionId'] : undefined;
+  if (typeof named !== 'string') throw error;
+  return named;
+}
+
+async function orderOutdated(node: PairNode, { mirror, view }: Parked, peerConnectionId?: string): Promise<boolean> {
+  const nonce = randomHex(node.options.random, nonceBytes);
+  const { currentId, connectionId } = view;
+  const order = { kind: 'outdate', mirror: mirror.name, epoch: node.record.epoch, currentId, connectionId, peerConnectionId, nonce };
+  const answer = await node.monitor.request(toJson(order), { deadlineMs: node.policy.requestDeadlineMs, signal: node.ended.signal });
+  return isOutdated(answer, nonce);
 }
 
 /**

@@ -38,8 +38,8 @@ export async function answerRequest(node: PairNode, commands: Commands, body: Js
  * old before the answer goes out, and a takeover that begins later sees it.
  */
 async function answerOutdate(node: PairNode, request: OutdateRequest): Promise<Json> {
-  const { mirror: name, epoch, currentId, connectionId, nonce } = request;
-  const order: OutdateOrder = { epoch, currentId, connectionId, nonce };
+  const { mirror: name, epoch, currentId, connectionId, peerConnectionId, nonce } = request;
+  const order: OutdateOrder = { epoch, currentId, connectionId, peerConnectionId, nonce };
   const mirror = node.mirrors.find((one) => one.name === name);
   if (!mirror) throw refusal('outdate', `there is no mirror ${name}`);
   if (compareEpochs(order.epoch, node.record.epoch) === 'higher') {

@@ -18,6 +18,7 @@ const outdate = z.object({
   epoch: epochSchema,
   currentId: text,
   connectionId: text.nullable(),
+  peerConnectionId: text.optional(),
   nonce: text,
 });
 

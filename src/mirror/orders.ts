@@ -163,6 +163,7 @@ export async function demote({ serving, replication, device, changed, failed }: 
 /** See `MirrorLink.seal`. */
 export async function seal(context: OrderContext, parked: ParkedOn | null): Promise<void> {
   const { name, serving, replication } = context;
+  if (parked?.endedByPeer && replication.connectionId === parked.connectionId) await replication.stop();
   const { losses } = replication;
   if (parked) assertStillLost(context, parked.connectionId, losses);
   else if (serving.state !== 'no') throw new HotMirrorError('HM_REFUSED', `${name} is served here`, { rule: 'takeover.seal' });
@@ -207,8 +208,9 @@ export async function outdate({ name, store, serving, replication, known, change
   const refuse = (because: string): HotMirrorError => new HotMirrorError('HM_REFUSED', because, { rule: 'outdate' });
   if (serving.state !== 'no') throw refuse(`${name} is served here`);
   if (compareEpochs(order.epoch, known.epoch) === 'lower') throw refuse(`epoch ${formatEpoch(known.epoch)} is known here`);
-  const connectionId = replication.connectionId;
-  if (connectionId !== null && order.connectionId !== connectionId) throw refuse('the order is about another connection');
+  const { connectionId } = replication;
+  if (connectionId !== null && order.connectionId !== connectionId && order.peerConnectionId !== connectionId)
+    throw aboutAnother(connectionId);
   // An adoption under way ends first: it may make the element as good as the source's. A device that hangs is not waited for: what it may yet take is dirty at the source.
   await replication.cutOff();
   try {
@@ -216,12 +218,17 @@ export async function outdate({ name, store, serving, replication, known, change
     // None of these takes over by itself; a failed element stays so until its disk is replaced, one that was taken out until it is brought back.
     if (state === 'inconsistent' || state === 'failed' || state === 'off') return;
     if (order.currentId !== current) throw refuse(`the element holds generation ${current ?? 'none'}`);
-    if (state !== 'outdated') await store.update(() => ({ state: 'outdated' }));
+    await store.update(() => ({ state: 'outdated' }));
     replication.element = 'outdated';
   } finally {
     await replication.resume();
   }
   changed();
+}
+
+/** An order to be outdated that may be late: it does not name the latest connection. The refusal does. */
+function aboutAnother(connectionId: string): HotMirrorError {
+  return new HotMirrorError('HM_REFUSED', 'the order is about another connection', { rule: 'outdate', details: { connectionId } });
 }
 
 /** See `MirrorLink.doubt`. */

@@ -3,7 +3,6 @@ import { expect } from 'chai';
 import { OperatorArbiter } from '../../src/arbiter/operator.ts';
 import { HotMirrorError } from '../../src/errors.ts';
 import type { Json } from '../../src/failover/ports.ts';
-import type { FakeMirror } from './support/fake-mirror.ts';
 import { World } from './support/world.ts';
 
 const refused = (error: unknown): string => {
@@ -506,31 +505,6 @@ describe('FailoverOrchestrator', () => {
       expect(world.alpha.mirror.calls).to.include('unseal');
     });
 
-    it('outdate: each mirror is held as soon as the peer has answered for it, with an arbiter too', async () => {
-      world = new World({ arbiter: true, mirrors: ['m0', 'm1'] });
-      await world.settle();
-      world.cutData();
-      await world.until(() => world.alpha.completes(), 5_000, 'alpha alone');
-      const going = ({ calls }: FakeMirror): readonly string[] =>
-        calls.slice(calls.indexOf('hold')).filter((call) => call !== 'renewLease');
-      for (const mirror of world.alpha.mirrors) expect(going(mirror)).to.deep.equal(['hold', 'goAlone 2 outdate', 'unseal']);
-      expect(await world.arbiter?.current(new AbortController().signal)).to.deep.equal({ number: 2, owner: 'alpha' });
-    });
-
-    it('arbiter.cas: a number that was granted is recorded though the data link came back before the hold', async () => {
-      world = new World({ arbiter: true, policy: { whenAlone: 'arbiter' } });
-      await world.settle();
-      await world.outcome(world.alpha.orchestrator.setControl('manual'));
-      world.alpha.mirror.failures.set('hold', new HotMirrorError('HM_REFUSED', 'm0 was connected meanwhile', { rule: 'alone' }));
-      world.partition();
-      await world.until(() => world.alpha.mirror.calls.includes('hold'), 10_000, 'the hold');
-      world.heal();
-      await world.until(() => world.calm(), 20_000, 'a calm pair');
-      const granted = await world.arbiter?.current(new AbortController().signal);
-      expect(granted).to.deep.equal({ number: 2, owner: 'alpha' });
-      expect(world.alpha.orchestrator.status()).to.include({ serving: true, epoch: 2 });
-    });
-
     it('outdate first: a takeover that begins later finds the element outdated', async () => {
       world = new World();
       await world.settle();
@@ -552,6 +526,17 @@ describe('FailoverOrchestrator', () => {
       const order = { kind: 'outdate', mirror: 'm0', epoch: { number: 1, owner: 'alpha' }, currentId, connectionId: null, nonce: 'n' };
       expect(refused(await world.outcome(world.beta.orchestrator.answer(order)))).to.equal('HM_REFUSED outdate');
       expect(world.beta.mirror.state().element).to.equal('uptodate');
+    });
+
+    it('outdate: one end may know of a connection that the other does not: the peer names its own, and the next order does too', async () => {
+      for (const knower of ['alpha', 'beta'] as const) {
+        world = new World();
+        await world.settle();
+        world.cutData();
+        world[knower].mirror.missesTheEndOfADial('one that only this end knows');
+        await world.until(() => world.alpha.completes(), 5_000, `alpha alone, where only ${knower} knows of it`);
+        expect(world.beta.mirror.state().element).to.equal('outdated');
+      }
     });
 
     it('outdate: an order of an older epoch, of another generation or for no mirror changes nothing', async () => {

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 
 import { defaultExtentBytes } from '../../src/mirror/metadata.ts';
 import type { MirrorLink } from '../../src/mirror/mirror-link.ts';
-import type { MirrorPort } from '../../src/failover/ports.ts';
+import type { MirrorPort, OutdateOrder } from '../../src/failover/ports.ts';
 import type { ErrorCode, HotMirrorError } from '../../src/errors.ts';
 import { messageTypes } from '../../src/mirror/wire.ts';
 import { frameOf, readFrame } from './support/frame-fuzz.ts';
@@ -151,6 +151,40 @@ describe('MirrorLink with bad input', () => {
     expect(await pair.clock.settled(rejection(beta.promote({ epoch: { number: 2, owner: 'beta' }, alone: true })), 5_000)).to.equal(
       'HM_REFUSED',
     );
+  });
+
+  it('outdate: an order about another connection is refused by the name of the latest, and taken once it names that too', async () => {
+    const pair = await new MirrorPair().start();
+    const beta = pair.mirror('beta');
+    const { currentId, connectionId } = beta.state();
+    pair.link.break();
+    pair.link.cut();
+    const order = { epoch: { number: 1, owner: 'alpha' }, currentId, connectionId: '0123456789abcdef', nonce: 'n' };
+    const detailsOf = (given: OutdateOrder): Promise<unknown> =>
+      pair.clock.settled(
+        beta.outdate(given).catch((error: unknown) => (error as HotMirrorError).details),
+        1_000,
+      );
+    expect(await detailsOf(order)).to.deep.equal({ connectionId });
+    // It was named before there was a newer connection.
+    expect(await detailsOf({ ...order, peerConnectionId: 'fedcba9876543210' })).to.deep.equal({ connectionId });
+    expect(beta.state().element).to.equal('uptodate');
+    await pair.clock.settled(beta.outdate({ ...order, peerConnectionId: connectionId ?? '' }), 1_000);
+    expect(beta.snapshot().metadata.state).to.equal('outdated');
+  });
+
+  it('alone: what is left of a connection that the peer has ended is ended by the hold, a newer one is not', async () => {
+    const pair = await new MirrorPair().start();
+    const mirror = pair.mirror('alpha');
+    const { connectionId } = mirror.state();
+    pair.link.cut();
+    await pair.clock.settled(mirror.seal({ connectionId, endedByPeer: true }), 1_000);
+    expect(mirror.state()).to.include({ connection: 'standalone', serving: 'parked', connectionId });
+    pair.link.heal();
+    await pair.clock.settled(mirror.unseal(), 1_000);
+    await pair.until(() => mirror.state().connection === 'connected', 'the way back');
+    expect(await pair.clock.settled(rejection(mirror.seal({ connectionId, endedByPeer: true })), 1_000)).to.equal('HM_REFUSED');
+    expect(mirror.state().connection).to.equal('connected');
   });
 
   it('alone: a mirror that was connected since the loss that was judged is not held', async () => {

@@ -105,8 +105,8 @@ export const failoverMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'failover/alone-run.ts',
-        find: `    await node.order(mirror, 'hold', () => mirror.seal({ connectionId: view.connectionId }));`,
-        replace: `    await node.order(mirror, 'hold', () => Promise.resolve());`,
+        find: `    const held = await hold(node, permits);`,
+        replace: `    const held = node.serving ? permits : await hold(node, permits);`,
       },
     ],
     withinSeeds: targetedSeeds,

@@ -156,6 +156,11 @@ export class FakeMirror implements MirrorPort {
     });
   }
 
+  /** As a connection does whose end came before the other side knew of it. */
+  missesTheEndOfADial(connectionId: string): void {
+    this.#connectionId = connectionId;
+  }
+
   disconnected(): void {
     if (this.#connection !== 'connected') return;
     this.#connection = 'connecting';
@@ -300,7 +305,8 @@ export class FakeMirror implements MirrorPort {
     if (order.currentId !== this.#disk.currentId) throw new HotMirrorError('HM_REFUSED', 'other data', { rule: 'outdate' });
     // After a restart the element knows of no connection.
     const newer = this.#connectionId !== null && order.connectionId !== null && order.connectionId !== this.#connectionId;
-    if (newer || this.#connection === 'connected') throw new HotMirrorError('HM_REFUSED', 'another connection', { rule: 'outdate' });
+    if (this.#connection === 'connected' || (newer && order.peerConnectionId !== this.#connectionId))
+      throw new HotMirrorError('HM_REFUSED', 'another connection', { rule: 'outdate', details: { connectionId: this.#connectionId } });
     if (this.#serving !== 'no') throw new HotMirrorError('HM_REFUSED', 'serving', { rule: 'outdate' });
     this.#disk.element = 'outdated';
     this.#changed();
