@@ -14,6 +14,7 @@ import { copyTable, costTable, identityText, latencyTable, ratiosOf, speedTable 
 import { describeMachine, describeRun, missingOf } from './support/machine.ts';
 
 const peers = ['qemu-storage-daemon', 'nbdkit', 'nbdcopy', 'fio'] as const;
+const helpers = ['setpriv', 'socat'] as const;
 const reference = quorum.name;
 
 /** What is measured: another way to run hotmirror is another entry. */
@@ -25,7 +26,7 @@ const titles = { memory: 'Disks in memory (tmpfs)', disk: 'Disks on a disk' } as
 export const report: Report = { name: 'net-disk', print };
 
 async function print(wishes: ReportWishes): Promise<void> {
-  const missing = missingOf([...peers, 'setpriv']);
+  const missing = missingOf([...peers, ...helpers]);
   if (missing.length > 0) {
     console.log(`net-disk: not run, for there is no ${missing.join(', ')}`);
     return;

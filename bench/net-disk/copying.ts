@@ -1,3 +1,5 @@
+import { systemRandom } from '../../src/clock/system-random.ts';
+import { freePorts } from '../../src/node/demo/free-ports.ts';
 import { Workplace } from '../support/processes.ts';
 import { secondsOf } from '../support/seconds.ts';
 import { startPair } from './hotmirror.ts';
@@ -66,11 +68,30 @@ const nbdcopy: Copier = {
   },
 };
 
+/** Two processes and a connection, which check nothing and flush nothing: what a copy through sockets can be on this machine. */
+const bareCopy: Copier = {
+  name: 'socat, unchecked',
+  async prepare(place, { sizeBytes }) {
+    const [file, target] = [place.file('a.raw'), place.file('b.raw')];
+    await makeImages([file, target], sizeBytes);
+    const [port] = (await freePorts(1, systemRandom)) as [number];
+    const transfer = (from: string, to: string): Promise<string> => place.run('socat', ['-u', '-b', String(2 ** 20), from, to]);
+    return () =>
+      secondsOf(() =>
+        Promise.all([
+          transfer(`TCP-LISTEN:${String(port)},bind=127.0.0.1,reuseaddr`, `OPEN:${target}`),
+          transfer(`OPEN:${file}`, `TCP:127.0.0.1:${String(port)},retry=100,interval=0.01`),
+        ]),
+      );
+  },
+};
+
 const copiers: readonly Copier[] = [
   regenerate('hotmirror regenerate --full, other contents', true),
   regenerate('hotmirror regenerate --full, same contents', false),
   blockdevMirror,
   nbdcopy,
+  bareCopy,
 ];
 
 /** In each round, every way copies everything, in turn. */
