@@ -198,7 +198,12 @@ function noteDecision(node: PairNode, mirror: string, { action, rule, because, e
 /** Has the peer record that its element is old (rule `outdate`). Whether it confirmed exactly this order. */
 async function outdatePeer(node: PairNode, parked: Parked): Promise<boolean> {
   try {
-    return await orderOutdated(node, parked).catch((error: unknown) => orderOutdated(node, parked, latestOfPeer(error)));
+    return await orderOutdated(node, parked).catch((error: unknown) => {
+      const peerConnectionId = latestOfPeer(error);
+      // The data link may be back by now, on that connection.
+      if (!isStillParked(node, parked)) throw error;
+      return orderOutdated(node, parked, peerConnectionId);
+    });
   } catch (error) {
     node.failed(`outdating ${parked.mirror.name} at ${node.peerName}`, error);
     return false;
@@ -302,9 +307,15 @@ function refusedJustNow(node: PairNode, { mirror }: Permit): boolean {
   return true;
 }
 
-function stillValid(node: PairNode, { mirror, view, decision }: Permit): boolean {
+function isStillParked(node: PairNode, { mirror, view }: Parked): boolean {
+  const { serving, connectionId } = mirror.state();
+  return node.serving && serving === 'parked' && connectionId === view.connectionId;
+}
+
+function stillValid(node: PairNode, permit: Permit): boolean {
+  const { mirror, view, decision } = permit;
+  if (!isStillParked(node, permit)) return false;
   const now = mirror.state();
-  if (!node.serving || now.serving !== 'parked' || now.connectionId !== view.connectionId) return false;
   // An order to be outdated ends the connection that it names, which is the latest still.
   if (decision.action !== 'outdate' && now.lostAtMs !== view.lostAtMs) return false;
   // A grant, a fence or the peer's confirmation is not taken back by later words of the peer; a silence is.

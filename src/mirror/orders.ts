@@ -209,8 +209,10 @@ export async function outdate({ name, store, serving, replication, known, change
   if (serving.state !== 'no') throw refuse(`${name} is served here`);
   if (compareEpochs(order.epoch, known.epoch) === 'lower') throw refuse(`epoch ${formatEpoch(known.epoch)} is known here`);
   const { connectionId } = replication;
-  if (connectionId !== null && order.connectionId !== connectionId && order.peerConnectionId !== connectionId)
-    throw aboutAnother(connectionId);
+  if (connectionId !== null && order.connectionId !== connectionId) {
+    // Both ends know of a connection on which they have agreed.
+    if (order.peerConnectionId !== connectionId || replication.connected) throw aboutAnother(connectionId);
+  }
   // An adoption under way ends first: it may make the element as good as the source's. A device that hangs is not waited for: what it may yet take is dirty at the source.
   await replication.cutOff();
   try {

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 
+import type { HotMirrorError } from '../../src/errors.ts';
 import { refused } from './support/refused.ts';
 import { World } from './support/world.ts';
 

@@ -157,19 +157,21 @@ describe('MirrorLink with bad input', () => {
     const pair = await new MirrorPair().start();
     const beta = pair.mirror('beta');
     const { currentId, connectionId } = beta.state();
-    pair.link.break();
-    pair.link.cut();
     const order = { epoch: { number: 1, owner: 'alpha' }, currentId, connectionId: '0123456789abcdef', nonce: 'n' };
     const detailsOf = (given: OutdateOrder): Promise<unknown> =>
       pair.clock.settled(
         beta.outdate(given).catch((error: unknown) => (error as HotMirrorError).details),
         1_000,
       );
+    const named = { ...order, peerConnectionId: connectionId ?? '' };
+    expect(await detailsOf(named), 'both ends know of this one').to.deep.equal({ connectionId });
+    pair.link.break();
+    pair.link.cut();
     expect(await detailsOf(order)).to.deep.equal({ connectionId });
     // It was named before there was a newer connection.
     expect(await detailsOf({ ...order, peerConnectionId: 'fedcba9876543210' })).to.deep.equal({ connectionId });
     expect(beta.state().element).to.equal('uptodate');
-    await pair.clock.settled(beta.outdate({ ...order, peerConnectionId: connectionId ?? '' }), 1_000);
+    await pair.clock.settled(beta.outdate(named), 1_000);
     expect(beta.snapshot().metadata.state).to.equal('outdated');
   });
 

@@ -255,13 +255,11 @@ export class FakeMirror implements MirrorPort {
 
   async seal(parked: ParkedOn | null = null): Promise<MirrorView> {
     await this.#arrive(parked ? 'hold' : 'seal');
+    if (parked?.endedByPeer && parked.connectionId === this.#connectionId) this.#cutOff();
     if (parked && (this.#connection === 'connected' || parked.connectionId !== this.#connectionId))
       throw new HotMirrorError('HM_REFUSED', 'void', { rule: 'alone' });
     this.#sealed = true;
-    if (this.#connection === 'connected') {
-      this.disconnected();
-      this.#link.other(this)?.disconnected();
-    }
+    this.#cutOff();
     return this.state();
   }
 
@@ -304,10 +302,11 @@ export class FakeMirror implements MirrorPort {
     await this.#arrive('outdate');
     if (order.currentId !== this.#disk.currentId) throw new HotMirrorError('HM_REFUSED', 'other data', { rule: 'outdate' });
     // After a restart the element knows of no connection.
-    const newer = this.#connectionId !== null && order.connectionId !== null && order.connectionId !== this.#connectionId;
-    if (this.#connection === 'connected' || (newer && order.peerConnectionId !== this.#connectionId))
+    const another = this.#connectionId !== null && order.connectionId !== this.#connectionId;
+    if (another && (this.#connection === 'connected' || order.peerConnectionId !== this.#connectionId))
       throw new HotMirrorError('HM_REFUSED', 'another connection', { rule: 'outdate', details: { connectionId: this.#connectionId } });
     if (this.#serving !== 'no') throw new HotMirrorError('HM_REFUSED', 'serving', { rule: 'outdate' });
+    this.#cutOff();
     this.#disk.element = 'outdated';
     this.#changed();
   }
@@ -353,6 +352,12 @@ export class FakeMirror implements MirrorPort {
       this.disconnected();
       peer.disconnected();
     }
+  }
+
+  #cutOff(): void {
+    if (this.#connection !== 'connected') return;
+    this.disconnected();
+    this.#link.other(this)?.disconnected();
   }
 
   #mint(): void {
