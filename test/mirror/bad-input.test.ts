@@ -167,6 +167,7 @@ describe('MirrorLink with bad input', () => {
     expect(await detailsOf(named), 'both ends know of this one').to.deep.equal({ connectionId });
     pair.link.break();
     pair.link.cut();
+    await pair.until(() => beta.state().connection !== 'connected', 'the loss');
     expect(await detailsOf(order)).to.deep.equal({ connectionId });
     // It was named before there was a newer connection.
     expect(await detailsOf({ ...order, peerConnectionId: 'fedcba9876543210' })).to.deep.equal({ connectionId });
