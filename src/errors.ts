@@ -68,7 +68,7 @@ const remedies = {
   HM_BUSY: 'Too many requests wait. Send fewer at a time.',
 
   // heartbeat
-  HM_PEER_UNREACHABLE: 'No monitor link to the peer is up.',
+  HM_PEER_UNREACHABLE: 'No monitor link to the peer is up. Look at the other node, and at `hotmirror status` for why each link is down.',
   HM_REQUEST_TIMEOUT: 'The peer did not answer in time. Whether it acted is unknown; ask for its status.',
 
   // failover

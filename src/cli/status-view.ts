@@ -66,11 +66,11 @@ function monitorLine({ monitor }: NodeStatus): string {
 
 function linkTable(links: readonly LinkStatus[]): string {
   return formatTable(
-    links.map(({ name, state, lastSeenMs, rttMs, quality }) => [
+    links.map(({ name, state, lastSeenMs, rttMs, lastError, quality }) => [
       `  ${name}`,
       state,
       lastSeenMs === null ? 'never seen' : `seen ${formatDuration(lastSeenMs)} ago`,
-      rttMs === null ? '' : `round trip ${rttMs.toFixed(1)} ms`,
+      lastError ?? (rttMs === null ? '' : `round trip ${rttMs.toFixed(1)} ms`),
       ...(quality ? qualityCells(quality) : []),
     ]),
   );

@@ -56,8 +56,10 @@ function provesOwnership(node: PairNode, report: PeerReport): boolean {
 function doubtAfter(node: PairNode, { probeSentMs }: PeerAnswer): void {
   if (node.serving) return;
   for (const mirror of node.mirrors) {
-    const { connection, lostAtMs, element } = mirror.state();
+    const { connection, lostAtMs, element, serving } = mirror.state();
     if (
+      // One that still stops serving cannot be doubted yet, and says at once that it has done all it can.
+      serving === 'no' &&
       element === 'uptodate' &&
       connection !== 'connected' &&
       lostAtMs !== null &&

@@ -239,8 +239,9 @@ export class HeartbeatMonitor {
   /** The monitor's part of the node's status. */
   status(): MonitorStatus {
     const nowMs = this.#clock.nowMs();
-    const links = this.#links.map(({ name, state, watch: { lastSeenMs, rttMs } }) => {
-      return { name, state, lastSeenMs: lastSeenMs === null ? null : nowMs - lastSeenMs, rttMs };
+    const links = this.#links.map(({ name, state, lastError, watch: { lastSeenMs, rttMs } }) => {
+      const why = state === 'up' || lastError === null ? {} : { lastError };
+      return { name, state, lastSeenMs: lastSeenMs === null ? null : nowMs - lastSeenMs, rttMs, ...why };
     });
     const pauses = this.#outlook.pauses(nowMs);
     return { state: this.watchState(), peer: this.peerState(), links, ...(pauses.length > 0 ? { pauses } : {}) };

@@ -23,6 +23,8 @@ export interface MonitorStatus {
     readonly lastSeenMs: number | null;
     /** Smoothed round trip; null before the first answer. */
     readonly rttMs: number | null;
+    /** Why it is not up, as far as is known. */
+    readonly lastError?: string;
   }[];
   /** Absent: nothing keeps it from verdicts. */
   readonly pauses?: readonly WatchPause[];

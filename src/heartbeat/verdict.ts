@@ -55,7 +55,8 @@ export function judge(seen: Observation): Verdict {
   if (seen.watch === 'grace') return verdict(unproven, 'watch.start', 'every link is silent, but the initial grace is not over');
   if (seen.watch === 'paused')
     return verdict(unproven, 'takeover.auto', `every link is silent, but verdicts are paused: ${seen.pausedBecause.join(', ')}`);
-  return verdict('down', 'watch.all', `every link is silent for more than ${String(seen.deadlineMs)} ms`);
+  const borneMs = Math.round(Math.min(...all.map((source) => source.borneMs)));
+  return verdict('down', 'watch.all', `every link is silent for more than ${String(borneMs)} ms`);
 }
 
 function evidenceOf(seen: Observation): Verdict['evidence'] {

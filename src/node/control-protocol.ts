@@ -77,6 +77,8 @@ export interface LinkStatus {
   readonly lastSeenMs: number | null;
   /** Smoothed round trip; null before the first answer. */
   readonly rttMs: number | null;
+  /** Why it is not up, as far as is known; absent: it is up, or nothing is known. */
+  readonly lastError?: string;
   /** Round trips and losses; only where they were asked for (`--statistics`). */
   readonly quality?: LinkQuality;
 }

@@ -22,7 +22,7 @@ import type { PairConfig } from './config.ts';
 import type { ControlSocket } from './control-socket.ts';
 import { openControlSocket } from './control-socket.ts';
 import { schemaVersion } from './control-protocol.ts';
-import type { NodeStatus } from './control-protocol.ts';
+import type { NodeStatus, StatusWarning } from './control-protocol.ts';
 import { EventLog } from './event-log.ts';
 import { nodeHealth } from './health.ts';
 import { readKeyFile } from './key-file.ts';
@@ -43,6 +43,7 @@ import { monitorLinks } from './transports.ts';
 import type { LinkSource } from './transports.ts';
 import { VerifyCalendar } from './verify-calendar.ts';
 import { verifyHistory } from './verify-due.ts';
+import { TurnedAway } from './turned-away.ts';
 import { warningsOf } from './warnings.ts';
 import { WatchOrders, detectorOf } from './watch-orders.ts';
 import { mirrorThread } from './worker-thread.ts';
@@ -63,7 +64,8 @@ export interface NodeParts {
   readonly calendar: VerifyCalendar;
   readonly health: HealthWatch;
   readonly keys: LinkKeyWatch;
-  readonly comparison: ConfigComparison;
+  /** What an operator should know that the status does not show. */
+  readonly warnings: () => readonly StatusWarning[];
   readonly parts: Parts;
 }
 
@@ -83,7 +85,7 @@ export class HotMirrorNode {
   readonly #calendar: VerifyCalendar;
   readonly #health: HealthWatch;
   readonly #keys: LinkKeyWatch;
-  readonly #comparison: ConfigComparison;
+  readonly #warnings: () => readonly StatusWarning[];
   readonly #parts: Parts;
   readonly #waiting = new Set<() => void>();
   #closing: Promise<void> | null = null;
@@ -100,7 +102,7 @@ export class HotMirrorNode {
     this.#calendar = options.calendar;
     this.#health = options.health;
     this.#keys = options.keys;
-    this.#comparison = options.comparison;
+    this.#warnings = options.warnings;
     this.#parts = options.parts;
   }
 
@@ -177,7 +179,7 @@ export class HotMirrorNode {
       ...(health.length === 0 ? {} : { health }),
       ...(peerHealth ? { peerHealth } : {}),
     };
-    const warnings = [...this.#comparison.warnings, ...warningsOf(status)];
+    const warnings = [...this.#warnings(), ...warningsOf(status)];
     return warnings.length === 0 ? status : { ...status, warnings };
   }
 
@@ -267,6 +269,7 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
   });
   const tell = (name: string, news: Omit<EventBase, 'atMs'>): void => events.append(name, news);
   const watchOrders = new WatchOrders({ config, peer, monitor, clock, random, tell });
+  const turnedAway = new TurnedAway(monitor, clock);
   const comparison = new ConfigComparison({ mine: configPortrait(loaded), peer, monitor, clock, tell });
   for (const [name, mirror] of mirrors) mirror.onHeard((atMs) => monitor.heard(`data:${name}`, { atMs }));
   const health: HealthWatch = nodeHealth({ config, node, clock, mirrors: [...mirrors.values()], status: () => orchestrator.status() });
@@ -285,7 +288,7 @@ async function assemble({ loaded, node, clock, random }: ProgramOptions, parts: 
   const keys = await parts.add(Promise.resolve(watchKeys(source, keyring, { clock, events, mirrors })), (watch) => watch.close());
   const assembledNode = new HotMirrorNode({
     ...{ name: node, clock, config, log, monitor, orchestrator },
-    ...{ mirrors, calendar, health, keys, comparison, parts },
+    ...{ mirrors, calendar, health, keys, parts, warnings: () => [...turnedAway.warnings, ...comparison.warnings] },
   });
   assembled.resolve({
     ...{ orchestrator, log, mirrors, orders, watchOrders },

@@ -9,6 +9,7 @@ import { carryOut, isForPeer, mirrorOf } from './mirror-orders.ts';
 import type { MirrorOrder, OrderResult } from './mirror-orders.ts';
 import type { MirrorProxy } from './mirror-proxy.ts';
 import type { PeerOrders } from './peer-orders.ts';
+import { withPauseRemedy } from './warnings.ts';
 import type { WatchOrders } from './watch-orders.ts';
 
 /** What the control socket of a node reaches. */
@@ -143,7 +144,7 @@ async function wish(
   try {
     await fulfil(orchestrator);
   } catch (error) {
-    throw withElementRemedy(error, status());
+    throw withPauseRemedy(withElementRemedy(error, status()), status());
   } finally {
     orchestrator.events.off('step:started', tell);
     orchestrator.events.off('recover:progressed', regenerated);

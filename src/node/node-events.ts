@@ -57,7 +57,22 @@ export class NodeEvents {
 
   /** Logs a monitor's events. */
   monitor({ events }: HeartbeatMonitor): void {
-    for (const name of logged(heartbeatEventNames)) events.on(name, (event: EventBase) => this.append(name, event));
+    for (const name of logged(heartbeatEventNames)) {
+      if (name !== 'frame:rejected') events.on(name, (event: EventBase) => this.append(name, event));
+    }
+    this.#rejections(events);
+  }
+
+  /** A link that is refused again and again would fill the log; once it is up, what is refused is new. */
+  #rejections(events: HeartbeatMonitor['events']): void {
+    const repeats = new Repeats({ clock: this.#clock, tell: (name, news) => this.append(name, news) });
+    this.#closers.push(() => repeats.flush());
+    events.on('frame:rejected', (event) =>
+      repeats.heard('frame:rejected', { ...event, text: `Monitor link ${event.link}: ${event.text}` }),
+    );
+    events.on('link:changed', ({ to }) => {
+      if (to === 'up') repeats.flush();
+    });
   }
 
   /** Logs what the health probes of this node tell. */

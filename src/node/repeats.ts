@@ -12,7 +12,7 @@ export interface RepeatsOptions {
 }
 
 /** What each attempt to connect tells, whether or not it finds anything new. */
-const ofAttempts: ReadonlySet<string> = new Set(['link:connected', 'link:refused', 'lineage:decided']);
+const ofAttempts: ReadonlySet<string> = new Set(['link:connected', 'link:refused', 'lineage:decided', 'frame:rejected']);
 /** Whatever follows says whether this one led to anything. */
 const opening = 'link:connected';
 /** When a finding that goes on is told again, with its count; twice as long each time, up to the longest. */
@@ -32,7 +32,7 @@ interface Finding {
 }
 
 /**
- * Tells what attempts to connect find when it is new, and then now and then, with a count: a mirror that is refused again and again tries for ever, and would fill the log. Every other event is
+ * Tells what attempts to connect find when it is new, and then now and then, with a count: a mirror or a monitor link that is refused again and again tries for ever, and would fill the log. Every other event is
  * told, and what attempts find after it is new again. That two findings alternate is told once in a minute.
  */
 export class Repeats {

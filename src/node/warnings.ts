@@ -1,3 +1,4 @@
+import { HotMirrorError } from '../errors.ts';
 import type { PairConfig } from './config.ts';
 import { isUnfenced } from './config.ts';
 import type { MirrorStatus, NodeStatus, StatusWarning } from './control-protocol.ts';
@@ -6,7 +7,32 @@ import { unfencedWarning } from './timing.ts';
 
 /** What an operator should know though no rule refuses anything: each in a sentence of its own. Pure. */
 export function warningsOf(status: Omit<NodeStatus, 'warnings'>): readonly StatusWarning[] {
-  return status.mirrors.flatMap((mirror) => mirrorWarnings(status, mirror));
+  return [...pauseWarnings(status), ...status.mirrors.flatMap((mirror) => mirrorWarnings(status, mirror))];
+}
+
+/** Silence proves nothing during a pause of the monitor, so that nobody takes over, neither by itself nor by order. */
+function pauseWarnings({ monitor: { state, links } }: Pick<NodeStatus, 'monitor'>): StatusWarning[] {
+  if (state !== 'paused' || links.some((link) => link.state !== 'down')) return [];
+  return [
+    {
+      rule: 'watch.live',
+      because: 'no monitor link answers, and nobody takes over before the pause of the monitor ends',
+      remedy: pauseRemedy,
+    },
+  ];
+}
+
+/** What leads out of a pause of the monitor in which the peer is silent. */
+const pauseRemedy = 'Run `hotmirror maintenance off`; then a node that stays silent for the deadline is taken over.';
+
+/** Gives what fails for want of an answer during a pause of the monitor the remedy that works; any other error is given back as it is. */
+export function withPauseRemedy(error: unknown, { monitor }: Pick<NodeStatus, 'monitor'>): unknown {
+  if (!(error instanceof HotMirrorError) || error.code !== 'HM_PEER_UNREACHABLE' || monitor.state !== 'paused') return error;
+  return new HotMirrorError(error.code, `${error.message}, and the monitor is paused, so that its silence proves nothing`, {
+    cause: error,
+    rule: 'watch.live',
+    details: { remedy: pauseRemedy },
+  });
 }
 
 /** What the configuration itself risks; no part of the status, for it is so while all is well. Pure. */

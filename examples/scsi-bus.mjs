@@ -1,6 +1,6 @@
 /**
  * A simulated SCSI bus for two nodes on this machine, whose monitor links name its file: `scsi-sim:bus.sock?id=7`.
- * Run as `node scsi-bus.ts bus.sock`; a line on stdin makes a fault: `error`, `remove 7`, `terminate`. It ends when stdin does.
+ * Run as `node scsi-bus.mjs bus.sock`; a line on stdin makes a fault: `error`, `remove 7`, `terminate`. It ends when stdin does.
  */
 import { createInterface } from 'node:readline';
 
