@@ -67,7 +67,11 @@ export type CommonOption = 'config' | 'node' | 'json' | 'yes' | 'help';
 /** What every command accepts. */
 export const commonOptions: Readonly<Record<CommonOption, OptionConfig>> = {
   config: { type: 'string', value: 'FILE', help: 'the pair configuration, the same on both nodes; needed' },
-  node: { type: 'string', value: 'NAME', help: 'which node is meant; default: the one that has the host name' },
+  node: {
+    type: 'string',
+    value: 'NAME',
+    help: 'which node is meant; default: the one that has the host name, else (not for run and init) one that answers on this machine',
+  },
   json: { type: 'boolean', help: 'prints JSON; an error too, as the last line of stderr' },
   yes: { type: 'boolean', help: 'confirms what may lose data' },
   help: { type: 'boolean', short: 'h', help: 'explains the command' },

@@ -27,13 +27,17 @@ export function formatBytes(bytes: number): string {
 }
 
 const secondMs = 1000;
-const minuteMs = 60 * secondMs;
-const hourMs = 60 * minuteMs;
+const secondsPerMinute = 60;
+const minutesPerHour = 60;
+const secondsPerHour = secondsPerMinute * minutesPerHour;
+const minuteMs = secondsPerMinute * secondMs;
 
 /** `2 min 5 s`; at most two units. */
 export function formatDuration(ms: number): string {
   if (ms < secondMs) return `${String(Math.round(ms))} ms`;
   if (ms < minuteMs) return `${(ms / secondMs).toFixed(1)} s`;
-  if (ms < hourMs) return `${String(Math.floor(ms / minuteMs))} min ${String(Math.round((ms % minuteMs) / secondMs))} s`;
-  return `${String(Math.floor(ms / hourMs))} h ${String(Math.round((ms % hourMs) / minuteMs))} min`;
+  const seconds = Math.round(ms / secondMs);
+  if (seconds < secondsPerHour) return `${String(Math.floor(seconds / secondsPerMinute))} min ${String(seconds % secondsPerMinute)} s`;
+  const minutes = Math.round(ms / minuteMs);
+  return `${String(Math.floor(minutes / minutesPerHour))} h ${String(minutes % minutesPerHour)} min`;
 }

@@ -17,7 +17,7 @@ export interface TimingRow {
 
 /** The longest that things take by the configuration, in ms. What disks need for themselves is not in it. */
 export interface WorstCase {
-  /** From the death of the serving node to the verdict that it is down: a deadline and an interval, where every row of `timing.deadline` is kept. */
+  /** From the death of the serving node to the verdict that it is down: the longest that is borne and an interval, where every row of `timing.deadline` is kept. */
   readonly detectionMs: number;
   /** From the verdict to the last step of the takeover, every step needing all its tries. */
   readonly takeoverMs: number;
@@ -75,7 +75,7 @@ function stepMs(platform: PlatformConfig, step: PlatformStep, stepDeadlineMs: nu
 
 function judgeDeadline({ monitor }: PairConfig, roundTripMs: number | null): TimingRow {
   const neededMs = 2 * monitor.intervalMs + (roundTripMs ?? 0);
-  const measured = roundTripMs === null ? 'round trip not measured: no node answers' : `round trip ${formatMs(roundTripMs)}`;
+  const measured = roundTripMs === null ? 'round trip not measured' : `round trip ${formatMs(roundTripMs)}`;
   return {
     rule: 'timing.deadline',
     kept: monitor.deadlineMs >= neededMs,
@@ -97,13 +97,19 @@ function judgeSlowLinks({ monitor }: PairConfig): TimingRow[] {
     const { connectMs, tripMs, tokensMs, lastWordMs } = pace;
     const neededMs = Math.max(dialNeedsMs(pace), 2 * intervalMs + tripMs);
     const neededIntervalMs = Math.max(tokensMs, lastWordMs);
+    const row = { rule: 'timing.deadline', warning: false } as const;
     return [
       {
-        rule: 'timing.deadline',
-        kept: deadlineMs >= neededMs && intervalMs >= neededIntervalMs,
-        warning: false,
-        text: `link ${name}: deadline ${formatMs(deadlineMs)}, needed ${formatMs(neededMs)} (half for connecting, ${formatMs(connectMs)}; 2 intervals and token with answer, ${formatMs(tripMs)}); interval ${formatMs(intervalMs)}, needed ${formatMs(neededIntervalMs)} (all tokens, ${formatMs(tokensMs)}; last word of a dead node, ${formatMs(lastWordMs)})`,
-        values: { link: name, deadlineMs, neededMs, intervalMs, neededIntervalMs, connectMs, tripMs, tokensMs, lastWordMs },
+        ...row,
+        kept: deadlineMs >= neededMs,
+        text: `link ${name}: deadline ${formatMs(deadlineMs)}, needed ${formatMs(neededMs)} (twice what connecting takes, ${formatMs(connectMs)}; 2 intervals and what a token with its answer takes, ${formatMs(tripMs)})`,
+        values: { link: name, deadlineMs, neededMs, intervalMs, connectMs, tripMs },
+      },
+      {
+        ...row,
+        kept: intervalMs >= neededIntervalMs,
+        text: `link ${name}: interval ${formatMs(intervalMs)}, needed ${formatMs(neededIntervalMs)} (all tokens of one, ${formatMs(tokensMs)}; what comes of a node after its death, ${formatMs(lastWordMs)})`,
+        values: { link: name, intervalMs, neededIntervalMs, tokensMs, lastWordMs },
       },
     ];
   });

@@ -11,10 +11,12 @@ import type { Json } from '../heartbeat/types.ts';
 import type { PairConfig } from './config.ts';
 import type { ToldBothResult } from './control-protocol.ts';
 import { formatMs, judgeTiming } from './timing.ts';
+import type { TimingRow } from './timing.ts';
 
 /** Longest maintenance: who forgets to end it gets automatic takeovers back the next day. */
 export const longestMaintenanceMs: number = 24 * 3_600_000;
 const longestTimeMs = longestMaintenanceMs;
+const msPerMinute = 60_000;
 const requestDeadlineMs = 5_000;
 const kind = 'watch-order';
 const giverBytes = 8;
@@ -173,7 +175,14 @@ function refuseBadTimes(config: PairConfig, times: { readonly intervalMs: number
   const broken = judgeTiming({ ...config, monitor: { ...config.monitor, ...times, ...longer } }).rows.find(
     ({ kept, warning }) => !kept && !warning,
   );
-  if (broken) throw new HotMirrorError('HM_REFUSED', broken.text, { rule: broken.rule });
+  if (broken) throw new HotMirrorError('HM_REFUSED', broken.text, { rule: broken.rule, details: { remedy: remedyOf(broken) } });
+}
+
+/** Which times would do. */
+function remedyOf({ rule, values: { neededMs, neededIntervalMs } }: TimingRow): string {
+  if (neededIntervalMs !== undefined) return `Choose an interval of at least ${formatMs(Number(neededIntervalMs))}.`;
+  const deadline = rule === 'timing.deadline' ? `a deadline of at least ${formatMs(Number(neededMs))}, or ` : '';
+  return `Choose ${deadline}a shorter interval.`;
 }
 
 function timesText({ intervalMs, deadlineMs }: { readonly intervalMs: number; readonly deadlineMs: number }): string {
@@ -181,5 +190,6 @@ function timesText({ intervalMs, deadlineMs }: { readonly intervalMs: number; re
 }
 
 function maintenanceText(forMs: number): string {
-  return `maintenance: no verdict, and so no automatic takeover, for ${formatMs(forMs)}`;
+  const minutes = forMs / msPerMinute;
+  return `maintenance: no verdict, and so no takeover, for ${Number.isInteger(minutes) ? `${String(minutes)} min` : formatMs(forMs)}`;
 }

@@ -196,11 +196,21 @@ describe('command line', () => {
         expect(out).to.match(/BROKEN +timing\.lease/);
       }));
 
-    it('uses what a running node knows: round trips and the home of the pair record', () =>
-      withNode({ status: () => Promise.resolve({ ...exampleStatus, home: 'standby' }) }, async (on) => {
+    it('uses what a running node knows: round trips, the home of the pair record and the times in force', () => {
+      const monitor = { ...exampleStatus.monitor, times: { intervalMs: 300, deadlineMs: 3_000 } };
+      return withNode({ status: () => Promise.resolve({ ...exampleStatus, home: 'standby', monitor }) }, async (on) => {
         const { code, out } = await on('check');
         expect(code).to.equal(0);
         expect(out).to.contain('round trip 0.4 ms').and.to.contain('the pair record says standby');
+        expect(out).to.contain('north runs with an interval of 300 ms and a deadline of 3,000 ms');
+      });
+    });
+
+    it('tells of a detector that learns what it bears at most', () =>
+      withPair(async (file) => {
+        await writeFile(file, (await readFile(file, 'utf8')).replace('"intervalMs": 200', '"intervalMs": 200, "detector": "phi-accrual"'));
+        const { out } = await run(['check', '--config', file]);
+        expect(out).to.match(/detection +3,200 ms +the longest that phi-accrual bears, maxDeadlineMs, and an interval/);
       }));
   });
 

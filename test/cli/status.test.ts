@@ -57,7 +57,11 @@ describe('command line', () => {
               serving: false,
               control: 'manual',
               blockedBy: [{ rule: 'takeover.auto', because: 'control is manual' }],
-              monitor: { ...exampleStatus.monitor, peer: 'down', links: [{ name: 'net', state: 'down', lastSeenMs: null, rttMs: null }] },
+              monitor: {
+                ...exampleStatus.monitor,
+                peer: 'down',
+                links: [{ name: 'net', state: 'down', lastSeenMs: null, rttMs: null, lastError: 'refused' }],
+              },
               mirrors: exampleStatus.mirrors.map((mirror) => ({
                 ...mirror,
                 role: 'target',
@@ -71,7 +75,7 @@ describe('command line', () => {
           expect(out).to.match(/│ ═+▶ │/);
           expect(out).to.contain('blocked by takeover.auto: control is manual\n  remedy: Switch to');
           expect(out).to.contain('resync files: 25 %, 1 MiB of 4 MiB, 512 KiB/s, 1 min 5 s left');
-          expect(out).to.contain('never seen');
+          expect(out).to.match(/net +down +never seen +refused/);
           expect(out).not.to.contain('unfenced');
         },
         { node: 'south' },

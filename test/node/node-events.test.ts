@@ -1,5 +1,9 @@
 import { expect } from 'chai';
 
+import { createEmitter } from '../../src/events.ts';
+import type { HeartbeatEvents } from '../../src/heartbeat/events.ts';
+import type { HeartbeatMonitor } from '../../src/heartbeat/heartbeat-monitor.ts';
+import type { LinkState } from '../../src/heartbeat/types.ts';
 import type { LogEntry } from '../../src/node/event-log.ts';
 import { NodeEvents } from '../../src/node/node-events.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
@@ -38,5 +42,40 @@ describe('The events of a node', () => {
       text: 'failed (again, 4 times in 0.0 s)',
       evidence: { repeats: 4 },
     });
+  });
+
+  it('of what monitor links refuse are logged once for each link, and anew once it was up', () => {
+    const { events, entries } = logging();
+    const monitor = createEmitter<HeartbeatEvents>(() => undefined);
+    events.monitor({ events: monitor } as unknown as HeartbeatMonitor);
+    const refuse = (link: string): void => {
+      monitor.emit('frame:rejected', { atMs: 0, class: 1, rule: 'trust', text: 'another key', link, code: 'HM_WRONG_KEY', count: 1 });
+    };
+    const change = (to: LinkState): void => {
+      monitor.emit('link:changed', {
+        atMs: 0,
+        class: 0,
+        rule: 'watch.all',
+        evidence: {},
+        text: `net is ${to}`,
+        link: 'net',
+        from: 'late',
+        to,
+      });
+    };
+    for (const link of ['net', 'line', 'net', 'line', 'net']) refuse(link);
+    change('down');
+    refuse('net');
+    change('up');
+    refuse('net');
+    expect(entries.map(({ text }) => text)).to.deep.equal([
+      'Monitor link net: another key',
+      'Monitor link line: another key',
+      'net is down',
+      'net is up',
+      'Monitor link net: another key (again, 3 times in 0.0 s)',
+      'Monitor link line: another key (again, once in 0.0 s)',
+      'Monitor link net: another key',
+    ]);
   });
 });

@@ -6,7 +6,7 @@ import type { MirrorStatus, NodeStatus } from '../../src/node/control-protocol.t
 import { withElementRemedy } from '../../src/node/failed-element.ts';
 import { MirrorFacts } from '../../src/node/mirror-facts.ts';
 import { mirrorStatus } from '../../src/node/mirror-status.ts';
-import { pairWarnings, warningLines, warningsOf } from '../../src/node/warnings.ts';
+import { pairWarnings, warningLines, warningsOf, withPauseRemedy } from '../../src/node/warnings.ts';
 import { FakeMirror } from './fake-mirror.ts';
 import { exampleStatus } from './fake-node.ts';
 
@@ -46,6 +46,22 @@ describe('The warnings of a node', () => {
     expect(warningsWith({ peerElement: 'outdated' })).to.deep.equal([
       'warning: files is complete on north alone: the other element is outdated',
     ]);
+  });
+
+  it('tell of a pause of the monitor that nobody takes over before it ends, once every link is down', () => {
+    const monitor = {
+      ...exampleStatus.monitor,
+      state: 'paused',
+      links: [{ name: 'net', state: 'down', lastSeenMs: 9, rttMs: 1 }],
+    } as const;
+    expect(warningsWith({}, { monitor })).to.deep.equal([
+      'warning watch.live: no monitor link answers, and nobody takes over before the pause of the monitor ends',
+      '  remedy: Run `hotmirror maintenance off`; then a node that stays silent for the deadline is taken over.',
+    ]);
+    expect(warningsWith({}, { monitor: { ...exampleStatus.monitor, state: 'paused' } })).to.deep.equal([]);
+    const unreachable = new HotMirrorError('HM_PEER_UNREACHABLE', 'no monitor link to the peer is up');
+    expect(withPauseRemedy(unreachable, { monitor })).to.deep.include({ code: 'HM_PEER_UNREACHABLE', rule: 'watch.live' });
+    expect(withPauseRemedy(unreachable, exampleStatus)).to.equal(unreachable);
   });
 
   it('tell what the configuration risks, with its rule, beside the status of a pair that is well', () => {

@@ -14,6 +14,8 @@ interface CheckReport extends TimingReport {
   readonly pair: string;
   /** Where the pair record and the file differ; null while they agree or no node answers. */
   readonly homeDiffers: string | null;
+  /** The times of a running node that are not those of the file, which are judged; null as above. */
+  readonly timesDiffer: string | null;
   /** What the file allows and an operator may not want; it does not fail `check`. */
   readonly warnings: readonly string[];
 }
@@ -33,9 +35,10 @@ export const checkCommand: Command = {
       pair: config.pair,
       ...judgeTiming(config, longestRoundTrip(status)),
       homeDiffers: homeDiffers(status, config),
+      timesDiffer: timesDiffer(status),
       warnings: exportWarnings(config),
     };
-    print(invocation, report, describe);
+    print(invocation, report, (given) => describe(given, config));
     return breaksTiming(report) ? exitCodes.findings : exitCodes.done;
   },
 };
@@ -61,15 +64,26 @@ function homeDiffers(status: NodeStatus | null, config: PairConfig): string | nu
   return `the file says that ${status.node} is the home ${String(configured)}; the pair record says ${status.home}, and it decides`;
 }
 
-function describe({ pair, worstCase, rows, homeDiffers: difference, warnings }: CheckReport): string {
+function timesDiffer(status: NodeStatus | null): string | null {
+  const times = status?.monitor.times;
+  if (!times) return null;
+  const { intervalMs, deadlineMs } = times;
+  return `${status.node} runs with an interval of ${formatMs(intervalMs)} and a deadline of ${formatMs(deadlineMs)} (\`hotmirror watch\`); what is judged here is the file`;
+}
+
+function borneBy({ monitor: { detector } }: PairConfig): string {
+  return detector === 'deadline' ? 'a deadline' : `the longest that ${detector} bears, maxDeadlineMs,`;
+}
+
+function describe({ pair, worstCase, rows, homeDiffers: home, timesDiffer: times, warnings }: CheckReport, config: PairConfig): string {
   const { detectionMs, takeoverMs, failoverMs, stallMs } = worstCase;
-  const times = formatTable([
+  const longest = formatTable([
     ['worst-case failover', formatMs(failoverMs), 'from the death of the serving node to the last step'],
-    ['  detection', formatMs(detectionMs), 'a deadline and an interval: until every link was silent for the deadline'],
+    ['  detection', formatMs(detectionMs), `${borneBy(config)} and an interval: until every link was silent for so long`],
     ['  takeover steps', formatMs(takeoverMs), 'as configured, every try needed; not what disks need for themselves'],
     ['writes stall', stallMs === null ? 'until decided' : formatMs(stallMs), 'at most, when the passive node dies'],
   ]);
   const table = formatTable(rows.map(({ rule, kept, warning, text }) => [kept ? 'kept' : warning ? 'WARNING' : 'BROKEN', rule, text]));
-  const last = [...warnings.map((warning) => `WARNING  ${warning}`), ...(difference === null ? [] : [difference])];
-  return [`pair ${pair}: the configuration is valid`, '', times, '', table, ...(last.length > 0 ? ['', ...last] : [])].join('\n');
+  const last = [...warnings.map((warning) => `WARNING  ${warning}`), ...[home, times].filter((text) => text !== null)];
+  return [`pair ${pair}: the configuration is valid`, '', longest, '', table, ...(last.length > 0 ? ['', ...last] : [])].join('\n');
 }
