@@ -19,6 +19,7 @@ const needed = [
   'docs/api.md',
   'examples/embed.ts',
   'examples/pair.json',
+  'examples/scsi-bus.mjs',
   'lib/cli/hotmirror.cjs',
   'lib/index.d.ts',
   'lib/index.js',
@@ -43,7 +44,7 @@ describe('package: the tarball', function () {
 
   it('holds nothing else', () => {
     const known =
-      /^((lib|src)\/.*\.(c?js|c?ts|map)|lib\/pair\.schema\.json|docs\/[^/]+\.(md|svg)|examples\/[^/]+\.(ts|json)|(CHANGELOG|CONTRIBUTING|README)\.md|LICENSE|package\.json)$/;
+      /^((lib|src)\/.*\.(c?js|c?ts|map)|lib\/pair\.schema\.json|docs\/[^/]+\.(md|svg)|examples\/[^/]+\.(ts|mjs|json)|(CHANGELOG|CONTRIBUTING|README)\.md|LICENSE|package\.json)$/;
     expect([...files.keys()].filter((file) => !known.test(file))).to.deep.equal([]);
   });
 

@@ -34,14 +34,14 @@ export class DiskFailures {
     this.spareLastCopy();
   }
 
-  /** Once a node holds the only good copy of anything its disks work, but one of the two copies of metadata or pair record may stay unreadable. */
+  /** Once a node holds the only good copy of anything, or is about to, its disks work, but one of the two copies of metadata or pair record may stay unreadable. */
   spareLastCopy(): void {
     if (this.#lostCaches.size > 0 && this.#world.whole) this.#lostCaches.clear();
     const node = this.#sick;
     if (node === null) return;
     const { disks } = this.#world.nodes[node];
     if (!disks.all.some(({ fails }) => fails)) this.#sick = null;
-    else if (this.#holdsLastCopy(node)) {
+    else if (this.#isNeeded(node)) {
       for (const { element } of disks.mirrors.values()) element.heal();
       const saved = secondCopiesSave(disks);
       for (const disk of disks.all) {
@@ -59,15 +59,15 @@ export class DiskFailures {
     const { nodes, options } = this.#world;
     const { disks } = nodes[otherNode(node)];
     const owner = pairRecordOf(disks)?.epoch.owner;
-    if (owner !== otherNode(node) || disks.all.some(({ fails }) => fails) || this.#holdsLastCopy(node)) return;
-    if (mayGiveWay(this.#holding(otherNode(node)), this.#holding(node))) return;
+    if (owner !== otherNode(node) || disks.all.some(({ fails }) => fails) || this.#isNeeded(node)) return;
     this.#world.kill(node, options.powerCuts ? 'power' : 'process');
     await this.#world.replaceDisks(node);
     this.#world.boot(node);
   }
 
-  #holdsLastCopy(node: NodeName): boolean {
-    return holdsLastCopy(this.#holding(node), this.#holding(otherNode(node)));
+  #isNeeded(node: NodeName): boolean {
+    const [own, other] = [this.#holding(node), this.#holding(otherNode(node))];
+    return holdsLastCopy(own, other) || mayGiveWay(other, own);
   }
 
   #holding(node: NodeName): HoldingNode {

@@ -11,9 +11,9 @@ import type { Readable, Writable } from 'node:stream';
 import { ownEnvironment } from '../../support/environment.ts';
 import { repositoryRoot } from '../../support/repository.ts';
 
-const script = path.join(repositoryRoot, '.build', 'examples', 'scsi-bus.js');
+const script = path.join(repositoryRoot, 'examples', 'scsi-bus.mjs');
 
-/** `examples/scsi-bus.ts`: a bus in a process of its own. */
+/** `examples/scsi-bus.mjs`: a bus in a process of its own. */
 export class BusProcess {
   readonly socket: string;
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
