@@ -41,7 +41,7 @@ export class DiskFailures {
     if (node === null) return;
     const { disks } = this.#world.nodes[node];
     if (!disks.all.some(({ fails }) => fails)) this.#sick = null;
-    else if (this.#isNeeded(node)) {
+    else if (this.#holdsLastCopy(node) || this.#mayBecomeLastCopy(node)) {
       for (const { element } of disks.mirrors.values()) element.heal();
       const saved = secondCopiesSave(disks);
       for (const disk of disks.all) {
@@ -59,15 +59,22 @@ export class DiskFailures {
     const { nodes, options } = this.#world;
     const { disks } = nodes[otherNode(node)];
     const owner = pairRecordOf(disks)?.epoch.owner;
-    if (owner !== otherNode(node) || disks.all.some(({ fails }) => fails) || this.#isNeeded(node)) return;
+    if (owner !== otherNode(node) || disks.all.some(({ fails }) => fails) || this.#holdsLastCopy(node)) return;
+    if (mayGiveWay(this.#holding(otherNode(node)), this.#holding(node))) return;
     this.#world.kill(node, options.powerCuts ? 'power' : 'process');
     await this.#world.replaceDisks(node);
     this.#world.boot(node);
   }
 
-  #isNeeded(node: NodeName): boolean {
+  #holdsLastCopy(node: NodeName): boolean {
+    return holdsLastCopy(this.#holding(node), this.#holding(otherNode(node)));
+  }
+
+  /** What its process, which has ended, has sent may still make the other node its target, in a handshake that does not know of the end. */
+  #mayBecomeLastCopy(node: NodeName): boolean {
     const [own, other] = [this.#holding(node), this.#holding(otherNode(node))];
-    return holdsLastCopy(own, other) || mayGiveWay(other, own);
+    const handshaking = other.process?.opened === true && [...other.process.mirrors.values()].some((mirror) => mirror.state().handshaking);
+    return own.process?.opened !== true && handshaking && mayGiveWay(other, own);
   }
 
   #holding(node: NodeName): HoldingNode {
