@@ -3,12 +3,10 @@ import path from 'node:path';
 
 import { expect } from 'chai';
 
-import type { CliIo } from '../../src/cli/command.ts';
-import { main } from '../../src/cli/command-line.ts';
 import type { NodePrograms, SimulateOptions, SimulateVerdict } from '../../src/node/programs.ts';
-import { SeededRandom } from '../../src/testing/seeded-random.ts';
-import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { withFolder } from '../node/temporary-folder.ts';
+import { noPrograms, run } from './support/command-lines.ts';
+import type { Ran } from './support/command-lines.ts';
 
 const verdict: SimulateVerdict = {
   passed: true,
@@ -21,38 +19,21 @@ const verdict: SimulateVerdict = {
   text: 'every promise held',
 };
 
-interface Ran {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
+interface Simulated extends Ran {
   readonly asked: Omit<SimulateOptions, 'clock' | 'random' | 'signal' | 'tell'> | null;
 }
 
-async function simulate(line: readonly string[], result: SimulateVerdict = verdict): Promise<Ran> {
-  let [out, err] = ['', ''];
-  let asked: Ran['asked'] = null;
-  const programs = {
+async function simulate(line: readonly string[], result: SimulateVerdict = verdict): Promise<Simulated> {
+  let asked: Simulated['asked'] = null;
+  const programs: NodePrograms = {
+    ...noPrograms,
     simulate({ tell, seed, seeds, forMs, schedule, report }: SimulateOptions) {
       asked = { seed, seeds, forMs, schedule, report };
       tell('seed 7');
       return Promise.resolve(result);
     },
-  } as unknown as NodePrograms;
-  const io: CliIo = {
-    out: (text) => void (out += text),
-    outBytes: () => Promise.resolve(),
-    err: (text) => void (err += text),
-    screen: false,
-    hostName: 'somewhere',
-    version: '1.2.3',
-    clock: new VirtualClock(),
-    random: new SeededRandom(1),
-    signal: new AbortController().signal,
-    onHangUp: () => () => undefined,
-    programs,
   };
-  const code = await main(['simulate', ...line], io);
-  return { code, out, err, asked };
+  return { ...(await run(['simulate', ...line], { programs })), asked };
 }
 
 describe('hotmirror simulate', () => {
