@@ -68,7 +68,7 @@ const nbdcopy: Copier = {
   },
 };
 
-/** Two processes and a connection, which check nothing and flush nothing: what a copy through sockets can be on this machine. */
+/** Two processes and a connection, which check nothing and flush nothing: what reading and writing every byte leaves on this machine. */
 const bareCopy: Copier = {
   name: 'socat, unchecked',
   async prepare(place, { sizeBytes }) {

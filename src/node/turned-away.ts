@@ -4,7 +4,7 @@ import type { FrameRejected } from '../heartbeat/events.ts';
 import type { HeartbeatMonitor } from '../heartbeat/heartbeat-monitor.ts';
 import type { StatusWarning } from './control-protocol.ts';
 
-/** How long after the last attempt the status still warns of it; a node that dials does so at least each deadline. */
+/** How long after the last attempt the status still warns of it: longer than it takes until the next one, unless the deadline is longer. */
 const rememberedMs = 60_000;
 
 /** Remembers which monitor links turn somebody away that nobody but an operator can help, such as a node with another key. */
